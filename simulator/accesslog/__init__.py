@@ -1,0 +1,15 @@
+"""The access record of one request: what happened, the 28 fields, their encoding."""
+
+from simulator.accesslog.encoder import RecordEncoder, ServedBy
+from simulator.accesslog.fields import FIELDS, Field, FieldType
+from simulator.accesslog.record import AccessRecord, Attempt
+
+__all__ = [
+    "FIELDS",
+    "AccessRecord",
+    "Attempt",
+    "Field",
+    "FieldType",
+    "RecordEncoder",
+    "ServedBy",
+]

@@ -1,0 +1,303 @@
+"""The simulated clock: one engine, four modes.
+
+========  ==========================================================================
+real      runs with the machine's clock, from any start
+scaled    runs ``rate`` times as fast
+manual    stands still; moves only when told
+auto      real time while something holds it, otherwise jumps to the next timer
+========  ==========================================================================
+
+Every mode can be advanced: the timers on the way fire in order, each at its own instant, and the
+clock waits after each for the work it set off. No other module reads the machine's time.
+"""
+
+import asyncio
+import heapq
+import time as os_time
+from collections.abc import Callable
+from enum import StrEnum
+from types import TracebackType
+from typing import Final, Protocol
+
+monotonic: Final = os_time.monotonic
+"""Seconds for measuring a duration inside one request, unaffected by any clock."""
+
+wall_time: Final = os_time.time
+"""The machine's own time; only for validity of signatures made by clients on their wall clock."""
+
+
+class ClockMode(StrEnum):
+    """How a clock moves on its own."""
+
+    REAL = "real"
+    SCALED = "scaled"
+    MANUAL = "manual"
+    AUTO = "auto"
+
+
+class Timer:
+    """A callback waiting for its instant."""
+
+    __slots__ = ("callback", "cancelled", "when")
+
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self.when = when
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Never call it; fine to call twice or after it fired."""
+        self.cancelled = True
+
+
+class Clock(Protocol):
+    """What every room may ask of time."""
+
+    def time(self) -> float:
+        """The simulated instant, Unix seconds UTC."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` once when the clock reaches ``when``; at the next turn if it has."""
+        ...
+
+    def acquire(self) -> None:
+        """Work is in flight: do not jump until ``release``. Counts, so it nests."""
+        ...
+
+    def release(self) -> None:
+        """The work is done."""
+        ...
+
+
+class Hold:
+    """``with Hold(clock):`` keeps a jumping clock at this instant for the length of the block."""
+
+    __slots__ = ("_clock",)
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def __enter__(self) -> None:
+        self._clock.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._clock.release()
+
+
+class SimulatedClock:
+    """The engine behind all four modes.
+
+    Args:
+        mode: how it moves on its own.
+        start_at: the first instant, Unix seconds; the machine's time if not given.
+        rate: simulated seconds per real second, ``scaled`` only.
+
+    It stands still until ``start()``, which needs a running event loop.
+    """
+
+    def __init__(
+        self,
+        mode: ClockMode = ClockMode.REAL,
+        *,
+        start_at: float | None = None,
+        rate: float = 1.0,
+    ) -> None:
+        self.mode = mode
+        self.rate = 0.0 if mode is ClockMode.MANUAL else rate if mode is ClockMode.SCALED else 1.0
+        self._anchor_sim = wall_time() if start_at is None else start_at
+        self._anchor_mono = monotonic()
+        self._running = False
+        self._stepping = False
+        self._holds = 0
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._sequence = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wakeup: asyncio.TimerHandle | None = None
+        self._idle_check: asyncio.Handle | None = None
+        self._settled: asyncio.Event = asyncio.Event()
+        self._advance_lock = asyncio.Lock()
+
+    def start(self) -> None:
+        """Let time flow; after calling this, you must call ``stop`` on the same loop."""
+        self._loop = asyncio.get_running_loop()
+        self._anchor_mono = monotonic()
+        self._running = True
+        self._rearm()
+
+    def stop(self) -> None:
+        """Freeze the clock and forget its wake-ups; timers stay. Fine to call twice."""
+        self._anchor_sim = self.time()
+        self._running = False
+        for handle in (self._wakeup, self._idle_check):
+            if handle is not None:
+                handle.cancel()
+        self._wakeup = self._idle_check = None
+
+    def time(self) -> float:
+        """The simulated instant, Unix seconds UTC."""
+        if not self._running or self._stepping or self.rate == 0.0:
+            return self._anchor_sim
+        return self._anchor_sim + (monotonic() - self._anchor_mono) * self.rate
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` once when the clock reaches ``when``; at the next turn if it has."""
+        timer = Timer(when, callback)
+        self._sequence += 1
+        heapq.heappush(self._timers, (when, self._sequence, timer))
+        if self._running and self._timers[0][2] is timer:
+            self._rearm()
+        return timer
+
+    def acquire(self) -> None:
+        """Work is in flight: a jumping clock stays where it is until ``release``."""
+        self._holds += 1
+
+    def release(self) -> None:
+        """One piece of work is done."""
+        self._holds -= 1
+        if self._holds == 0:
+            self._settled.set()
+            if self.mode is ClockMode.AUTO and self._running:
+                self._check_idle_soon()
+
+    def next_timer_at(self) -> float | None:
+        """When the earliest timer is due; None if there is none."""
+        while self._timers and self._timers[0][2].cancelled:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    async def advance(self, seconds: float) -> None:
+        """Move ``seconds`` forward, firing every timer on the way at its instant."""
+        await self.advance_to(self.time() + seconds)
+
+    async def advance_to(self, when: float) -> None:
+        """Move to ``when``; returns when all that became due on the way is done.
+
+        Each timer fires with the clock at its own instant, and what it set off and holds the
+        clock is waited for before the next. An instant already past changes nothing.
+        """
+        async with self._advance_lock:
+            self._set(self.time())
+            self._stepping = True
+            try:
+                await self._settle()
+                while (due := self.next_timer_at()) is not None and due <= when:
+                    self._anchor_sim = max(self._anchor_sim, due)
+                    self._fire_due()
+                    await self._settle()
+                self._anchor_sim = max(self._anchor_sim, when)
+            finally:
+                self._stepping = False
+                self._anchor_mono = monotonic()
+                self._rearm()
+
+    def _set(self, now: float) -> None:
+        self._anchor_sim = now
+        self._anchor_mono = monotonic()
+
+    async def _settle(self) -> None:
+        """Wait until nothing holds the clock, twice in a row over a few turns of the loop."""
+        quiet_turns = 0
+        while quiet_turns < 3:
+            if self._holds:
+                quiet_turns = 0
+                self._settled.clear()
+                await self._settled.wait()
+            else:
+                quiet_turns += 1
+                await _next_turn()
+
+    def _fire_due(self) -> None:
+        now = self.time()
+        while self._timers and self._timers[0][0] <= now:
+            timer = heapq.heappop(self._timers)[2]
+            if not timer.cancelled:
+                timer.callback()
+
+    def _rearm(self) -> None:
+        """Arrange to wake for the earliest timer."""
+        if self._wakeup is not None:
+            self._wakeup.cancel()
+            self._wakeup = None
+        due = self.next_timer_at()
+        if due is None or not self._running or self._stepping or self._loop is None:
+            return
+        if self.rate > 0.0:
+            delay_s = max(0.0, (due - self.time()) / self.rate)
+            self._wakeup = self._loop.call_later(delay_s, self._on_wakeup)
+        elif due <= self._anchor_sim:
+            self._wakeup = self._loop.call_later(0.0, self._on_wakeup)
+        if self.mode is ClockMode.AUTO and self._holds == 0:
+            self._check_idle_soon()
+
+    def _on_wakeup(self) -> None:
+        self._wakeup = None
+        if self._stepping or not self._running:
+            return
+        self._fire_due()
+        self._rearm()
+
+    def _check_idle_soon(self) -> None:
+        if self._idle_check is None and self._loop is not None:
+            # Two turns: a finished request lets its client send the next one first.
+            self._idle_check = self._loop.call_soon(self._idle_once)
+
+    def _idle_once(self) -> None:
+        assert self._loop is not None
+        self._idle_check = self._loop.call_soon(self._idle_twice)
+
+    def _idle_twice(self) -> None:
+        self._idle_check = None
+        if self._holds or self._stepping or not self._running:
+            return
+        due = self.next_timer_at()
+        if due is None:
+            return
+        if due > self.time():
+            self._set(due)
+        self._fire_due()
+        self._rearm()
+
+
+class ManualClock(SimulatedClock):
+    """A clock that stands still until it is told; the one exact timing is asserted on."""
+
+    def __init__(self, start_at: float = 0.0) -> None:
+        super().__init__(ClockMode.MANUAL, start_at=start_at)
+
+
+async def _next_turn() -> None:
+    await asyncio.sleep(0)
+
+
+async def sleep(clock: Clock, seconds: float) -> None:
+    """Suspend for ``seconds`` of simulated time."""
+    await sleep_until(clock, clock.time() + seconds)
+
+
+async def sleep_until(clock: Clock, when: float) -> None:
+    """Suspend until the clock reaches ``when``.
+
+    The clock is held for the one step in which the sleeper wakes, so work it starts there can
+    take its own hold before a jumping clock moves on.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not future.done():
+            clock.acquire()
+            future.set_result(None)
+            loop.call_soon(clock.release)
+
+    timer = clock.call_at(when, wake)
+    try:
+        await future
+    finally:
+        timer.cancel()

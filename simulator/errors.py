@@ -1,0 +1,91 @@
+"""Every exception the simulator raises on purpose; the type says whose fault it is.
+
+::
+
+    SimulatorError
+    ├── ScenarioError        the scenario file: every problem at once
+    ├── StartupError         the machine: a port is taken, a directory cannot be written
+    ├── ControlError         a caller of a control API: code, status, message
+    ├── SinkError            a destination of a flow log; ``retryable`` or not
+    ├── BackendError         a backend server could not be reached
+    └── ProtocolError        bytes that are not HTTP; ``status_hint`` is the answer they earn
+        ├── ClientProtocolError
+        └── BackendProtocolError
+
+Traffic failures are not exceptions: they are an ``Attempt`` and a status in the record.
+"""
+
+from dataclasses import dataclass
+
+
+class SimulatorError(Exception):
+    """Root of every error the simulator raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong in a scenario file."""
+
+    file: str
+    line: int
+    """1-based; 0 when the whole file is meant."""
+    column: int
+    """1-based; 0 when the whole line is meant."""
+    path: str
+    """Where in the document, for example ``flow_logs[0].delay``."""
+    message: str
+    """What was wrong and what was expected."""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{where} {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class ScenarioError(SimulatorError):
+    """A scenario that cannot be used; carries every problem found, in file order."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class StartupError(SimulatorError):
+    """The machine refused something the simulator needs: a port, a directory, a file."""
+
+
+class ControlError(SimulatorError):
+    """A call of a control API that fails with a vendor code and an HTTP status."""
+
+    def __init__(self, code: str, status: int, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.status = status
+        self.message = message
+
+
+class SinkError(SimulatorError):
+    """A flow log's destination did not take a batch."""
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class BackendError(SimulatorError):
+    """A backend server could not be reached or started."""
+
+
+class ProtocolError(SimulatorError):
+    """Bytes that are not the HTTP they should be."""
+
+    def __init__(self, message: str, *, status_hint: int) -> None:
+        super().__init__(message)
+        self.status_hint = status_hint
+
+
+class ClientProtocolError(ProtocolError):
+    """The client sent something that earns it a 4xx."""
+
+
+class BackendProtocolError(ProtocolError):
+    """The backend answered with something that is not HTTP."""
