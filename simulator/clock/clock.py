@@ -69,6 +69,17 @@ class Clock(Protocol):
         """The work is done."""
         ...
 
+    def begin_request(self) -> None:
+        """A request of the outside world is in flight: an auto clock runs in real time.
+
+        Unlike ``acquire`` it never holds up an advance: a client may take as long as it likes.
+        """
+        ...
+
+    def end_request(self) -> None:
+        """The request is over."""
+        ...
+
 
 class Hold:
     """``with Hold(clock):`` keeps a jumping clock at this instant for the length of the block."""
@@ -115,6 +126,7 @@ class SimulatedClock:
         self._running = False
         self._stepping = False
         self._holds = 0
+        self._requests = 0
         self._timers: list[tuple[float, int, Timer]] = []
         self._sequence = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -165,6 +177,16 @@ class SimulatedClock:
             self._settled.set()
             if self.mode is ClockMode.AUTO and self._running:
                 self._check_idle_soon()
+
+    def begin_request(self) -> None:
+        """A request of the outside world is in flight: an auto clock runs in real time."""
+        self._requests += 1
+
+    def end_request(self) -> None:
+        """The request is over."""
+        self._requests -= 1
+        if self._requests == 0 and self.mode is ClockMode.AUTO and self._running:
+            self._check_idle_soon()
 
     def next_timer_at(self) -> float | None:
         """When the earliest timer is due; None if there is none."""
@@ -254,7 +276,7 @@ class SimulatedClock:
 
     def _idle_twice(self) -> None:
         self._idle_check = None
-        if self._holds or self._stepping or not self._running:
+        if self._holds or self._requests or self._stepping or not self._running:
             return
         due = self.next_timer_at()
         if due is None:

@@ -1,0 +1,8 @@
+"""Real sockets: listeners, client and backend connections, pools.
+
+It moves bytes and reports what happened; what to do about it is decided in ``exchange``.
+"""
+
+from simulator.dataplane.dataplane import DataPlane, ListenerAddress, ListenerSettings
+
+__all__ = ["DataPlane", "ListenerAddress", "ListenerSettings"]

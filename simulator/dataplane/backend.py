@@ -1,0 +1,293 @@
+"""One connection to a backend server: sends what it is given, takes responses apart."""
+
+import asyncio
+from typing import Final, Protocol
+
+from simulator.dataplane.http1 import (
+    ChunkDecoder,
+    ResponseHead,
+    begins_like_a_response,
+    find_head_end,
+    parse_response_head,
+)
+from simulator.errors import BackendProtocolError
+from simulator.exchange import Failure
+from simulator.model import BackendServer
+
+_NO_BODY_STATUS: Final = frozenset({204, 304})
+
+_IDLE: Final = 0
+_HEAD: Final = 1
+_SIZED: Final = 2
+_CHUNKED: Final = 3
+_UNTIL_CLOSE: Final = 4
+_CLOSED: Final = 5
+
+
+class ResponseReceiver(Protocol):
+    """The request a connection works for; called as its response arrives."""
+
+    def response_started(self, head: ResponseHead) -> None:
+        """The head of the response is read."""
+        ...
+
+    def response_data(self, data: bytes) -> None:
+        """Some of its body, unframed; never empty."""
+        ...
+
+    def response_flush(self) -> None:
+        """Nothing more has arrived for now."""
+        ...
+
+    def response_ended(self, connection: "BackendConnection", *, reusable: bool) -> None:
+        """The response is complete; the connection works for this request no longer."""
+        ...
+
+    def response_raw(self) -> None:
+        """The backend server does not speak HTTP: what follows as data is all it sent."""
+        ...
+
+    def backend_failed(self, failure: Failure) -> None:
+        """The connection failed or the response cannot be used; the connection is closed."""
+        ...
+
+    def backend_writable(self, writable: bool) -> None:
+        """Whether the connection takes more of the request body now."""
+        ...
+
+
+class BackendConnection(asyncio.Protocol):
+    """A connection from the pool, or on its way there.
+
+    ``assign`` gives it to a request; ``release`` takes it away. In between, its receiver is told
+    of every event, and of nothing after ``response_ended`` or ``backend_failed``.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_decoder",
+        "_head_limit",
+        "_is_head_request",
+        "_receiver",
+        "_remaining",
+        "_reusable",
+        "_state",
+        "answered",
+        "idle_since",
+        "pooled",
+        "server",
+        "transport",
+    )
+
+    def __init__(self, server: BackendServer) -> None:
+        self.server = server
+        self.transport: asyncio.Transport | None = None
+        self.pooled = False
+        """Whether this request is not the first on the connection."""
+        self.idle_since = 0.0
+        self.answered = False
+        """Whether any byte of the current response has arrived."""
+        self._state = _IDLE
+        self._buffer = b""
+        self._receiver: ResponseReceiver | None = None
+        self._remaining = 0
+        self._decoder: ChunkDecoder | None = None
+        self._head_limit = 0
+        self._is_head_request = False
+        self._reusable = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can no longer be used."""
+        return self._state == _CLOSED
+
+    def assign(self, receiver: ResponseReceiver, *, is_head_request: bool, head_limit: int) -> None:
+        """Work for ``receiver`` from now on; after calling this, you must send a request head.
+
+        Args:
+            receiver: told of everything that arrives.
+            is_head_request: its response has no body whatever its head says.
+            head_limit: bytes a response head may have.
+        """
+        self._receiver = receiver
+        self._is_head_request = is_head_request
+        self._head_limit = head_limit
+        self._state = _HEAD
+        self.answered = False
+
+    def send(self, data: bytes) -> None:
+        """Write to the server."""
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def release(self) -> None:
+        """Work for nobody: close, and tell nobody."""
+        self._receiver = None
+        self._state = _CLOSED
+        if self.transport is not None:
+            self.transport.abort()
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the server for now."""
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take from the server again."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP only
+        """The connection stands."""
+        self.transport = transport
+        transport.set_write_buffer_limits(high=65536)
+
+    def pause_writing(self) -> None:
+        """The server does not read as fast as the client sends."""
+        if self._receiver is not None:
+            self._receiver.backend_writable(False)
+
+    def resume_writing(self) -> None:
+        """The server reads again."""
+        if self._receiver is not None:
+            self._receiver.backend_writable(True)
+
+    def data_received(self, data: bytes) -> None:
+        """The server sent something."""
+        state = self._state
+        if state == _HEAD:
+            self.answered = True
+            self._take_head(self._buffer + data if self._buffer else data)
+        elif state == _SIZED:
+            self._take_sized(data)
+        elif state == _CHUNKED:
+            self._take_chunked(data)
+        elif state == _UNTIL_CLOSE:
+            if self._receiver is not None:
+                self._receiver.response_data(data)
+        else:
+            # Bytes nobody asked for: whatever comes next on it could not be trusted.
+            self.release()
+
+    def eof_received(self) -> bool:
+        """The server closed its side."""
+        self._close(reset=False)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._close(reset=exc is not None)
+
+    def _close(self, *, reset: bool) -> None:
+        state, receiver = self._state, self._receiver
+        if state == _CLOSED:
+            return
+        self._state = _CLOSED
+        self._receiver = None
+        if self.transport is not None:
+            self.transport.close()
+        if receiver is None:
+            return
+        if state == _UNTIL_CLOSE and not reset:
+            receiver.response_ended(self, reusable=False)
+        elif state == _HEAD and self._buffer and not begins_like_a_response(self._buffer):
+            receiver.response_raw()
+            receiver.response_data(self._buffer)
+            receiver.response_ended(self, reusable=False)
+        elif self.pooled and not self.answered:
+            receiver.backend_failed(Failure.POOLED_CLOSED)
+        else:
+            receiver.backend_failed(Failure.CLOSED_EARLY)
+
+    def _fail(self, failure: Failure) -> None:
+        receiver = self._receiver
+        self.release()
+        if receiver is not None:
+            receiver.backend_failed(failure)
+
+    def _take_head(self, data: bytes) -> None:
+        receiver = self._receiver
+        assert receiver is not None
+        if not begins_like_a_response(data):
+            self._buffer = b""
+            self._state = _UNTIL_CLOSE
+            receiver.response_raw()
+            receiver.response_data(data)
+            return
+        end = find_head_end(data)
+        if end < 0 or end > self._head_limit:
+            if len(data) > self._head_limit:
+                self._fail(Failure.BAD_RESPONSE)
+            else:
+                self._buffer = data
+            return
+        self._buffer = b""
+        try:
+            head = parse_response_head(data if end == len(data) else data[:end])
+        except BackendProtocolError:
+            self._fail(Failure.BAD_RESPONSE)
+            return
+        self._reusable = head.keep_alive
+        rest = data[end:]
+        if self._is_head_request or head.status in _NO_BODY_STATUS or head.status < 200:
+            self._remaining = 0
+            self._state = _SIZED
+        elif head.chunked:
+            self._decoder = ChunkDecoder(BackendProtocolError)
+            self._state = _CHUNKED
+        elif head.content_length is not None:
+            self._remaining = head.content_length
+            self._state = _SIZED
+        else:
+            self._state = _UNTIL_CLOSE
+        receiver.response_started(head)
+        if self._receiver is not receiver:
+            return
+        if self._state == _SIZED:
+            self._take_sized(rest)
+        elif rest:
+            if self._state == _CHUNKED:
+                self._take_chunked(rest)
+            else:
+                receiver.response_data(rest)
+        if self._receiver is receiver:
+            receiver.response_flush()
+
+    def _take_sized(self, data: bytes) -> None:
+        receiver = self._receiver
+        assert receiver is not None
+        size = len(data)
+        if size > self._remaining:
+            # More than it announced: the excess is dropped and the connection with it.
+            data = data[: self._remaining]
+            size = self._remaining
+            self._reusable = False
+        self._remaining -= size
+        if size:
+            receiver.response_data(data)
+        if self._remaining == 0 and self._receiver is receiver:
+            self._end(receiver)
+
+    def _take_chunked(self, data: bytes) -> None:
+        receiver, decoder = self._receiver, self._decoder
+        assert receiver is not None
+        assert decoder is not None
+        try:
+            body, used = decoder.feed(data)
+        except BackendProtocolError:
+            self._fail(Failure.CLOSED_EARLY)
+            return
+        if body:
+            receiver.response_data(body)
+        if decoder.done and self._receiver is receiver:
+            if used != len(data):
+                self._reusable = False
+            self._end(receiver)
+
+    def _end(self, receiver: ResponseReceiver) -> None:
+        """Go idle, then tell: the receiver puts the connection back or closes it."""
+        self._receiver = None
+        self._decoder = None
+        self._state = _IDLE
+        reusable = self._reusable and self.transport is not None
+        receiver.response_ended(self, reusable=reusable)

@@ -1,0 +1,34 @@
+"""One listening socket's shared state: its route, its pool, its open connections."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from simulator.accesslog import AccessRecord
+from simulator.clock import Clock
+from simulator.dataplane.pool import BackendPool
+from simulator.routing import ListenerRoute
+
+if TYPE_CHECKING:
+    from simulator.dataplane.client import ClientConnection
+
+
+class ListenerPort:
+    """What every connection of one listener shares."""
+
+    __slots__ = ("clock", "connections", "draining", "on_record", "pool", "route")
+
+    def __init__(
+        self,
+        *,
+        route: ListenerRoute,
+        clock: Clock,
+        pool: BackendPool,
+        on_record: Callable[[AccessRecord], None],
+    ) -> None:
+        self.route = route
+        """Replaced whole when the configuration changes; a request keeps the one it began with."""
+        self.clock = clock
+        self.pool = pool
+        self.on_record = on_record
+        self.connections: set[ClientConnection] = set()
+        self.draining = False

@@ -1,0 +1,181 @@
+"""A data plane on port 0 between raw client sockets and backend servers that a test scripts."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+import uvloop
+
+from simulator.accesslog import AccessRecord, RecordEncoder, ServedBy
+from simulator.clock import ManualClock
+from simulator.dataplane import DataPlane, ListenerSettings
+from simulator.model import (
+    BackendServer,
+    BackendServerId,
+    Cluster,
+    ClusterKind,
+    Listener,
+    ListenerLimits,
+    ListenerTimeouts,
+    LoadBalancer,
+    LoadBalancerId,
+    LoadBalancerKind,
+    Protocol,
+    Scheduler,
+    ServerGroup,
+    ServerGroupId,
+    ServiceNode,
+)
+from simulator.routing import compile_route
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+START_AT = 1_772_323_200.0  # 2026-03-01T08:00:00+08:00
+SERVED_BY = ServedBy(
+    load_balancer_id="lb-0d29a3f6",
+    vip="10.0.1.5",
+    vport=80,
+    scheme="http",
+    node_address="100.64.3.9",
+    backend_protocol="http",
+)
+GONE = ("127.0.0.1", 1)
+"""An address where nothing listens."""
+
+
+def pytest_asyncio_loop_factories(config, item):
+    return {"uvloop": uvloop.new_event_loop}
+
+
+async def read_head(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+class Sim:
+    """The system under test, and its records."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(START_AT)
+        self.records: list[AccessRecord] = []
+        self._arrived = asyncio.Event()
+        self._encoder = RecordEncoder(SERVED_BY)
+        self._stack = AsyncExitStack()
+        self._tasks = asyncio.TaskGroup()
+        self._stop = asyncio.Event()
+        self._runner: asyncio.Task | None = None
+        self.data_plane: DataPlane | None = None
+        self.address = ("", 0)
+
+    async def start(
+        self,
+        backends: list[Handler | tuple[str, int]],
+        *,
+        weights: list[int] | None = None,
+        x_forwarded_for: bool = False,
+        timeouts: ListenerTimeouts | None = None,
+        limits: ListenerLimits | None = None,
+    ) -> None:
+        ready = asyncio.Event()
+        self._runner = asyncio.create_task(self._run(ready))
+        await ready.wait()
+        servers = []
+        for index, backend in enumerate(backends):
+            address = backend if isinstance(backend, tuple) else await self.backend(backend)
+            servers.append(
+                BackendServer(
+                    backend_server_id=BackendServerId(f"i-{index}"),
+                    address=f"10.0.2.{11 + index}:8080",
+                    connect_host=address[0],
+                    connect_port=address[1],
+                    weight=100 if weights is None else weights[index],
+                )
+            )
+        group = ServerGroup(
+            server_group_id=ServerGroupId("sg-11bd8054"), name="web", servers=tuple(servers)
+        )
+        listener = Listener(
+            protocol=Protocol.HTTP,
+            port=80,
+            bind_host="127.0.0.1",
+            bind_port=0,
+            scheduler=Scheduler.ROUND_ROBIN,
+            x_forwarded_for=x_forwarded_for,
+            server_group_id=group.server_group_id,
+            timeouts=timeouts or ListenerTimeouts(),
+            limits=limits or ListenerLimits(),
+        )
+        node = ServiceNode(index=0, address="100.64.3.9")
+        balancer = LoadBalancer(
+            load_balancer_id=LoadBalancerId("lb-0d29a3f6"),
+            name="shop",
+            kind=LoadBalancerKind.APPLICATION,
+            vip="10.0.1.5",
+            cluster=Cluster(name="shared", kind=ClusterKind.SHARED, cluster_id="", nodes=(node,)),
+            listeners=(listener,),
+            server_groups=(group,),
+        )
+        self.data_plane = DataPlane(clock=self.clock, tasks=self._tasks)
+        [bound] = await self.data_plane.start(
+            (ListenerSettings(route=compile_route(balancer, listener), on_record=self._take),)
+        )
+        self.address = (bound.host, bound.bound_port)
+
+    async def backend(self, handler: Handler) -> tuple[str, int]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await handler(reader, writer)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self._stack.callback(server.close)
+        return server.sockets[0].getsockname()[:2]
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(*self.address, limit=1 << 20)
+        self._stack.callback(writer.close)
+        return reader, writer
+
+    async def exchange(self, request: bytes) -> bytes:
+        """Send ``request`` and read until the listener closes."""
+        reader, writer = await self.connect()
+        writer.write(request)
+        return await reader.read()
+
+    async def fields(self, count: int = 1) -> list[dict]:
+        """The first ``count`` records, decoded; waits until there are as many."""
+        async with asyncio.timeout(10):
+            while len(self.records) < count:
+                self._arrived.clear()
+                await self._arrived.wait()
+        assert len(self.records) == count
+        return [json.loads(self._encoder.encode(record)) for record in self.records]
+
+    async def aclose(self) -> None:
+        if self.data_plane is not None:
+            await self.data_plane.aclose(drain_s=0.0)
+        await self._stack.aclose()
+        if self._runner is not None:
+            self._stop.set()
+            await self._runner
+
+    async def _run(self, ready: asyncio.Event) -> None:
+        """One task owns the group: fixture and test run in different ones."""
+        async with self._tasks:
+            ready.set()
+            await self._stop.wait()
+
+    def _take(self, record: AccessRecord) -> None:
+        self.records.append(record)
+        self._arrived.set()
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Sim]:
+    sim = Sim()
+    yield sim
+    await sim.aclose()
