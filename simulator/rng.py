@@ -46,3 +46,8 @@ def request_id() -> str:
 def entropy_seed() -> int:
     """A seed for a run that was given none; the run prints it so that it can be repeated."""
     return int.from_bytes(os.urandom(4))
+
+
+def access_token() -> str:
+    """A token nobody can guess, for an admin API that is not on loopback."""
+    return os.urandom(16).hex()

@@ -2,11 +2,12 @@
 
 from simulator.accesslog.encoder import RecordEncoder, ServedBy
 from simulator.accesslog.fields import FIELDS, Field, FieldType
-from simulator.accesslog.record import AccessRecord, Attempt
+from simulator.accesslog.record import AccessRecord, AccessRecordShape, Attempt
 
 __all__ = [
     "FIELDS",
     "AccessRecord",
+    "AccessRecordShape",
     "Attempt",
     "Field",
     "FieldType",

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
-from simulator.accesslog.record import AccessRecord, Attempt
-from simulator.model import AccessRecordShape
+from simulator.accesslog.record import AccessRecord, AccessRecordShape, Attempt
 
 _MONTHS: Final = (
     "Jan",

@@ -1,5 +1,19 @@
 """What the data plane tells the log side about one request. Built by ``exchange`` only."""
 
+from enum import StrEnum
+
+
+class AccessRecordShape(StrEnum):
+    """How the values of a record are typed in JSON.
+
+    Source: assumed (the vendor declares string, int and float per field but float fields can be
+    lists or absent; ``typed`` follows the declaration where it can).
+    """
+
+    TYPED = "typed"
+    STRINGS = "strings"
+    JSON_EMPTY = "json-empty"
+
 
 class Attempt:
     """One try at a backend server.

@@ -26,6 +26,10 @@ wall_time: Final = os_time.time
 """The machine's own time; only for validity of signatures made by clients on their wall clock."""
 
 
+pause: Final = os_time.sleep
+"""Real seconds of waiting for another process; never on an event loop."""
+
+
 class ClockMode(StrEnum):
     """How a clock moves on its own."""
 
@@ -134,6 +138,11 @@ class SimulatedClock:
         self._idle_check: asyncio.Handle | None = None
         self._settled: asyncio.Event = asyncio.Event()
         self._advance_lock = asyncio.Lock()
+
+    def set_start(self, start_at: float) -> None:
+        """Begin at another instant; only before ``start``."""
+        assert not self._running
+        self._anchor_sim = start_at
 
     def start(self) -> None:
         """Let time flow; after calling this, you must call ``stop`` on the same loop."""

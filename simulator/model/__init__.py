@@ -1,7 +1,6 @@
 """The resources of the simulated region, as values. It decides nothing and does no I/O."""
 
 from simulator.model.resources import (
-    AccessRecordShape,
     BackendServer,
     BackendServerId,
     Bucket,
@@ -29,7 +28,6 @@ from simulator.model.resources import (
 )
 
 __all__ = [
-    "AccessRecordShape",
     "BackendServer",
     "BackendServerId",
     "Bucket",

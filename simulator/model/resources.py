@@ -44,18 +44,6 @@ class ClusterKind(StrEnum):
     DEDICATED = "dedicated"
 
 
-class AccessRecordShape(StrEnum):
-    """How the values of a record are typed in JSON.
-
-    Source: assumed (the vendor declares string, int and float per field but float fields can be
-    lists or absent; ``typed`` follows the declaration where it can).
-    """
-
-    TYPED = "typed"
-    STRINGS = "strings"
-    JSON_EMPTY = "json-empty"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceNode:
     """One machine of a cluster: it serves requests and spools their records."""

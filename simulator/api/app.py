@@ -1,0 +1,78 @@
+"""Puts the API application together: routes, authentication, errors."""
+
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from simulator.api.auth import Authenticator
+from simulator.api.bls import bls_operations
+from simulator.api.errors import error_middleware
+from simulator.api.operations import Operation, add_routes
+from simulator.clock import Clock
+from simulator.logstore import LogStoreEngine
+
+OPERATIONS: Final = web.AppKey("operations", tuple[Operation, ...])
+"""The operations an application serves, for docs and the console."""
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+"""Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj: one push is at most 1 MB."""
+
+UNSIGNED: Final = ("/_sim/",)
+"""Paths of the simulator itself, which nobody signs."""
+
+
+def make_api_app(
+    *,
+    engine: LogStoreEngine,
+    clock: Clock,
+    auth: Authenticator,
+    on_change: Callable[[str], None] | None = None,
+) -> web.Application:
+    """The application behind the BCE APIs.
+
+    Args:
+        engine: holds the LogStores; stays the caller's to close.
+        clock: held while a call is at work, so that a jumping clock waits for it.
+        auth: verifies every request but those to paths under ``/_sim/``.
+        on_change: told the name of each operation that has changed a project or LogStore.
+
+    Returns:
+        An application to which routes and sub-applications may still be added.
+    """
+    app = web.Application(
+        middlewares=[error_middleware(), _auth_middleware(auth)],
+        client_max_size=MAX_BODY_BYTES,
+    )
+    operations = bls_operations(engine, clock, on_change or _ignore)
+    add_routes(app, operations)
+    app[OPERATIONS] = operations
+    return app
+
+
+def _auth_middleware(auth: Authenticator) -> Middleware:
+    @web.middleware
+    async def verify(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.match_info.http_exception is None and not request.path.startswith(UNSIGNED):
+            headers = [
+                (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+                for name, value in request.raw_headers
+            ]
+            auth.check(request.method, _target(request.raw_path), headers)
+        return await handler(request)
+
+    return verify
+
+
+def _target(raw_path: str) -> str:
+    """Path and query of a request target, which may be a whole URL."""
+    if raw_path.startswith("/"):
+        return raw_path
+    _, _, rest = raw_path.partition("://")
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else "/"
+
+
+def _ignore(operation: str) -> None:
+    """Nobody wants to know."""

@@ -1,0 +1,138 @@
+"""Records: push, pull, query."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from simulator.api.bls.service import Service
+from simulator.api.bls.wire import (
+    PushBody,
+    compact_json,
+    from_query_result,
+    invalid,
+    json_response,
+    parse_query,
+    parse_selection,
+    parse_whole,
+    project_of,
+    read_body,
+)
+from simulator.errors import ControlError
+from simulator.logstore import NewRecord, Page, Paging, RecordType, Sort
+
+MAX_ROWS: Final = 1000
+"""Of a pull or a search. Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
+DEFAULT_ROWS: Final = 100
+MAX_PAGE_NO: Final = 1_000_000
+
+
+class Records(Service):
+    """Handlers of record operations."""
+
+    async def push(self, request: web.Request) -> web.Response:
+        """PushLogRecord: all records or none."""
+        name = request.match_info["name"]
+        project = project_of(parse_query(request).get("project"))
+        body = await read_body(request, PushBody)
+        try:
+            record_type = RecordType(body.type or RecordType.TEXT)
+        except ValueError as error:
+            raise invalid("type", "expected TEXT or JSON") from error
+        records = [
+            NewRecord(
+                message=record.message,
+                timestamp_ms=record.timestamp or 0,
+                sequence=record.sequence or 0,
+            )
+            for record in body.log_records or ()
+        ]
+        await self.call(
+            self.engine.push,
+            project,
+            name,
+            records,
+            stream=body.log_stream_name or "",
+            record_type=record_type,
+            tags={tag.k: tag.v for tag in body.tags or body.log_tags or ()},
+        )
+        return json_response({})
+
+    async def read(self, request: web.Request) -> web.Response:
+        """QueryLogRecord when there is a ``query`` parameter, else PullLogRecord."""
+        parameters = parse_query(request)
+        if "query" in parameters:
+            return await self._query(request.match_info["name"], parameters)
+        return await self._pull(request.match_info["name"], parameters)
+
+    async def pull_v3(self, request: web.Request) -> web.Response:
+        """PullLogRecord v3: a pull that filters and sorts. Source: assumed but for parameters."""
+        parameters = parse_query(request)
+        page = await self.call(
+            self.engine.pull_matching,
+            project_of(parameters.get("project")),
+            request.match_info["name"],
+            parse_selection(parameters),
+            parameters.get("query") or "match *",
+            _paging(parameters),
+        )
+        return _pulled(page, parameters)
+
+    async def _pull(self, name: str, parameters: Mapping[str, str]) -> web.Response:
+        page = await self.call(
+            self.engine.pull,
+            project_of(parameters.get("project")),
+            name,
+            parse_selection(parameters),
+            limit=parse_whole(parameters, "limit", DEFAULT_ROWS, MAX_ROWS) or DEFAULT_ROWS,
+            marker=parameters.get("marker") or None,
+        )
+        return _pulled(page, parameters)
+
+    async def _query(self, name: str, parameters: Mapping[str, str]) -> web.Response:
+        if parameters.get("samplePercentage"):
+            raise ControlError("NotImplemented", 501, "QueryLogRecord samplePercentage")
+        result = await self.call(
+            self.engine.query,
+            project_of(parameters.get("project")),
+            name,
+            parse_selection(parameters),
+            parameters["query"],
+            _paging(parameters),
+        )
+        return json_response(from_query_result(result))
+
+
+def _paging(parameters: Mapping[str, str]) -> Paging:
+    sort = parameters.get("sort") or Sort.DESC
+    if sort not in {Sort.ASC, Sort.DESC}:
+        raise invalid("sort", "expected asc or desc")
+    limit = parse_whole(parameters, "limit", DEFAULT_ROWS, MAX_ROWS)
+    offset = 0
+    # Either alone means nothing; both together replace the limit.
+    if parameters.get("pageNo") and parameters.get("pageSize"):
+        limit = parse_whole(parameters, "pageSize", DEFAULT_ROWS, MAX_ROWS)
+        offset = (max(1, parse_whole(parameters, "pageNo", 1, MAX_PAGE_NO)) - 1) * limit
+    return Paging(
+        limit=limit, offset=offset, sort=Sort(sort), marker=parameters.get("marker") or None
+    )
+
+
+def _pulled(page: Page, parameters: Mapping[str, str]) -> web.Response:
+    return json_response(
+        {
+            "result": [
+                {
+                    "message": compact_json(record.message)
+                    if record.type is RecordType.JSON
+                    else record.message,
+                    "timestamp": record.timestamp_ms,
+                    "sequence": record.sequence,
+                }
+                for record in page.records
+            ],
+            "isTruncated": bool(page.next_marker),
+            "marker": parameters.get("marker", ""),
+            "nextMarker": page.next_marker,
+        }
+    )

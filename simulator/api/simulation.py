@@ -1,0 +1,149 @@
+"""What the admin API shows of a running simulation, and what it can ask of it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerEndpoint:
+    """A listener and where it really listens."""
+
+    load_balancer: str
+    load_balancer_id: str
+    port: int
+    """The simulated port."""
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Everything a client needs to know."""
+
+    api: str
+    """All BCE APIs but BOS, and the admin API under ``/_sim/``."""
+    s3: str | None
+    """The S3 door of the object store; None without buckets."""
+    region: str
+    access_key: str
+    secret_key: str
+    listeners: tuple[ListenerEndpoint, ...]
+    log_stores: tuple[tuple[str, str], ...]
+    """``(project, name)``."""
+    buckets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStatus:
+    """Where simulated time is."""
+
+    mode: str
+    time: str
+    """ISO 8601 in the records' zone."""
+    unix_s: float
+    next_delivery: str | None
+    """When something becomes visible next, if no further record comes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvanceReceipt:
+    """What an advance of the clock brought."""
+
+    from_time: str
+    to_time: str
+    advanced_s: float
+    records: int
+    """Records that became visible, one for every flow log."""
+    objects: int
+    by_flow_log: dict[str, int]
+    object_names: tuple[str, ...]
+    """``<bucket>/<key>``; the newest of very many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowLogView:
+    """One flow log's counts; delays in seconds."""
+
+    name: str
+    flow_log_id: str
+    destination: str
+    status: str
+    written: int
+    delivered: int
+    pending: int
+    lost: int
+    objects: int
+    delay_min_s: float | None
+    delay_median_s: float | None
+    delay_max_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficView:
+    """One traffic entry's counts."""
+
+    name: str
+    sent: int
+    completed: int
+    failed: int
+    by_status: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationStatus:
+    """The whole simulation at one moment."""
+
+    scenario: str
+    version: str
+    seed: int
+    ready: bool
+    clock: ClockStatus
+    connections: int
+    """Client connections open at the listeners."""
+    dropped_records: int
+    """Records the disk did not take."""
+    traffic: tuple[TrafficView, ...]
+    flow_logs: tuple[FlowLogView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordView:
+    """An access record and where it is on its way."""
+
+    logged_at: str
+    load_balancer_id: str
+    due_at: str | None
+    """When it becomes visible first, of a pending record whose batch is closed."""
+    record: dict[str, object]
+
+
+class Simulation(Protocol):
+    """A running simulation, as the admin API drives it."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything the scenario asks for is up."""
+        ...
+
+    def endpoints(self) -> Endpoints:
+        """Where everything is."""
+        ...
+
+    def clock_status(self) -> ClockStatus:
+        """Where time is."""
+        ...
+
+    def status(self) -> SimulationStatus:
+        """Counts of everything."""
+        ...
+
+    def records(self, limit: int, *, pending: bool) -> tuple[RecordView, ...]:
+        """The newest records, oldest of them first; only those not yet visible if ``pending``."""
+        ...
+
+    async def advance(self, seconds: float) -> AdvanceReceipt:
+        """Move the clock on and wait for all that becomes due."""
+        ...
+
+    async def advance_to_next_delivery(self) -> AdvanceReceipt:
+        """Move the clock to the next instant something becomes visible, if there is one."""
+        ...

@@ -1,0 +1,139 @@
+"""``blbsim run``: a scenario from start to verdict."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from simulator.api.simulation import SimulationStatus
+from simulator.cli.tables import console, flow_log_table, print_outcomes, print_record
+from simulator.clock import ClockMode
+from simulator.scenario import Scenario
+from simulator.verdict import Outcome, evaluate
+from simulator.world import ReadBack, World, WorldOptions, load_for, running_world
+
+_PROGRESS_S: Final = 0.1
+
+
+def run(
+    path: Path,
+    *,
+    data_dir: Path | None,
+    clock_mode: ClockMode | None,
+    seed: int | None,
+    as_json: bool,
+) -> int:
+    """Run ``path`` to its end; returns 0, or 1 if an expectation does not hold."""
+    scenario = load_for(path, data_dir=data_dir, seed=seed)
+    options = WorldOptions(data_dir=data_dir, clock_mode=clock_mode)
+    return uvloop.run(_run(scenario, options, as_json=as_json))
+
+
+async def _run(scenario: Scenario, options: WorldOptions, *, as_json: bool) -> int:
+    # Standard output is the JSON document's alone; people watch standard error then.
+    out = Console(stderr=True, highlight=False) if as_json else console()
+    async with running_world(scenario, options) as world:
+        out.print(
+            f"[bold]{scenario.name}[/]  seed {scenario.seed}  clock {world.clock.mode.value}, "
+            f"starting at {world.clock_status().time}"
+        )
+        for listener in world.endpoints().listeners:
+            out.print(f"listener {listener.url} is {listener.load_balancer}:{listener.port}")
+        await _drive(world, out)
+        status = world.status()
+        outcomes = evaluate(scenario.expectations, world.metrics())
+        read_back = await world.read_back()
+    failed = [outcome for outcome in outcomes if not outcome.holds]
+    if as_json:
+        print(_document(status, outcomes, read_back))
+    else:
+        _report(out, status, outcomes, read_back)
+    return 1 if failed else 0
+
+
+async def _drive(world: World, out: Console) -> None:
+    """Traffic, then deliveries, with a bar for each."""
+    planned = sum(profile.request_count for profile in world.scenario.traffic)
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=out) as progress:
+        requests = progress.add_task("requests", total=planned)
+        deliveries = progress.add_task("delivered", total=None)
+        loop = asyncio.get_running_loop()
+
+        def show() -> None:
+            done = sum(s.counters.completed + s.counters.failed for s in world.senders)
+            progress.update(requests, completed=done)
+            flow_logs = world.delivery.status()
+            written = sum(log.written for log in flow_logs)
+            progress.update(
+                deliveries,
+                completed=sum(log.delivered + log.lost for log in flow_logs),
+                total=written or None,
+            )
+
+        with _repeating(loop, show):
+            await world.run_to_the_end()
+        show()
+
+
+@contextmanager
+def _repeating(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> Iterator[None]:
+    """Call ``action`` now and then, in real time, inside the block."""
+    handle: asyncio.TimerHandle
+
+    def again() -> None:
+        nonlocal handle
+        action()
+        handle = loop.call_later(_PROGRESS_S, again)
+
+    again()
+    try:
+        yield
+    finally:
+        handle.cancel()
+
+
+def _report(
+    out: Console,
+    status: SimulationStatus,
+    outcomes: tuple[Outcome, ...],
+    read_back: ReadBack,
+) -> None:
+    for traffic in status.traffic:
+        by_status = ", ".join(f"{count} x {code}" for code, count in traffic.by_status.items())
+        out.print(
+            f"\ntraffic to {traffic.name}: {traffic.completed} of {traffic.sent} requests "
+            f"answered ({by_status})"
+        )
+    if status.flow_logs:
+        out.print(flow_log_table(status.flow_logs))
+    for line in read_back.lines:
+        out.print(line)
+    if read_back.sample is not None:
+        print_record(out, read_back.sample)
+    print_outcomes(out, outcomes)
+    holding = sum(outcome.holds for outcome in outcomes)
+    if outcomes:
+        out.print(f"{holding} of {len(outcomes)} expectations hold.")
+
+
+def _document(status: SimulationStatus, outcomes: tuple[Outcome, ...], read_back: ReadBack) -> str:
+    document: Mapping[str, Any] = {
+        "status": status,
+        "expectations": [
+            {
+                "that": outcome.expectation.text,
+                "holds": outcome.holds,
+                "measured": outcome.measured,
+            }
+            for outcome in outcomes
+        ],
+        "read_back": read_back,
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()

@@ -1,0 +1,110 @@
+"""Tables and screens for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from simulator.api.simulation import Endpoints, FlowLogView, SimulationStatus
+from simulator.verdict import Outcome, format_duration
+
+_COUNTS: Final = ("written", "delivered", "pending", "lost", "objects")
+
+
+def console() -> Console:
+    """Standard output; plain when it is no terminal."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def flow_log_table(flow_logs: Sequence[FlowLogView]) -> Table:
+    """One row for each flow log."""
+    table = Table(title="Flow logs", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column("flow log", no_wrap=True)
+    for name in (*_COUNTS, "delay min", "median", "max"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for log in flow_logs:
+        table.add_row(
+            log.name if log.status == "running" else f"{log.name} ({log.status})",
+            *(str(getattr(log, name)) for name in _COUNTS),
+            *map(_delay, (log.delay_min_s, log.delay_median_s, log.delay_max_s)),
+        )
+    return table
+
+
+def _delay(seconds: float | None) -> str:
+    return "-" if seconds is None else format_duration(round(seconds))
+
+
+def print_status(found: Mapping[str, Any]) -> None:
+    """The answer of ``/_sim/v1/status`` for people."""
+    status = msgspec.convert(found, SimulationStatus)
+    out = console()
+    clock = status.clock
+    out.print(f"{status.scenario}  seed {status.seed}  blbsim {status.version}")
+    line = f"clock {clock.mode}  {clock.time}"
+    if clock.next_delivery is not None:
+        line += f"  next delivery {clock.next_delivery}"
+    out.print(line)
+    out.print(f"{status.connections} client connections open")
+    for traffic in status.traffic:
+        by_status = ", ".join(f"{code}: {count}" for code, count in traffic.by_status.items())
+        out.print(
+            f"traffic {traffic.name}: {traffic.sent} sent, {traffic.completed} completed, "
+            f"{traffic.failed} failed ({by_status or 'no response yet'})"
+        )
+    if status.dropped_records:
+        out.print(f"{status.dropped_records} records dropped: the disk did not take them")
+    for log in status.flow_logs:
+        out.print(f"flow log {log.name} -> {log.destination}")
+    if status.flow_logs:
+        out.print(flow_log_table(status.flow_logs))
+
+
+def print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
+    """Each expectation with what was measured."""
+    if not outcomes:
+        return
+    table = Table(title="Expectations", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column("")
+    table.add_column("expected", no_wrap=True)
+    table.add_column("measured", no_wrap=True)
+    for outcome in outcomes:
+        table.add_row(
+            "[green]holds[/]" if outcome.holds else "[red]FAILS[/]",
+            outcome.expectation.text,
+            outcome.measured,
+        )
+    out.print(table)
+
+
+def print_record(out: Console, record: Mapping[str, Any]) -> None:
+    """One record, a field a line."""
+    table = Table(title=f"One record, {len(record)} fields", title_justify="left", box=None)
+    table.title_style = "bold"
+    table.show_header = False
+    for name, value in record.items():
+        table.add_row(name, msgspec.json.encode(value).decode())
+    out.print(table)
+
+
+def print_screen(
+    out: Console, status: SimulationStatus, endpoints: Endpoints, *, notes: Sequence[str]
+) -> None:
+    """What ``blbsim up`` shows: one screen."""
+    out.print(f"[bold]blbsim {status.version}[/]  {status.scenario}  seed {status.seed}")
+    out.print(f"clock     {status.clock.mode}, now {status.clock.time}")
+    out.print(f"APIs      {endpoints.api}")
+    if endpoints.s3 is not None:
+        out.print(f"S3        {endpoints.s3}  buckets: {', '.join(endpoints.buckets)}")
+    for listener in endpoints.listeners:
+        out.print(f"listener  {listener.url}  is {listener.load_balancer}:{listener.port}")
+    for project, name in endpoints.log_stores:
+        out.print(f"LogStore  {project}/{name}")
+    for log in status.flow_logs:
+        out.print(f"flow log  {log.name} -> {log.destination}")
+    for note in notes:
+        out.print(note)
+    out.print("Ready. Stop with Ctrl-C.")

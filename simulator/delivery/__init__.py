@@ -1,0 +1,28 @@
+"""From the spool to the destinations: batches, delays, loads, and what is known of them.
+
+Nothing here can slow or fail a request. Records only move forward; a cursor per flow log and
+series says how far.
+"""
+
+from simulator.delivery.batching import segment_quantum_s
+from simulator.delivery.delivery import Delivery
+from simulator.delivery.sinks import LogStoreEngine, ObjectSink
+from simulator.delivery.status import (
+    DeliveryMark,
+    DeliveryReceipt,
+    FlowLogState,
+    FlowLogStatus,
+    PendingLine,
+)
+
+__all__ = [
+    "Delivery",
+    "DeliveryMark",
+    "DeliveryReceipt",
+    "FlowLogState",
+    "FlowLogStatus",
+    "LogStoreEngine",
+    "ObjectSink",
+    "PendingLine",
+    "segment_quantum_s",
+]

@@ -1,0 +1,381 @@
+"""Projects, LogStores, streams and delivery cursors: kept in tables, mirrored in memory.
+
+Every change takes a transaction and touches the mirror only once that has committed. Changes come
+one at a time; reads need no lock, since they see one reference or the other.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
+
+from simulator.errors import ControlError
+from simulator.logstore.database import SCHEMA, Cursor, Row, Transaction
+from simulator.logstore.fields import DiscoveredField, FieldCatalog, FieldChanges
+from simulator.logstore.typed import Kind
+from simulator.logstore.values import (
+    DEFAULT_PROJECT,
+    LogStore,
+    LogStoreSettings,
+    LogStream,
+    Project,
+)
+
+MAX_PROJECTS: Final = 100
+MAX_LOG_STORES_PER_PROJECT: Final = 200
+"""Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07), as are the other limits."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
+_TAG_TEXT: Final = re.compile(r"[\w\-/ .]*")
+_SCHEMA: Final = f"""
+CREATE TABLE IF NOT EXISTS {SCHEMA}.projects(
+    uuid VARCHAR, name VARCHAR, description VARCHAR, top BOOLEAN,
+    created_at DOUBLE, updated_at DOUBLE);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.log_stores(
+    id BIGINT, project VARCHAR, name VARCHAR, settings VARCHAR,
+    created_at DOUBLE, updated_at DOUBLE);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.streams(store BIGINT, name VARCHAR, created_at DOUBLE);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.fields(
+    store BIGINT, name VARCHAR, position INTEGER, kind VARCHAR, since_seq BIGINT);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.tag_keys(store BIGINT, name VARCHAR);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.cursors(name VARCHAR, position BIGINT);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.counters(name VARCHAR, value BIGINT);
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class StoreState:
+    """What the engine knows of one LogStore beside its records."""
+
+    id: int
+    log_store: LogStore
+    table: str
+    """Full name of the table of its records."""
+    fields: FieldCatalog
+    next_seq: int = 0
+    streams: dict[str, LogStream] = field(default_factory=dict)
+
+
+class Catalog:
+    """All projects and LogStores of one database."""
+
+    def __init__(self) -> None:
+        self.projects: Mapping[str, Project] = {}
+        """By name."""
+        self.stores: Mapping[tuple[str, str], StoreState] = {}
+        """By project and name."""
+        self.cursors: Mapping[str, int] = {}
+        self._made = 0
+
+    def load(self, transaction: Transaction, now: float) -> None:
+        """Read everything; makes what a new database needs."""
+        cursor = transaction.cursor
+        cursor.execute(_SCHEMA)
+        self.projects = {row[1]: _project(row) for row in _rows(cursor, "projects")}
+        self._made = max((row[1] for row in _rows(cursor, "counters")), default=0)
+        states = {row[0]: _state(row) for row in _rows(cursor, "log_stores")}
+        for store, name, created_at in _rows(cursor, "streams"):
+            states[store].streams[name] = LogStream(name=name, created_at=created_at)
+        for store, name, position, kind, since_seq in _rows(cursor, "fields"):
+            states[store].fields.apply(
+                [
+                    DiscoveredField(
+                        name=name, position=position, kind=Kind(kind), since_seq=since_seq
+                    )
+                ]
+            )
+        for store, name in _rows(cursor, "tag_keys"):
+            states[store].fields.add_tag_keys([name])
+        for state in states.values():
+            row = cursor.execute(f"SELECT max(seq) FROM {state.table}").fetchone()
+            state.next_seq = 0 if row is None or row[0] is None else row[0] + 1
+        self.stores = {(s.log_store.project, s.log_store.name): s for s in states.values()}
+        self.cursors = {row[0]: row[1] for row in _rows(cursor, "cursors")}
+        if DEFAULT_PROJECT not in self.projects:
+            self.add_project(transaction, DEFAULT_PROJECT, "", now)
+
+    def project(self, name: str) -> Project:
+        """The project called ``name``."""
+        found = self.projects.get(name)
+        if found is None:
+            raise ControlError("ProjectNotFound", 404, f"Project [{name}] not exists")
+        return found
+
+    def project_by_id(self, id_or_name: str) -> Project:
+        """The project with this uuid; a name is taken as well.
+
+        Source: observed in SDK tests, which delete a project by its name.
+        """
+        for project in self.projects.values():
+            if id_or_name in {project.uuid, project.name}:
+                return project
+        raise ControlError("ProjectNotFound", 404, f"Project [{id_or_name}] not exists")
+
+    def store(self, project: str, name: str) -> StoreState:
+        """The LogStore ``name`` of ``project``."""
+        found = self.stores.get((project, name))
+        if found is None:
+            raise ControlError("LogStoreNotFound", 404, f"LogStore [{name}] not exists")
+        return found
+
+    def add_project(
+        self, transaction: Transaction, name: str, description: str, now: float
+    ) -> Project:
+        """Make a project."""
+        _check_name("name", name)
+        if name in self.projects:
+            raise ControlError("ProjectAlreadyExist", 409, "Project already exists")
+        if len(self.projects) >= MAX_PROJECTS:
+            raise ControlError("ResourceOverflow", 403, "The number of projects reaches the limit")
+        made = self._count(transaction)
+        # The default project is not the first of several runs only: its uuid is always the same.
+        seed = "default" if name == DEFAULT_PROJECT else f"{made}/{name}"
+        project = Project(
+            uuid=_uuid(f"project/{seed}"),
+            name=name,
+            description=description,
+            top=False,
+            created_at=now,
+            updated_at=now,
+        )
+        self._insert_project(transaction, project)
+        return project
+
+    def update_project(
+        self, transaction: Transaction, project: Project, description: str, top: bool, now: float
+    ) -> Project:
+        """Change what can change of a project."""
+        changed = replace(project, description=description, top=top, updated_at=now)
+        _delete(transaction, "projects", "uuid", project.uuid)
+        self._insert_project(transaction, changed)
+        return changed
+
+    def remove_project(self, transaction: Transaction, project: Project) -> None:
+        """Remove a project without LogStores."""
+        if project.name == DEFAULT_PROJECT:
+            raise ControlError("InvalidParameter", 400, "The default project cannot be deleted")
+        if any(name == project.name for name, _ in self.stores):
+            raise ControlError("ProjectLogStoreNotEmpty", 409, "The project has LogStores")
+        _delete(transaction, "projects", "uuid", project.uuid)
+        rest = {name: kept for name, kept in self.projects.items() if name != project.name}
+        transaction.after_commit(lambda: setattr(self, "projects", rest))
+
+    def add_store(
+        self,
+        transaction: Transaction,
+        project: str,
+        name: str,
+        settings: LogStoreSettings,
+        now: float,
+    ) -> StoreState:
+        """Make a LogStore and its table."""
+        self.project(project)
+        _check_name("logStoreName", name)
+        check_settings(settings)
+        if (project, name) in self.stores:
+            raise ControlError("LogStoreAlreadyExist", 409, f"LogStore [{name}] already exists")
+        if sum(owner == project for owner, _ in self.stores) >= MAX_LOG_STORES_PER_PROJECT:
+            raise ControlError("ResourceOverflow", 403, "The number of logStores reaches the limit")
+        row = (
+            self._count(transaction),
+            project,
+            name,
+            msgspec.json.encode(settings).decode(),
+            now,
+            now,
+        )
+        state = _state(row)
+        # Messages are most of the data; zstd keeps them small and is the quickest to write.
+        transaction.cursor.execute(
+            f"CREATE TABLE {state.table}(seq BIGINT, ts BIGINT, stream VARCHAR, sequence BIGINT,"
+            " message VARCHAR USING COMPRESSION zstd, size INTEGER, type VARCHAR, tags VARCHAR)"
+        )
+        _insert(transaction, "log_stores", row)
+        stores = {**self.stores, (project, name): state}
+        transaction.after_commit(lambda: setattr(self, "stores", stores))
+        return state
+
+    def update_store(
+        self, transaction: Transaction, state: StoreState, settings: LogStoreSettings, now: float
+    ) -> LogStore:
+        """Change a LogStore's settings."""
+        check_settings(settings)
+        changed = replace(state.log_store, settings=settings, updated_at=now)
+        encoded = msgspec.json.encode(settings).decode()
+        transaction.cursor.execute(
+            f"UPDATE {SCHEMA}.log_stores SET settings = $settings, updated_at = $now"
+            f" WHERE id = {state.id}",
+            {"settings": encoded, "now": now},
+        )
+        transaction.after_commit(lambda: setattr(state, "log_store", changed))
+        return changed
+
+    def remove_store(self, transaction: Transaction, state: StoreState) -> None:
+        """Remove a LogStore with its records, streams and fields."""
+        for table in ("streams", "fields", "tag_keys"):
+            _delete(transaction, table, "store", state.id)
+        _delete(transaction, "log_stores", "id", state.id)
+        transaction.cursor.execute(f"DROP TABLE {state.table}")
+        key = (state.log_store.project, state.log_store.name)
+        rest = {other: kept for other, kept in self.stores.items() if other != key}
+        transaction.after_commit(lambda: setattr(self, "stores", rest))
+
+    def set_cursor(self, transaction: Transaction, name: str, position: int) -> None:
+        """Keep the position of a delivery."""
+        _delete(transaction, "cursors", "name", name)
+        _insert(transaction, "cursors", (name, position))
+        cursors = {**self.cursors, name: position}
+        transaction.after_commit(lambda: setattr(self, "cursors", cursors))
+
+    def add_stream(
+        self, transaction: Transaction, state: StoreState, name: str, now: float
+    ) -> None:
+        """Remember a stream at its first record; the one without a name is not listed."""
+        if name and name not in state.streams:
+            _insert(transaction, "streams", (state.id, name, now))
+            streams = {**state.streams, name: LogStream(name=name, created_at=now)}
+            transaction.after_commit(lambda: setattr(state, "streams", streams))
+
+    def add_fields(
+        self, transaction: Transaction, state: StoreState, changes: FieldChanges
+    ) -> None:
+        """Keep newly discovered fields and give them their columns."""
+        for found in changes.discovered:
+            if found.position is not None:
+                transaction.cursor.execute(
+                    f"ALTER TABLE {state.table} ADD COLUMN f{found.position} VARCHAR"
+                )
+            row = (state.id, found.name, found.position, found.kind, found.since_seq)
+            _insert(transaction, "fields", row)
+        for known in changes.retyped:
+            transaction.cursor.execute(
+                f"UPDATE {SCHEMA}.fields SET kind = $kind"
+                f" WHERE store = {state.id} AND name = $name",
+                {"kind": known.kind, "name": known.name},
+            )
+        changed = changes.discovered + changes.retyped
+        transaction.after_commit(lambda: state.fields.apply(changed))
+
+    def add_tag_keys(
+        self, transaction: Transaction, state: StoreState, keys: frozenset[str]
+    ) -> None:
+        """Keep the keys of tags not seen before."""
+        new = keys - state.fields.tag_keys
+        for key in sorted(new):
+            _insert(transaction, "tag_keys", (state.id, key))
+        if new:
+            transaction.after_commit(lambda: state.fields.add_tag_keys(new))
+
+    def _insert_project(self, transaction: Transaction, project: Project) -> None:
+        _insert(
+            transaction,
+            "projects",
+            (
+                project.uuid,
+                project.name,
+                project.description,
+                project.top,
+                project.created_at,
+                project.updated_at,
+            ),
+        )
+        projects = {**self.projects, project.name: project}
+        transaction.after_commit(lambda: setattr(self, "projects", projects))
+
+    def _count(self, transaction: Transaction) -> int:
+        """A number no project or LogStore of this database has had."""
+        self._made += 1
+        _delete(transaction, "counters", "name", "made")
+        _insert(transaction, "counters", ("made", self._made))
+        return self._made
+
+
+def check_settings(settings: LogStoreSettings) -> None:
+    """Refuse what the service refuses.
+
+    Raises:
+        ControlError: InvalidParameter naming the parameter.
+    """
+    retention = settings.retention_days
+    if retention != -1 and not 1 <= retention <= 3650:
+        raise _invalid("retention", "expected 1 to 3650 days, or -1")
+    if settings.enable_hot_retention:
+        if retention != -1 and retention <= 7:
+            raise _invalid("enableHotRetention", "needs a retention of more than 7 days")
+        hot = settings.hot_retention_days
+        if hot < 1 or (retention != -1 and hot >= retention):
+            raise _invalid("hotRetention", "expected at least 1 and less than the retention")
+    if not 1 <= settings.shard_count <= 50:
+        raise _invalid("shardCount", "expected 1 to 50")
+    if not 1 <= settings.max_shard_count <= 50:
+        raise _invalid("maxShardCount", "expected 1 to 50")
+    for key, value in settings.tags:
+        if not 1 <= len(key) <= 65 or len(value) > 65:
+            raise _invalid("tags", "keys have 1 to 65 characters, values at most 65")
+        if not _TAG_TEXT.fullmatch(key) or not _TAG_TEXT.fullmatch(value):
+            raise _invalid("tags", "only letters, digits and `-_ /.` are allowed")
+
+
+def _check_name(parameter: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise _invalid(parameter, "expected 1 to 128 of letters, digits, `_`, `-` and `.`")
+
+
+def _invalid(parameter: str, expected: str) -> ControlError:
+    return ControlError("InvalidParameter", 400, f"Request param invalid: [{parameter}] {expected}")
+
+
+def _project(row: Row) -> Project:
+    uuid, name, description, top, created_at, updated_at = row
+    return Project(
+        uuid=uuid,
+        name=name,
+        description=description,
+        top=top,
+        created_at=created_at,
+        updated_at=updated_at,
+    )
+
+
+def _state(row: Row) -> StoreState:
+    id_, project, name, settings, created_at, updated_at = row
+    table = f"{SCHEMA}.records_{id_}"
+    return StoreState(
+        id=id_,
+        table=table,
+        fields=FieldCatalog(table),
+        log_store=LogStore(
+            project=project,
+            name=name,
+            settings=msgspec.json.decode(settings, type=LogStoreSettings),
+            short_id=_digest(f"short/{id_}/{project}/{name}")[:8],
+            resource_id=_digest(f"resource/{id_}/{project}/{name}")[:24],
+            created_at=created_at,
+            updated_at=updated_at,
+        ),
+    )
+
+
+def _digest(seed: str) -> str:
+    return hashlib.blake2b(seed.encode(), digest_size=16).hexdigest()
+
+
+def _uuid(seed: str) -> str:
+    digest = _digest(seed)
+    return "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:]))
+
+
+def _rows(cursor: Cursor, table: str) -> list[Row]:
+    return cursor.execute(f"SELECT * FROM {SCHEMA}.{table}").fetchall()
+
+
+def _insert(transaction: Transaction, table: str, row: Row) -> None:
+    marks = ", ".join("?" * len(row))
+    transaction.cursor.execute(f"INSERT INTO {SCHEMA}.{table} VALUES ({marks})", list(row))
+
+
+def _delete(transaction: Transaction, table: str, column: str, value: object) -> None:
+    transaction.cursor.execute(f"DELETE FROM {SCHEMA}.{table} WHERE {column} = ?", [value])

@@ -1,0 +1,190 @@
+"""The one door to DuckDB: opening, locking down, transactions.
+
+Every call works on its own cursor, so threads do not share state; writers go one at a time. The
+data lives in an attached database named ``logs``: a file, or memory kept compressed.
+"""
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import duckdb
+
+from simulator.errors import ControlError, StartupError
+
+Cursor: TypeAlias = duckdb.DuckDBPyConnection
+Parameters: TypeAlias = Mapping[str, object]
+Row: TypeAlias = tuple[Any, ...]  # DuckDB types its cells at run time
+
+LoadError: Final = duckdb.Error
+"""Anything DuckDB may raise while it loads."""
+
+SCHEMA: Final = "logs.main"
+"""Where every table lives; statements name it in full, cursors have no state of their own."""
+
+ROW_GROUP_SIZE: Final = 61_440
+"""Half of DuckDB's own: wide text rows of a group then fit in the processor's cache, which makes
+loading a quarter faster; aggregates do not mind."""
+
+_HARDENING: Final = {
+    "allow_community_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+_CALLERS_FAULT: Final = (
+    duckdb.BinderException,
+    duckdb.ConversionException,
+    duckdb.InvalidInputException,
+    duckdb.OutOfRangeException,
+    duckdb.InvalidTypeException,
+    duckdb.TypeMismatchException,
+)
+
+
+class Transaction:
+    """One change of the data, and what is to be done once it is safe."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.actions: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Do ``action`` after the commit, before the next writer; not at all if it fails."""
+        self.actions.append(action)
+
+
+class Database:
+    """One open DuckDB database.
+
+    Args:
+        path: the file, made if missing; None keeps everything in memory.
+        memory_limit: of DuckDB's buffers, for example ``512MB``.
+        threads: that one statement may use.
+        load_from: directories the loader reads from. When given, DuckDB itself refuses every
+            other file. The settings cannot be changed once it is open.
+
+    Raises:
+        StartupError: the file is in use, damaged or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        memory_limit: str,
+        threads: int,
+        load_from: Sequence[Path] = (),
+    ) -> None:
+        self._writing = threading.Lock()
+        self._closed = False
+        try:
+            self._connection = duckdb.connect(
+                ":memory:",
+                config={**_HARDENING, "memory_limit": memory_limit, "threads": str(threads)},
+            )
+            self._attach(path)
+            self._lock_down(path, load_from)
+        except (duckdb.Error, OSError) as error:
+            raise StartupError(f"log store database {path}: {first_line(error)}") from error
+
+    def _attach(self, path: Path | None) -> None:
+        if path is None:
+            self._connection.execute(
+                f"ATTACH ':memory:' AS logs (COMPRESS, ROW_GROUP_SIZE {ROW_GROUP_SIZE})"
+            )
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection.execute(
+            f"ATTACH {quote_text(str(path))} AS logs (ROW_GROUP_SIZE {ROW_GROUP_SIZE})"
+        )
+
+    def _lock_down(self, path: Path | None, load_from: Sequence[Path]) -> None:
+        execute = self._connection.execute
+        # Never the working directory, which is DuckDB's choice for a database in memory.
+        beside = Path(tempfile.gettempdir()) / f"blbsim-logs-{os.getpid()}"
+        execute("SET temp_directory = $spill", {"spill": f"{path or beside}.tmp"})
+        if load_from:
+            execute(
+                "SET allowed_directories = $allowed",
+                {"allowed": [str(directory.resolve()) for directory in load_from]},
+            )
+            execute("SET enable_external_access = false")
+        execute("SET lock_configuration = true")
+
+    @contextmanager
+    def reading(self) -> Iterator[Cursor]:
+        """A cursor with one view of the data for all its statements."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            yield cursor
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A transaction that commits at the end of the block, or leaves no trace.
+
+        Writers wait for each other, also while what follows the commit is done.
+        """
+        with self._writing, self._connection.cursor() as cursor:
+            transaction = Transaction(cursor)
+            cursor.execute("BEGIN TRANSACTION")
+            try:
+                yield transaction
+                cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):  # a failed commit has rolled back already
+                    cursor.execute("ROLLBACK")
+                raise
+            for action in transaction.actions:
+                action()
+
+    def close(self) -> None:
+        """Write everything out and release the file. Fine to call twice."""
+        with self._writing:
+            if not self._closed:
+                self._closed = True
+                self._connection.close()
+
+
+def run_statement(
+    cursor: Cursor, sql: str, parameters: Parameters
+) -> tuple[tuple[str, ...], list[Row]]:
+    """Run a statement that was rebuilt from a caller's query.
+
+    Returns:
+        The type name of each column (``BIGINT``, ``VARCHAR`` ...) and the rows.
+
+    Raises:
+        ControlError: InvalidParameter when the statement does not make sense, for example a
+            column that is neither grouped nor aggregated.
+    """
+    try:
+        cursor.execute(sql, parameters)
+        types = tuple(str(column[1]) for column in cursor.description or ())
+        return types, cursor.fetchall()
+    except _CALLERS_FAULT as error:
+        raise ControlError(
+            "InvalidParameter", 400, f"Request param invalid: [query]: {first_line(error)}"
+        ) from error
+
+
+def quote_text(text: str) -> str:
+    """``text`` as a DuckDB literal, for the few places that take no parameter."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether trying again later may help: disk and memory trouble do pass, bad data does not."""
+    return isinstance(
+        error,
+        (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException, OSError),
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """What DuckDB complains about, without the statement it quotes."""
+    return str(error).partition("\n")[0].removeprefix("Binder Error: ")

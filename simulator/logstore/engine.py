@@ -1,0 +1,367 @@
+"""The LogStores: one database, calls that are synchronous and safe from any thread."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from simulator.clock import Clock
+from simulator.errors import ControlError, SinkError
+from simulator.logstore.catalog import Catalog, StoreState
+from simulator.logstore.database import Database, LoadError, first_line, is_passing
+from simulator.logstore.loader import Batch, load_records, load_segments
+from simulator.logstore.queries import QueryRunner
+from simulator.logstore.values import (
+    LogStore,
+    LogStoreSettings,
+    LogStream,
+    NewRecord,
+    Page,
+    Paging,
+    Project,
+    QueryResult,
+    RecordType,
+    Selection,
+)
+
+MAX_PUSH_RECORDS: Final = 1000
+MAX_RECORD_BYTES: Final = 512 * 1024
+"""Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
+MAX_AHEAD_MS: Final = 24 * 3600 * 1000
+"""How far in the future a record may be. Source: assumed (SDK tests refuse a distant future)."""
+MAX_STREAM_LENGTH: Final = 192
+
+_STREAM_CHARACTERS: Final = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./"
+)
+
+
+class LogStoreEngine:
+    """Projects, LogStores and their records.
+
+    What a call has acknowledged is there after the process was killed and the file opened again.
+
+    Args:
+        path: the DuckDB file, made if missing; None keeps everything in memory.
+        clock: the time of receipt, and what retention is judged by.
+        memory_limit: of DuckDB's buffers.
+        threads: that one query may use.
+        load_from: directories that segments are delivered from. When given, DuckDB refuses to
+            open any other file, whatever a statement says.
+
+    Raises:
+        StartupError: the file is in use, damaged or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        clock: Clock,
+        *,
+        memory_limit: str = "512MB",
+        threads: int = 2,
+        load_from: Sequence[Path] = (),
+    ) -> None:
+        self._clock = clock
+        self._database = Database(
+            path, memory_limit=memory_limit, threads=threads, load_from=load_from
+        )
+        self._catalog = Catalog()
+        with self._database.writing() as transaction:
+            self._catalog.load(transaction, clock.time())
+        self._queries = QueryRunner(self._database)
+
+    # Projects
+
+    def create_project(self, name: str, description: str = "") -> Project:
+        """Make a project.
+
+        Raises:
+            ControlError: ProjectAlreadyExist, ResourceOverflow, InvalidParameter.
+        """
+        with self._database.writing() as transaction:
+            return self._catalog.add_project(transaction, name, description, self._clock.time())
+
+    def update_project(
+        self, uuid: str, *, description: str | None = None, top: bool | None = None
+    ) -> Project:
+        """Change a project's description or whether it is pinned; None leaves it.
+
+        Raises:
+            ControlError: ProjectNotFound.
+        """
+        with self._database.writing() as transaction:
+            project = self._catalog.project_by_id(uuid)
+            return self._catalog.update_project(
+                transaction,
+                project,
+                project.description if description is None else description,
+                project.top if top is None else top,
+                self._clock.time(),
+            )
+
+    def describe_project(self, uuid: str) -> Project:
+        """The project with this uuid, or this name.
+
+        Raises:
+            ControlError: ProjectNotFound.
+        """
+        return self._catalog.project_by_id(uuid)
+
+    def delete_project(self, uuid: str) -> None:
+        """Remove a project that has no LogStores.
+
+        Raises:
+            ControlError: ProjectNotFound, ProjectLogStoreNotEmpty, InvalidParameter.
+        """
+        with self._database.writing() as transaction:
+            self._catalog.remove_project(transaction, self._catalog.project_by_id(uuid))
+
+    def list_projects(self) -> list[Project]:
+        """Every project, in the order they were made."""
+        return list(self._catalog.projects.values())
+
+    # LogStores
+
+    def create_log_store(self, project: str, name: str, settings: LogStoreSettings) -> LogStore:
+        """Make a LogStore; it is ready at once.
+
+        Raises:
+            ControlError: LogStoreAlreadyExist, ProjectNotFound, ResourceOverflow,
+                InvalidParameter.
+        """
+        with self._database.writing() as transaction:
+            now = self._clock.time()
+            return self._catalog.add_store(transaction, project, name, settings, now).log_store
+
+    def update_log_store(self, project: str, name: str, settings: LogStoreSettings) -> LogStore:
+        """Replace a LogStore's settings.
+
+        Raises:
+            ControlError: LogStoreNotFound, InvalidParameter.
+        """
+        with self._database.writing() as transaction:
+            state = self._catalog.store(project, name)
+            return self._catalog.update_store(transaction, state, settings, self._clock.time())
+
+    def describe_log_store(self, project: str, name: str) -> LogStore:
+        """The LogStore ``name`` of ``project``.
+
+        Raises:
+            ControlError: LogStoreNotFound.
+        """
+        return self._catalog.store(project, name).log_store
+
+    def delete_log_store(self, project: str, name: str) -> None:
+        """Remove a LogStore with its records and streams.
+
+        Raises:
+            ControlError: LogStoreNotFound.
+        """
+        with self._database.writing() as transaction:
+            self._catalog.remove_store(transaction, self._catalog.store(project, name))
+
+    def list_log_stores(self, project: str | None = None) -> list[LogStore]:
+        """The LogStores of ``project``, or all, in the order they were made."""
+        return [
+            state.log_store
+            for state in self._catalog.stores.values()
+            if project is None or state.log_store.project == project
+        ]
+
+    def list_streams(self, project: str, log_store: str) -> list[LogStream]:
+        """The streams of a LogStore, in the order of their first record.
+
+        Raises:
+            ControlError: LogStoreNotFound.
+        """
+        return list(self._catalog.store(project, log_store).streams.values())
+
+    # Records
+
+    def push(
+        self,
+        project: str,
+        log_store: str,
+        records: Sequence[NewRecord],
+        *,
+        stream: str = "",
+        record_type: RecordType = RecordType.TEXT,
+        tags: Mapping[str, str] | None = None,
+    ) -> int:
+        """Store ``records``, all or none; returns how many.
+
+        Raises:
+            ControlError: LogStoreNotFound; InvalidParameter for a bad stream name, too many or too
+                large records, a time too far ahead, a JSON record that is not an object.
+        """
+        now = self._clock.time()
+        stamped = _stamped(records, int(now * 1000))
+        if len(stream) > MAX_STREAM_LENGTH or not _STREAM_CHARACTERS.issuperset(stream):
+            raise _invalid(
+                "logStreamName",
+                f"expected at most {MAX_STREAM_LENGTH} of letters, digits and `_-./`",
+            )
+        decoded = _decoded(stamped) if record_type is RecordType.JSON else []
+        batch = Batch(stream=stream, type=record_type, tags=tags or {}, received_at=now)
+        with self._database.writing() as transaction:
+            state = self._catalog.store(project, log_store)
+            return load_records(transaction, self._catalog, state, stamped, decoded, batch)
+
+    def pull(
+        self,
+        project: str,
+        log_store: str,
+        selection: Selection,
+        *,
+        limit: int = 100,
+        marker: str | None = None,
+    ) -> Page:
+        """Records in the order of their time, oldest first.
+
+        Raises:
+            ControlError: LogStoreNotFound, InvalidParameter.
+        """
+        state = self._catalog.store(project, log_store)
+        return self._queries.pull(state, self._kept(state, selection), limit, marker)
+
+    def pull_matching(
+        self,
+        project: str,
+        log_store: str,
+        selection: Selection,
+        query: str,
+        paging: Paging,
+    ) -> Page:
+        """Records that a ``match`` statement finds, in the order ``paging`` says.
+
+        Raises:
+            ControlError: LogStoreNotFound, InvalidParameter.
+        """
+        state = self._catalog.store(project, log_store)
+        return self._queries.pull_matching(state, self._kept(state, selection), query, paging)
+
+    def query(
+        self,
+        project: str,
+        log_store: str,
+        selection: Selection,
+        query: str,
+        paging: Paging | None = None,
+    ) -> QueryResult:
+        """What a statement finds: ``match ...``, ``select ...`` or both with a pipe.
+
+        Without index definitions, which do not exist yet, every search scans.
+
+        Raises:
+            ControlError: LogStoreNotFound; InvalidParameter with position and expectation.
+        """
+        state = self._catalog.store(project, log_store)
+        kept = self._kept(state, selection)
+        return self._queries.run(state, kept, query, paging or Paging())
+
+    # Delivery
+
+    def deliver_segments(
+        self,
+        *,
+        project: str,
+        log_store: str,
+        stream: str,
+        paths: Sequence[Path],
+        cursor: str,
+        position: int,
+    ) -> int:
+        r"""Load segment files and move a delivery cursor, in one transaction.
+
+        Args:
+            project: of the LogStore.
+            log_store: the destination.
+            stream: name of the stream the records appear in.
+            paths: files of lines ``<epoch ms>\t<one JSON object>\n``.
+            cursor: name of the delivery cursor.
+            position: its new value.
+
+        Returns:
+            The number of records loaded.
+
+        Raises:
+            SinkError: nothing was loaded and the cursor has not moved; ``retryable`` unless the
+                LogStore does not exist or a file is not a segment.
+        """
+        received_at = self._clock.time()
+        batch = Batch(stream=stream, type=RecordType.JSON, tags={}, received_at=received_at)
+        try:
+            with self._database.writing() as transaction:
+                state = self._catalog.store(project, log_store)
+                loaded = (
+                    load_segments(transaction, self._catalog, state, paths, batch) if paths else 0
+                )
+                self._catalog.set_cursor(transaction, cursor, position)
+        except ControlError as error:
+            raise SinkError(f"LogStore {project}/{log_store}: {error}", retryable=False) from error
+        except (LoadError, OSError) as error:
+            raise SinkError(
+                f"LogStore {project}/{log_store}: {first_line(error)}",
+                retryable=is_passing(error),
+            ) from error
+        return loaded
+
+    def commit_cursor(self, cursor: str, position: int) -> None:
+        """Move a delivery cursor on its own."""
+        with self._database.writing() as transaction:
+            self._catalog.set_cursor(transaction, cursor, position)
+
+    def read_cursors(self) -> dict[str, int]:
+        """Every delivery cursor and its position."""
+        return dict(self._catalog.cursors)
+
+    def close(self) -> None:
+        """Write everything out and release the file. Fine to call twice."""
+        self._database.close()
+
+    def _kept(self, state: StoreState, selection: Selection) -> Selection:
+        """``selection`` without what retention has taken.
+
+        Source: assumed: judged by a record's own time, when it is read.
+        """
+        days = state.log_store.settings.retention_days
+        if days < 0:
+            return selection
+        oldest = int((self._clock.time() - days * 86_400) * 1000)
+        return Selection(
+            start_ms=max(selection.start_ms, oldest),
+            end_ms=selection.end_ms,
+            stream=selection.stream,
+        )
+
+
+def _stamped(records: Sequence[NewRecord], now_ms: int) -> list[NewRecord]:
+    if not 1 <= len(records) <= MAX_PUSH_RECORDS:
+        raise _invalid("logRecords", f"expected 1 to {MAX_PUSH_RECORDS} records")
+    stamped: list[NewRecord] = []
+    for record in records:
+        if len(record.message) * 4 > MAX_RECORD_BYTES and (
+            len(record.message.encode("utf-8", "surrogatepass")) > MAX_RECORD_BYTES
+        ):
+            raise _invalid("logRecords", f"a message is larger than {MAX_RECORD_BYTES} bytes")
+        if not 0 <= record.timestamp_ms <= now_ms + MAX_AHEAD_MS:
+            raise _invalid("timestamp", "expected epoch milliseconds, at most 24 h ahead")
+        stamped.append(
+            record
+            if record.timestamp_ms
+            else NewRecord(message=record.message, timestamp_ms=now_ms, sequence=record.sequence)
+        )
+    return stamped
+
+
+def _decoded(records: Sequence[NewRecord]) -> list[dict[str, object]]:
+    try:
+        return [msgspec.json.decode(record.message, type=dict[str, object]) for record in records]
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise _invalid("message", "a record of type JSON must be a JSON object") from error
+
+
+def _invalid(parameter: str, expected: str) -> ControlError:
+    return ControlError("InvalidParameter", 400, f"Request param invalid: [{parameter}] {expected}")

@@ -1,0 +1,336 @@
+"""Writes the expressions of the SQL part anew for DuckDB, node by node.
+
+What no branch names is refused: this is the allow-list.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from sqlglot import exp
+
+from simulator.errors import ControlError
+from simulator.logstore.functions import (
+    DISTINCT_AGGREGATES,
+    FUNCTIONS,
+    Argument,
+    Call,
+    unify,
+)
+from simulator.logstore.typed import (
+    NUMERIC,
+    TEXTUAL,
+    Bindings,
+    Kind,
+    Typed,
+    as_bool,
+    as_number,
+    as_text,
+    as_time,
+    encode_number,
+    invalid_query,
+    parse_number,
+)
+
+MAX_DEPTH: Final = 50
+"""Levels of nesting in one expression. Source: assumed (a bound against abuse)."""
+
+_COMPARISONS: Final[Mapping[type[exp.Expr], str]] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.LT: "<",
+    exp.LTE: "<=",
+}
+_ARITHMETIC: Final[Mapping[type[exp.Expr], str]] = {
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.Mod: "%",
+}
+_INT_TYPES: Final = frozenset({exp.DType.BIGINT, exp.DType.INT})
+_FLOAT_TYPES: Final = frozenset({exp.DType.DECIMAL, exp.DType.DOUBLE, exp.DType.FLOAT})
+_TEXT_TYPES: Final = frozenset({exp.DType.VARCHAR, exp.DType.TEXT, exp.DType.CHAR})
+_TIME_TYPES: Final = frozenset({exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ})
+
+
+class ExpressionWriter:
+    """Writes the expressions of one statement.
+
+    Args:
+        field: how to read a field, by name.
+        bindings: of the statement.
+        offset: where the SQL part begins in the query, so that errors point there.
+    """
+
+    def __init__(self, field: Callable[[str], Typed], bindings: Bindings, offset: int) -> None:
+        self.aggregates_written = 0
+        """How many aggregates have been written so far."""
+        self._field = field
+        self._bindings = bindings
+        self._offset = offset
+        self._depth = 0
+        self._in_aggregate = False
+
+    def write(self, node: exp.Expr, aliases: Mapping[str, Typed] | None = None) -> Typed:
+        """SQL and kind of ``node``.
+
+        Args:
+            node: what was parsed.
+            aliases: names of select items that may stand for them here.
+
+        Raises:
+            ControlError: InvalidParameter for anything that is not allowed.
+        """
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise invalid_query("nested too deeply", self.position(node))
+        try:
+            return self._write(node, aliases or {})
+        finally:
+            self._depth -= 1
+
+    def position(self, node: exp.Expr) -> int | None:
+        """Where ``node`` stands in the query, as near as it is known."""
+        for part in node.walk():
+            start = part.meta.get("start")
+            if start is not None:
+                return self._offset + int(start)
+        return None
+
+    def refuse(self, node: exp.Expr, message: str) -> ControlError:
+        """The error for ``node``."""
+        return invalid_query(message, self.position(node))
+
+    def _write(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
+        kind = type(node)
+        if kind in _COMPARISONS:
+            left, right = self._operands(node, aliases)
+            return Typed(_compare(left, _COMPARISONS[kind], right), Kind.BOOL)
+        if kind in _ARITHMETIC:
+            return self._arithmetic(node, aliases)
+        match node:
+            case exp.Literal() | exp.Boolean() | exp.Null():
+                return self._literal(node)
+            case exp.Column() | exp.Parameter():
+                return self._name(node, aliases)
+            case exp.Paren():
+                inner = self.write(node.this, aliases)
+                return Typed(f"({inner.sql})", inner.kind)
+            case exp.Neg():
+                operand = self.write(node.this, aliases)
+                sign = Kind.INT if operand.kind is Kind.INT else Kind.FLOAT
+                return Typed(f"(- {as_number(operand)})", sign)
+            case exp.And() | exp.Or():
+                return self._logic(node, aliases)
+            case exp.Not():
+                return Typed(f"(NOT {as_bool(self.write(node.this, aliases))})", Kind.BOOL)
+            case exp.Is() | exp.Like() | exp.Between() | exp.In():
+                return self._predicate(node, aliases)
+            case exp.Case() | exp.If():
+                return self._conditional(node, aliases)
+            case exp.Cast() if kind is exp.Cast:
+                return self._cast(node, aliases)
+            case exp.Anonymous():
+                return self._call(node, aliases)
+            case _:
+                raise self.refuse(node, f"{_describe(node)} is not supported here")
+
+    def _operands(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> tuple[Typed, Typed]:
+        return self.write(node.this, aliases), self.write(node.args["expression"], aliases)
+
+    def _literal(self, node: exp.Expr) -> Typed:
+        if isinstance(node, exp.Null):
+            return Typed("NULL", Kind.NULL)
+        if isinstance(node, exp.Boolean):
+            return Typed("TRUE" if node.this else "FALSE", Kind.BOOL)
+        text = str(node.this)
+        if node.args.get("is_string"):
+            return Typed(self._bindings.text(text), Kind.STRING)
+        try:
+            number = parse_number(text)
+            return Typed(encode_number(number), _number_kind(number))
+        except (ValueError, OverflowError) as error:
+            raise self.refuse(node, f"{text[:40]} is not a number that fits") from error
+
+    def _name(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
+        if isinstance(node, exp.Parameter):
+            # The docs write @timestamp without back-ticks, which MySQL reads as a variable.
+            return self._field(f"@{node.name}")
+        parts = node.parts if isinstance(node, exp.Column) else []
+        if any(type(part) is not exp.Identifier for part in parts):
+            raise self.refuse(node, "`*` cannot stand here")
+        name = ".".join(str(part.this) for part in parts)
+        alias = None if self._in_aggregate else aliases.get(name)
+        return self._field(name) if alias is None else alias
+
+    def _arithmetic(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
+        left, right = self._operands(node, aliases)
+        operator = _ARITHMETIC[type(node)]
+        whole = left.kind is Kind.INT and right.kind is Kind.INT and operator != "/"
+        divisor = as_number(right)
+        if operator in {"/", "%"}:
+            divisor = f"nullif({divisor}, 0)"
+        return Typed(f"({as_number(left)} {operator} {divisor})", Kind.INT if whole else Kind.FLOAT)
+
+    def _logic(self, node: exp.Connector, aliases: Mapping[str, Typed]) -> Typed:
+        # A chain of one operator is one level, however long it is.
+        word = " AND " if isinstance(node, exp.And) else " OR "
+        parts = [as_bool(self.write(part, aliases)) for part in node.flatten()]
+        return Typed(f"({word.join(parts)})", Kind.BOOL)
+
+    def _predicate(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
+        value = self.write(node.this, aliases)
+        match node:
+            case exp.Is(expression=exp.Null()):
+                return Typed(f"({value.sql} IS NULL)", Kind.BOOL)
+            case exp.Is(expression=exp.Boolean() as wanted):
+                truth = "TRUE" if wanted.this else "FALSE"
+                return Typed(f"({as_bool(value)} IS {truth})", Kind.BOOL)
+            case exp.Like():
+                pattern = self.write(node.args["expression"], aliases)
+                return Typed(f"({as_text(value)} LIKE {as_text(pattern)})", Kind.BOOL)
+            case exp.Between() if not node.args.get("symmetric"):
+                low = _compare(value, ">=", self.write(node.args["low"], aliases))
+                high = _compare(value, "<=", self.write(node.args["high"], aliases))
+                return Typed(f"({low} AND {high})", Kind.BOOL)
+            case exp.In() if node.expressions and not _extras(node, "this", "expressions"):
+                items = [self.write(item, aliases) for item in node.expressions]
+                return Typed(_is_in(value, items), Kind.BOOL)
+            case _:
+                raise self.refuse(node, f"this form of {_describe(node)} is not supported")
+
+    def _conditional(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
+        branches = node.args["ifs"] if isinstance(node, exp.Case) else [node]
+        subject = (
+            self.write(node.this, aliases)
+            if isinstance(node, exp.Case) and node.this is not None
+            else None
+        )
+        conditions: list[str] = []
+        for branch in branches:
+            condition = self.write(branch.this, aliases)
+            conditions.append(
+                as_bool(condition) if subject is None else _compare(subject, "=", condition)
+            )
+        default = node.args.get("default" if isinstance(node, exp.Case) else "false")
+        values = [self.write(branch.args["true"], aliases) for branch in branches]
+        values.append(Typed("NULL", Kind.NULL) if default is None else self.write(default, aliases))
+        parts, kind = unify(values)
+        arms = " ".join(
+            f"WHEN {condition} THEN {part}"
+            for condition, part in zip(conditions, parts, strict=False)
+        )
+        return Typed(f"CASE {arms} ELSE {parts[-1]} END", kind)
+
+    def _cast(self, node: exp.Cast, aliases: Mapping[str, Typed]) -> Typed:
+        value = self.write(node.this, aliases)
+        target = node.to.this
+        if _extras(node, "this", "to"):
+            raise self.refuse(node, "expected cast(x as type)")
+        if target in _INT_TYPES:
+            return Typed(f"TRY_CAST({as_number(value)} AS BIGINT)", Kind.INT)
+        if target in _FLOAT_TYPES:
+            return Typed(f"TRY_CAST({as_number(value)} AS DOUBLE)", Kind.FLOAT)
+        if target in _TEXT_TYPES:
+            return Typed(as_text(value), Kind.STRING)
+        if target in _TIME_TYPES:
+            return Typed(as_time(value), Kind.TIME)
+        raise self.refuse(
+            node, "a cast goes to BIGINT, DECIMAL, VARCHAR or TIMESTAMP, not to what is given"
+        )
+
+    def _call(self, node: exp.Anonymous, aliases: Mapping[str, Typed]) -> Typed:
+        name = str(node.this).lower()
+        function = FUNCTIONS.get(name)
+        if function is None:
+            raise self.refuse(node, f"the function {name[:60]} is not simulated")
+        if _extras(node, "this", "expressions"):
+            raise self.refuse(node, f"{name}: only arguments are expected")
+        arguments: Sequence[exp.Expr] = node.expressions
+        distinct = len(arguments) == 1 and isinstance(arguments[0], exp.Distinct)
+        if distinct:
+            if name not in DISTINCT_AGGREGATES or arguments[0].args.get("on"):
+                raise self.refuse(node, f"{name}: distinct is not supported")
+            arguments = arguments[0].expressions
+        if len(arguments) < function.least or (
+            function.most is not None and len(arguments) > function.most
+        ):
+            raise self.refuse(node, f"{name}: {len(arguments)} arguments are too few or too many")
+        within = self._in_aggregate
+        if function.aggregate:
+            if within:
+                raise self.refuse(node, f"{name}: an aggregate cannot be inside another")
+            self.aggregates_written += 1
+            self._in_aggregate = True
+        try:
+            call = Call(
+                name=name,
+                arguments=[self._argument(argument, aliases) for argument in arguments],
+                distinct=distinct,
+                at=self.position(node),
+                bindings=self._bindings,
+            )
+        finally:
+            self._in_aggregate = within
+        return function.write(call)
+
+    def _argument(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Argument:
+        match node:
+            case exp.Star() if not _extras(node):
+                return Argument(typed=None)
+            case exp.Interval():
+                return Argument(typed=None, interval=self._interval(node))
+            case exp.Literal(this=str(text)):
+                typed = self.write(node, aliases)
+                return Argument(typed=typed, literal=text if node.is_string else parse_number(text))
+            case _:
+                return Argument(typed=self.write(node, aliases))
+
+    def _interval(self, node: exp.Interval) -> tuple[int, str]:
+        count, unit = node.this, node.args.get("unit")
+        if not isinstance(count, exp.Literal) or not isinstance(unit, exp.Var):
+            raise self.refuse(node, "expected an interval such as `interval 5 minute`")
+        try:
+            return int(count.name), unit.name.lower()
+        except ValueError as error:
+            raise self.refuse(node, "an interval needs a whole number") from error
+
+
+def _compare(left: Typed, operator: str, right: Typed) -> str:
+    """Incomparable values give NULL: whichever side cannot be converted is NULL."""
+    kinds = {left.kind, right.kind}
+    if Kind.TIME in kinds:
+        return f"({as_time(left)} {operator} {as_time(right)})"
+    if kinds & NUMERIC:
+        return f"({as_number(left)} {operator} {as_number(right)})"
+    if Kind.BOOL in kinds:
+        return f"({_truth(left)} {operator} {_truth(right)})"
+    return f"({as_text(left)} {operator} {as_text(right)})"
+
+
+def _truth(value: Typed) -> str:
+    return value.sql if value.kind is Kind.BOOL else f"TRY_CAST({value.sql} AS BOOLEAN)"
+
+
+def _is_in(value: Typed, items: Sequence[Typed]) -> str:
+    kinds = {value.kind, *(item.kind for item in items)}
+    if kinds <= TEXTUAL:
+        return f"({value.sql} IN ({', '.join(item.sql for item in items)}))"
+    if value.kind in NUMERIC:
+        return f"({value.sql} IN ({', '.join(as_number(item) for item in items)}))"
+    return "(" + " OR ".join(_compare(value, "=", item) for item in items) + ")"
+
+
+def _number_kind(number: float) -> Kind:
+    return Kind.INT if isinstance(number, int) and abs(number) < 2**63 else Kind.FLOAT
+
+
+def _extras(node: exp.Expr, *known: str) -> bool:
+    """Whether ``node`` carries anything beyond its ``known`` parts."""
+    return any(value for key, value in node.args.items() if key not in known)
+
+
+def _describe(node: exp.Expr) -> str:
+    return f"`{type(node).__name__.lower()}`"

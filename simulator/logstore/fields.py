@@ -1,0 +1,220 @@
+"""Which fields the records of one LogStore have, and how to read them in a statement.
+
+First-level fields of JSON records are discovered as they arrive and copied into text columns
+with opaque names; what has no column is read from the message itself, slower but the same.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from simulator.logstore.database import Cursor
+from simulator.logstore.typed import TEXTUAL, Bindings, Kind, Typed, json_pointer
+
+MAX_COLUMNS: Final = 96
+"""Fields with a column of their own, per LogStore; the access record has 28."""
+MAX_FIELDS: Final = 1000
+"""Fields that are remembered at all."""
+MAX_NAME_LENGTH: Final = 256
+
+RESERVED: Final = {
+    "@timestamp": Typed("ts", Kind.INT),
+    "@seq": Typed("seq", Kind.INT),
+    "@stream": Typed("stream", Kind.STRING),
+    "@raw": Typed("message", Kind.STRING),
+}
+"""Source: doc https://cloud.baidu.com/doc/BLS (reserved names of a record's own properties)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveredField:
+    """A first-level field seen in some record."""
+
+    name: str
+    position: int | None
+    """Its column is ``f<position>``; None when it has none."""
+    kind: Kind
+    """Of the JSON values seen when it was discovered; NULL if all of them were null."""
+    since_seq: int
+    """Records from this ``@seq`` on have the column filled; 0 for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChanges:
+    """What a batch adds to the knowledge of a LogStore's fields."""
+
+    discovered: tuple[DiscoveredField, ...]
+    retyped: tuple[DiscoveredField, ...]
+
+
+class FieldCatalog:
+    """The fields of one LogStore. Changed under the writers' lock, read from any thread."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._fields: Mapping[str, DiscoveredField] = {}
+        self._tag_keys: frozenset[str] = frozenset()
+        self._verified: dict[str, tuple[int, Kind]] = {}
+        self._verifying = threading.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        """Of every remembered field, sorted."""
+        return sorted(self._fields)
+
+    @property
+    def tag_keys(self) -> frozenset[str]:
+        """Every key that a push was tagged with."""
+        return self._tag_keys
+
+    def with_column(self, changes: FieldChanges | None = None) -> list[DiscoveredField]:
+        """The fields that have a column, once ``changes`` are made."""
+        known = [field for field in self._fields.values() if field.position is not None]
+        if changes is not None:
+            known += [field for field in changes.discovered if field.position is not None]
+        return known
+
+    def plan(self, records: Iterable[Mapping[str, object]], seq: int) -> FieldChanges:
+        """What ``records``, whose first ``@seq`` will be ``seq``, add. Changes nothing."""
+        seen: dict[str, Kind] = {}
+        for record in records:
+            for name, value in record.items():
+                kind = _kind_of(value)
+                before = seen.get(name)
+                if before is not kind:
+                    seen[name] = kind if before is None else _merge(before, kind)
+        columns = len(self.with_column())
+        discovered: list[DiscoveredField] = []
+        retyped: list[DiscoveredField] = []
+        for name, kind in seen.items():
+            known = self._fields.get(name)
+            if known is not None:
+                merged = _merge(known.kind, kind)
+                if merged is not known.kind:
+                    retyped.append(replace(known, kind=merged))
+            elif (
+                len(self._fields) + len(discovered) < MAX_FIELDS
+                and name not in RESERVED
+                and len(name) <= MAX_NAME_LENGTH
+            ):
+                position = columns if columns < MAX_COLUMNS else None
+                columns += position is not None
+                discovered.append(
+                    DiscoveredField(name=name, position=position, kind=kind, since_seq=seq)
+                )
+        return FieldChanges(discovered=tuple(discovered), retyped=tuple(retyped))
+
+    def apply(self, changed: Sequence[DiscoveredField]) -> None:
+        """Remember what has been stored."""
+        if changed:
+            self._fields = {**self._fields, **{field.name: field for field in changed}}
+
+    def add_tag_keys(self, keys: Iterable[str]) -> None:
+        """Remember the keys of stored tags."""
+        self._tag_keys = self._tag_keys | frozenset(keys)
+
+    def has(self, name: str) -> bool:
+        """Whether some record is known to have the field."""
+        return name in self._fields
+
+    def typed(self, name: str, cursor: Cursor, bindings: Bindings) -> Typed:
+        """How to read the field ``name``; NULL in records that do not have it.
+
+        A tag is addressed by its key where the record has no such field.
+        Source: assumed (tags are not searchable by full text, docs name no syntax).
+        """
+        reserved = RESERVED.get(name)
+        if reserved is not None:
+            return reserved
+        field = self._fields.get(name)
+        pointers = [json_pointer(name)]
+        if field is None and "." in name:
+            pointers.append(json_pointer(*name.split(".")))
+        from_message = _from_message(pointers, bindings)
+        if field is None or field.position is None:
+            value = Typed(from_message, Kind.MIXED)
+        else:
+            kind = self._verified_kind(field, cursor)
+            column = f"f{field.position}"
+            if field.since_seq:
+                column = f"CASE WHEN seq >= {field.since_seq} THEN {column} ELSE {from_message} END"
+            value = Typed(column, kind)
+        if name in self._tag_keys:
+            tag = f"json_extract_string(tags, {bindings.text(json_pointer(name))})"
+            kind = value.kind if value.kind in TEXTUAL else Kind.MIXED
+            value = Typed(f"coalesce({value.sql}, {tag})", kind)
+        return _converted(value)
+
+    def _verified_kind(self, field: DiscoveredField, cursor: Cursor) -> Kind:
+        """The field's kind, checked against every record stored so far.
+
+        Discovery looks at a sample of a delivered segment. A field that is a number there may be
+        text elsewhere, so what claims to be a number is proven, once per stored record.
+        """
+        if field.kind not in (Kind.INT, Kind.FLOAT):
+            return Kind.STRING if field.kind is Kind.NULL else field.kind
+        with self._verifying:
+            seq, kind = self._verified.get(field.name, (-1, field.kind))
+        kind = _merge(kind, field.kind)
+        column = f"f{field.position}"
+        row = cursor.execute(
+            f"SELECT max(seq),"
+            f" bool_and(TRY_CAST({column} AS BIGINT)::VARCHAR IS NOT DISTINCT FROM {column})"
+            f" FILTER ({column} IS NOT NULL),"
+            f" bool_and(TRY_CAST({column} AS DOUBLE) IS NOT NULL) FILTER ({column} IS NOT NULL)"
+            f" FROM {self._table} WHERE seq > {seq}"
+        ).fetchone()
+        assert row is not None  # an aggregate without groups
+        last, whole, numeric = row
+        if last is None:
+            return kind
+        if numeric is False:
+            kind = Kind.MIXED
+        elif whole is False and kind is Kind.INT:
+            kind = Kind.FLOAT
+        with self._verifying:
+            self._verified[field.name] = (last, kind)
+        return kind
+
+
+def _from_message(pointers: Sequence[str], bindings: Bindings) -> str:
+    extracts = [f"TRY(json_extract_string(message, {bindings.text(p)}))" for p in pointers]
+    value = extracts[0] if len(extracts) == 1 else f"coalesce({', '.join(extracts)})"
+    return f"CASE WHEN type = 'JSON' THEN {value} END"
+
+
+def _converted(value: Typed) -> Typed:
+    match value.kind:
+        case Kind.INT:
+            return Typed(f"TRY_CAST({value.sql} AS BIGINT)", value.kind)
+        case Kind.FLOAT:
+            return Typed(f"TRY_CAST({value.sql} AS DOUBLE)", value.kind)
+        case Kind.BOOL:
+            return Typed(f"TRY_CAST({value.sql} AS BOOLEAN)", value.kind)
+        case _:
+            return value
+
+
+def _kind_of(value: object) -> Kind:
+    match value:
+        case None:
+            return Kind.NULL
+        case bool():
+            return Kind.BOOL
+        case int():
+            return Kind.INT
+        case float():
+            return Kind.FLOAT
+        case _:
+            return Kind.STRING
+
+
+def _merge(one: Kind, other: Kind) -> Kind:
+    if one is other or other is Kind.NULL:
+        return one
+    if one is Kind.NULL:
+        return other
+    if {one, other} == {Kind.INT, Kind.FLOAT}:
+        return Kind.FLOAT
+    return Kind.MIXED

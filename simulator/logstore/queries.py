@@ -1,0 +1,238 @@
+"""Runs pulls and queries on one LogStore's table."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Final
+
+from simulator.clock import monotonic
+from simulator.errors import ControlError
+from simulator.logstore.catalog import StoreState
+from simulator.logstore.conditions import ConditionWriter
+from simulator.logstore.database import Cursor, Database, Row, run_statement
+from simulator.logstore.marker import encode_marker, parse_marker
+from simulator.logstore.search import parse_search
+from simulator.logstore.sql import SqlCompiler
+from simulator.logstore.statement import Part, Statement, parse_statement
+from simulator.logstore.typed import ISO_TIME, Bindings, Kind, invalid_query
+from simulator.logstore.values import (
+    Page,
+    Paging,
+    PulledRecord,
+    QueryResult,
+    RecordType,
+    Selection,
+    Sort,
+    Value,
+)
+
+_MATCH_COLUMNS: Final = ("@timestamp", "@seq", "@stream", "@raw")
+_MATCH_TYPES: Final = ("int", "int", "string", "string")
+"""Source: doc of an SDK-based tool, and SDK tests for the fourth column (2026-08)."""
+_INT_TYPES: Final = frozenset(
+    {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT", "UINTEGER", "UHUGEINT"}
+)
+_COLUMN_NAME: Final = re.compile(r'"?\bf(\d+)\b"?')
+
+
+class QueryRunner:
+    """Reads records. Selections given to it have retention applied already."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def pull(self, state: StoreState, selection: Selection, limit: int, marker: str | None) -> Page:
+        """Records oldest first."""
+        paging = Paging(limit=limit, sort=Sort.ASC, marker=marker)
+        bindings = Bindings()
+        with self._database.reading() as cursor:
+            rows, next_marker = _find(cursor, state, selection, "TRUE", bindings, paging)
+        return _page(rows, next_marker)
+
+    def pull_matching(
+        self, state: StoreState, selection: Selection, query: str, paging: Paging
+    ) -> Page:
+        """Records that a search finds."""
+        statement = parse_statement(query)
+        if statement.search is None or statement.sql is not None:
+            raise invalid_query("only `match <search>` can be pulled")
+        with self._database.reading() as cursor:
+            rows, next_marker = _search(cursor, state, selection, statement.search, paging)
+        return _page(rows, next_marker)
+
+    def run(
+        self, state: StoreState, selection: Selection, query: str, paging: Paging
+    ) -> QueryResult:
+        """What a statement finds."""
+        began = monotonic()
+        statement = parse_statement(query)
+        with self._database.reading() as cursor:
+            scanned = _scan_size(cursor, state, selection)
+            if statement.search is not None and statement.sql is None:
+                rows, next_marker = _search(cursor, state, selection, statement.search, paging)
+                tags = tuple(_tags(row[5]) for row in rows)
+                return QueryResult(
+                    query_type=statement.query_type,
+                    columns=_MATCH_COLUMNS,
+                    column_types=_MATCH_TYPES,
+                    rows=tuple(row[:4] for row in rows),
+                    tags=tags if any(tags) else (),
+                    next_marker=next_marker or None,
+                    truncated_reason="more hits follow the marker" if next_marker else "",
+                    scan_count=scanned[0],
+                    scan_bytes=scanned[1],
+                    execution_time_ms=_elapsed_ms(began),
+                )
+            columns, types, cells, cut = _select(cursor, state, selection, statement)
+        return QueryResult(
+            query_type=statement.query_type,
+            columns=columns,
+            column_types=types,
+            rows=cells,
+            next_marker=None,
+            truncated_reason=f"only the first {len(cells)} rows are returned" if cut else "",
+            scan_count=scanned[0],
+            scan_bytes=scanned[1],
+            execution_time_ms=_elapsed_ms(began),
+        )
+
+
+def _search(
+    cursor: Cursor, state: StoreState, selection: Selection, part: Part, paging: Paging
+) -> tuple[list[Row], str]:
+    bindings = Bindings()
+    condition = _condition(cursor, state, part, bindings)
+    return _find(cursor, state, selection, condition, bindings, paging)
+
+
+def _condition(cursor: Cursor, state: StoreState, part: Part, bindings: Bindings) -> str:
+    search = parse_search(part.text, part.at)
+    return ConditionWriter(state.fields, cursor, bindings).write(search)
+
+
+def _find(
+    cursor: Cursor,
+    state: StoreState,
+    selection: Selection,
+    condition: str,
+    bindings: Bindings,
+    paging: Paging,
+) -> tuple[list[Row], str]:
+    """Rows of time, seq, stream, message, sequence, tags, type; and the next page's marker."""
+    clauses = [_range(selection, bindings), condition]
+    if paging.marker is not None:
+        time_ms, seq = parse_marker(paging.marker)
+        side = ">" if paging.sort is Sort.ASC else "<"
+        clauses.append(f"(ts {side} {time_ms} OR (ts = {time_ms} AND seq {side} {seq}))")
+    direction = "ASC" if paging.sort is Sort.ASC else "DESC"
+    sql = (
+        f"SELECT ts, seq, stream, message, sequence, tags, type FROM {state.table}"
+        f" WHERE {' AND '.join(clauses)} ORDER BY ts {direction}, seq {direction}"
+        f" LIMIT {paging.limit + 1} OFFSET {paging.offset}"
+    )
+    _, rows = run_statement(cursor, sql, bindings.used_in(sql))
+    if len(rows) <= paging.limit:
+        return rows, ""
+    rows = rows[: paging.limit]
+    return rows, encode_marker(rows[-1][0], rows[-1][1]) if rows else ""
+
+
+def _select(
+    cursor: Cursor, state: StoreState, selection: Selection, statement: Statement
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[Value, ...], ...], bool]:
+    assert statement.sql is not None
+    bindings = Bindings()
+    clauses = [_range(selection, bindings)]
+    if statement.search is not None:
+        clauses.append(_condition(cursor, state, statement.search, bindings))
+    compiler = SqlCompiler(
+        lambda name: state.fields.typed(name, cursor, bindings), state.fields.names, bindings
+    )
+    query = compiler.compile(statement.sql, state.table, " AND ".join(clauses))
+    try:
+        types, rows = run_statement(cursor, query.sql, bindings.used_in(query.sql))
+    except ControlError as error:
+        raise ControlError(error.code, error.status, _readable(error.message, state)) from error
+    cut = not query.limit_given and len(rows) > query.limit
+    return (
+        query.columns,
+        tuple(_column_type(type_, kind) for type_, kind in zip(types, query.kinds, strict=True)),
+        tuple(tuple(_value(cell) for cell in row) for row in rows[: query.limit]),
+        cut,
+    )
+
+
+def _range(selection: Selection, bindings: Bindings) -> str:
+    clause = f"ts >= {selection.start_ms} AND ts < {selection.end_ms}"
+    if selection.stream is not None:
+        clause += f" AND stream = {bindings.text(selection.stream)}"
+    return clause
+
+
+def _scan_size(cursor: Cursor, state: StoreState, selection: Selection) -> tuple[int, int]:
+    bindings = Bindings()
+    sql = (
+        f"SELECT count(*), coalesce(sum(size), 0) FROM {state.table}"
+        f" WHERE {_range(selection, bindings)}"
+    )
+    row = cursor.execute(sql, bindings.used_in(sql)).fetchone()
+    return (0, 0) if row is None else (int(row[0]), int(row[1]))
+
+
+def _page(rows: Sequence[Row], next_marker: str) -> Page:
+    return Page(
+        records=tuple(
+            PulledRecord(
+                message=row[3],
+                type=RecordType(row[6]),
+                timestamp_ms=row[0],
+                sequence=row[4],
+            )
+            for row in rows
+        ),
+        next_marker=next_marker,
+    )
+
+
+def _tags(text: str | None) -> Mapping[str, str]:
+    return {} if text is None else json.loads(text)
+
+
+def _column_type(type_: str, kind: Kind) -> str:
+    """The wire's name for a column's type. Source: assumed beyond ``int`` and ``string``."""
+    if kind is Kind.TIME or kind is Kind.NULL:
+        return "string"
+    if type_ in _INT_TYPES:
+        return "int"
+    if type_ in {"DOUBLE", "FLOAT"} or type_.startswith("DECIMAL"):
+        return "float"
+    return "bool" if type_ == "BOOLEAN" else "string"
+
+
+def _value(cell: object) -> Value:
+    match cell:
+        case None | bool() | int() | str():
+            return cell
+        case float():
+            return cell if math.isfinite(cell) else None
+        case Decimal():
+            return float(cell)
+        case datetime():
+            return cell.replace(tzinfo=UTC).strftime(ISO_TIME)
+        case date():
+            return cell.isoformat()
+        case _:
+            return json.dumps(cell, ensure_ascii=False, default=str)
+
+
+def _readable(message: str, state: StoreState) -> str:
+    """DuckDB's complaint with the fields' own names in place of the opaque ones."""
+    names = {str(field.position): field.name for field in state.fields.with_column()}
+    return _COLUMN_NAME.sub(lambda found: f'"{names.get(found[1], found[1])}"', message)
+
+
+def _elapsed_ms(began: float) -> int:
+    return int((monotonic() - began) * 1000)

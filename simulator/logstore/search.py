@@ -1,0 +1,292 @@
+r"""The search language: text in, a tree out. Knows nothing of storage.
+
+Precedence is ``not`` > ``and`` (also by juxtaposition) > ``or``; operators in any case.
+Source: doc https://cloud.baidu.com/doc/BLS/s/Okbta3asp (2026-01) for the forms; precedence assumed.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NoReturn, TypeAlias
+
+from lark import Lark, Token, Transformer, v_args
+from lark.exceptions import (
+    UnexpectedCharacters,
+    UnexpectedEOF,
+    UnexpectedInput,
+    UnexpectedToken,
+    VisitError,
+)
+
+from simulator.errors import ControlError
+from simulator.logstore.typed import invalid_query, parse_number
+
+MAX_TERMS: Final = 300
+"""Conditions in one search. Source: assumed (a bound against abuse)."""
+
+
+class Operator(StrEnum):
+    """A numeric comparison."""
+
+    EQ = "="
+    GT = ">"
+    GE = ">="
+    LT = "<"
+    LE = "<="
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """``*``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All tokens of ``text`` occur, in any order; ``*`` and ``?`` are wildcards in a token."""
+
+    field: str | None
+    """None for the raw text."""
+    text: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """The tokens of ``text`` occur next to each other, in order."""
+
+    field: str | None
+    text: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """``field >= 500``."""
+
+    field: str
+    operator: Operator
+    number: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """``field in [100 200)``."""
+
+    field: str
+    low: int | float
+    low_included: bool
+    high: int | float
+    high_included: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Everything that the operand does not find."""
+
+    operand: "Search"
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Found by every operand."""
+
+    operands: "tuple[Search, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Found by at least one operand."""
+
+    operands: "tuple[Search, ...]"
+
+
+Search: TypeAlias = Everything | Words | Phrase | Compare | Within | Not | All | AnyOf
+
+_GRAMMAR: Final = r"""
+start: any_of
+any_of: all_of (_OR all_of)*
+all_of: _unary (_AND? _unary)*
+_unary: negation | _primary
+negation: _NOT _unary
+_primary: "(" any_of ")" | words | phrase | field_value | compare | within
+words: WORD | DOUBLE_QUOTED
+phrase: SINGLE_QUOTED
+field_value: _field ":" (VALUE | DOUBLE_QUOTED | SINGLE_QUOTED)
+compare: _field OPERATOR (VALUE | DOUBLE_QUOTED | SINGLE_QUOTED)
+within: _field _IN INTERVAL_OPEN NUMBER NUMBER INTERVAL_CLOSE
+_field: WORD | BACK_QUOTED
+
+_AND.3: /and(?![^\s()"'`])/i
+_OR.3: /or(?![^\s()"'`])/i
+_NOT.3: /not(?![^\s()"'`])/i
+_IN.3: /in(?=\s*[\[(]\s*[-\d.])/i
+OPERATOR: />=|<=|=|>|</
+INTERVAL_OPEN: /[\[(]/
+INTERVAL_CLOSE: /[\])]/
+NUMBER.2: /[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?(?![^\s\])])/i
+WORD: /([^\s()"'`:=<>!|]|!(?!=))+/
+VALUE: /[^\s()"'`|<>=][^\s()"'`|]*/
+DOUBLE_QUOTED: /"(\\.|[^"\\])*"/s
+SINGLE_QUOTED: /'(\\.|[^'\\])*'/s
+BACK_QUOTED: /`[^`]+`/
+%ignore /\s+/
+"""
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_FRIENDLY: Final = {
+    "_AND": "`and`",
+    "_OR": "`or`",
+    "_NOT": "`not`",
+    "_IN": "`in [low high]`",
+    "OPERATOR": "a comparison",
+    "INTERVAL_OPEN": "`[` or `(`",
+    "INTERVAL_CLOSE": "`]` or `)`",
+    "NUMBER": "a number",
+    "WORD": "a word",
+    "VALUE": "a value",
+    "DOUBLE_QUOTED": "a quoted text",
+    "SINGLE_QUOTED": "a quoted text",
+    "BACK_QUOTED": "a quoted field name",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "COLON": "`:`",
+    "$END": "the end",
+}
+
+
+def parse_search(text: str, at: int = 0) -> Search:
+    """The tree for the part of a query after ``match``.
+
+    Args:
+        text: the search.
+        at: where it begins in the query, so that errors point there.
+
+    Raises:
+        ControlError: InvalidParameter with the position and what was expected.
+    """
+    try:
+        tree = _PARSER.parse(text)
+        search: Search = _Builder(at).transform(tree)
+    except UnexpectedInput as error:
+        _refuse(error, text, at)
+    except VisitError as error:
+        if isinstance(error.orig_exc, ControlError):
+            raise error.orig_exc from error
+        raise
+    except RecursionError as error:
+        raise invalid_query("nested too deeply", at) from error
+    return search
+
+
+@v_args(inline=True)
+class _Builder(Transformer[Token, Search]):
+    """Makes the tree; lark calls the methods by the names of the rules."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self._offset = at
+        self._terms = 0
+
+    def start(self, search: Search) -> Search:
+        return search
+
+    def any_of(self, *operands: Search) -> Search:
+        return operands[0] if len(operands) == 1 else AnyOf(operands)
+
+    def all_of(self, *operands: Search) -> Search:
+        return operands[0] if len(operands) == 1 else All(operands)
+
+    def negation(self, operand: Search) -> Search:
+        return Not(operand)
+
+    def words(self, word: Token) -> Search:
+        if word == "*":
+            return self._term(Everything())
+        return self._text(None, word)
+
+    def phrase(self, text: Token) -> Search:
+        return self._text(None, text)
+
+    def field_value(self, field: Token, value: Token) -> Search:
+        return self._text(_field_name(field), value)
+
+    def compare(self, field: Token, operator: Token, value: Token) -> Search:
+        try:
+            number = parse_number(value)
+        except ValueError as error:
+            if operator != Operator.EQ:
+                raise invalid_query(
+                    f"found {str(value)[:40]!r}, expected a number", self._at(value)
+                ) from error
+            return self._text(_field_name(field), value)
+        return self._term(Compare(_field_name(field), Operator(operator), number))
+
+    def within(
+        self, field: Token, opening: Token, low: Token, high: Token, closing: Token
+    ) -> Search:
+        return self._term(
+            Within(
+                _field_name(field),
+                self._number(low),
+                opening == "[",
+                self._number(high),
+                closing == "]",
+            )
+        )
+
+    def _number(self, token: Token) -> int | float:
+        try:
+            return parse_number(token)
+        except ValueError as error:
+            raise invalid_query("the number is too large", self._at(token)) from error
+
+    def _text(self, field: str | None, token: Token) -> Search:
+        at = self._at(token)
+        match token.type:
+            case "SINGLE_QUOTED":
+                return self._term(Phrase(field, _unquoted(token), at))
+            case "DOUBLE_QUOTED":
+                text = _unquoted(token)
+            case _:
+                text = str(token)
+        return self._term(Words(field, text, at))
+
+    def _term(self, term: Search) -> Search:
+        self._terms += 1
+        if self._terms > MAX_TERMS:
+            raise invalid_query(f"more than {MAX_TERMS} conditions")
+        return term
+
+    def _at(self, token: Token) -> int:
+        return self._offset + (token.start_pos or 0)
+
+
+def _field_name(token: Token) -> str:
+    return str(token)[1:-1] if token.type == "BACK_QUOTED" else str(token)
+
+
+def _unquoted(token: Token) -> str:
+    return _ESCAPED.sub(r"\1", str(token)[1:-1])
+
+
+def _refuse(error: UnexpectedInput, text: str, at: int) -> NoReturn:
+    match error:
+        case UnexpectedCharacters():
+            found = repr(text[error.pos_in_stream]) if error.pos_in_stream is not None else "?"
+            position, names = error.pos_in_stream or 0, set(error.allowed or ())
+        case UnexpectedToken() if error.token.type != "$END":
+            found = repr(str(error.token)[:40])
+            position, names = error.token.start_pos or 0, error.accepts or error.expected
+        case UnexpectedToken():
+            found, position = "the end", len(text)
+            names = error.accepts or error.expected
+        case UnexpectedEOF():
+            found, position, names = "the end", len(text), {str(name) for name in error.expected}
+        case _:
+            raise error
+    expected = sorted({_FRIENDLY.get(str(name), str(name)) for name in names or ()})
+    raise invalid_query(
+        f"found {found}, expected {' or '.join(expected)}", at + position
+    ) from error
+
+
+_PARSER: Final = Lark(_GRAMMAR, parser="lalr", lexer="contextual", maybe_placeholders=False)

@@ -1,0 +1,149 @@
+"""What a caller of the LogStores handles: projects, LogStores, records, results.
+
+Instants end in ``_at`` (Unix seconds, simulated); record times are epoch milliseconds, the unit of
+the wire.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+DEFAULT_PROJECT: Final = "default"
+"""The project that always exists. Source: doc bls SDK comments (2026-08)."""
+
+Value: TypeAlias = int | float | str | bool | None
+"""One cell of a result."""
+
+
+class RecordType(StrEnum):
+    """How a pushed message is to be understood; names are those of the wire."""
+
+    TEXT = "TEXT"
+    JSON = "JSON"
+
+
+class Sort(StrEnum):
+    """Direction of a walk through records, by time."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A container of LogStores."""
+
+    uuid: str
+    name: str
+    description: str
+    top: bool
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogStoreSettings:
+    """The part of a LogStore its owner chooses."""
+
+    retention_days: int
+    """1 to 3650, or -1 for ever."""
+    tags: tuple[tuple[str, str], ...] = ()
+    enable_hot_retention: bool = False
+    hot_retention_days: int = 0
+    shard_count: int = 1
+    max_shard_count: int = 50
+    disable_shard_auto_split: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogStore:
+    """A LogStore as its owner sees it."""
+
+    project: str
+    name: str
+    settings: LogStoreSettings
+    short_id: str
+    resource_id: str
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogStream:
+    """A stream; made by the first push that names it."""
+
+    name: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRecord:
+    """A record on its way in."""
+
+    message: str
+    timestamp_ms: int = 0
+    """0 stands for the instant of receipt."""
+    sequence: int = 0
+    """Carried through for clients that number their records; without effect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulledRecord:
+    """A record on its way out of a pull."""
+
+    message: str
+    type: RecordType
+    timestamp_ms: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a pull."""
+
+    records: tuple[PulledRecord, ...]
+    next_marker: str
+    """Empty when nothing is left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which records a pull or a query looks at: start inclusive, end exclusive."""
+
+    start_ms: int
+    end_ms: int
+    stream: str | None = None
+    """None for all streams."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging:
+    """Which part of the hits of a search to return. SQL statements ignore it."""
+
+    limit: int = 100
+    offset: int = 0
+    sort: Sort = Sort.DESC
+    marker: str | None = None
+    """The ``next_marker`` of the page before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryResult:
+    """What a statement found."""
+
+    query_type: str
+    """``match``, ``sql`` or ``match_and_sql``."""
+    columns: tuple[str, ...]
+    column_types: tuple[str, ...]
+    """``int``, ``float``, ``bool`` or ``string`` for each column."""
+    rows: tuple[tuple[Value, ...], ...]
+    tags: tuple[Mapping[str, str], ...] = field(default=())
+    """The pushed tags of each row of a search; empty when no row has any."""
+    next_marker: str | None
+    """Set for a search with more hits only."""
+    truncated_reason: str
+    """Empty when nothing was cut."""
+    scan_count: int
+    scan_bytes: int
+    execution_time_ms: int

@@ -1,0 +1,116 @@
+"""The S3 door: moto's S3 application on a thread of its own.
+
+Nothing is checked here, neither key nor signature; bind it to loopback. Only S3 is answered: moto
+would otherwise serve all its services, and a reset for everybody, on the same port.
+"""
+
+import socket
+from collections.abc import Iterable
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from simulator.errors import StartupError
+from simulator.objectstore.motolib import load_wsgi
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
+
+
+class S3Door:
+    """An HTTP server that speaks S3 for the objects of this process.
+
+    Args:
+        port: 0 picks a free one, known after ``start``.
+
+    After ``start`` you must call ``stop``.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.host = host
+        self.port = port
+        self._server: BaseWSGIServer | None = None
+        self._thread: Thread | None = None
+        self._connections: set[socket.socket] = set()
+
+    @property
+    def url(self) -> str:
+        """What a client takes as its endpoint."""
+        return f"http://{self.host}:{self.port}"
+
+    def start(self) -> None:
+        """Bind and serve.
+
+        Raises:
+            StartupError: the port is taken or may not be bound.
+        """
+        from werkzeug.serving import make_server  # noqa: PLC0415  slow, and only needed here
+
+        # Bound here and not by werkzeug, which answers a taken port with sys.exit.
+        try:
+            listener = socket.create_server((self.host, self.port), backlog=128)
+        except OSError as error:
+            raise StartupError(
+                f"S3 port {self.port} on {self.host}: {error.strerror or error}"
+            ) from error
+        with listener:
+            application, handler = load_wsgi()
+            self.port = listener.getsockname()[1]
+            self._server = make_server(
+                self.host,
+                self.port,
+                _only_s3(application),
+                threaded=True,
+                request_handler=_quiet(handler, self._connections),
+                fd=listener.fileno(),
+            )
+        self._thread = Thread(
+            target=self._server.serve_forever, args=(0.05,), name="s3-door", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving, free the port, drop the connections. Fine to call twice."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        for connection in tuple(self._connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # gone by itself
+        self._server = self._thread = None
+
+
+def _only_s3(application: "WSGIApplication") -> "WSGIApplication":
+    """Everything goes to the S3 application, whatever service a request was signed for."""
+
+    def filtered(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("PATH_INFO", "").startswith("/moto-api"):
+            start_response("404 Not Found", [("Content-Length", "0")])
+            return ()
+        return application(environ, start_response)
+
+    return filtered
+
+
+def _quiet(
+    handler: "type[WSGIRequestHandler]", connections: set[socket.socket]
+) -> "type[WSGIRequestHandler]":
+    """A request handler that prints no line per request and can be cut off."""
+
+    class QuietHandler(handler):  # type: ignore[valid-type,misc]  # a class known at run time
+        def setup(self) -> None:
+            super().setup()
+            connections.add(self.connection)
+
+        def finish(self) -> None:
+            connections.discard(self.connection)
+            super().finish()
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            pass
+
+    return QuietHandler

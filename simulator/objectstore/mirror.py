@@ -1,0 +1,101 @@
+"""Objects as plain files under one directory, so that a delivered object outlives the process.
+
+One directory per bucket, one file per object, named by its quoted key; the file's modification
+time is the object's. What has an unusual content type has a second file, ``<name>?type``.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, unquote
+
+_NAME_BYTES: Final = 200
+"""File names end at 255; keys do not."""
+_TEMPORARY: Final = "+new"
+"""No quoted key contains a plus sign."""
+_TYPE_SUFFIX: Final = "?type"
+"""Nor a question mark."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirroredObject:
+    """One object read back."""
+
+    key: str
+    body: bytes
+    content_type: str
+    last_modified: float
+
+
+def default_content_type(key: str) -> str:
+    """The content type that needs no second file."""
+    return "application/gzip" if key.endswith(".gz") else "application/octet-stream"
+
+
+class Mirror:
+    """The files of one object store.
+
+    Raises:
+        OSError: from every method, when the disk refuses.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def buckets(self) -> list[str]:
+        """The names of all buckets."""
+        return sorted(path.name for path in self._directory.iterdir() if path.is_dir())
+
+    def add_bucket(self, bucket: str) -> None:
+        """Make a bucket; nothing happens if there is one."""
+        (self._directory / bucket).mkdir(exist_ok=True)
+
+    def write(
+        self, bucket: str, key: str, body: bytes, content_type: str, last_modified: float
+    ) -> None:
+        """Store an object whole or not at all; the one of that name before is replaced."""
+        path = self._path(bucket, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        type_path = path.with_name(path.name + _TYPE_SUFFIX)
+        if content_type != default_content_type(key):
+            type_path.write_text(content_type)
+        temporary = self._directory / bucket / _TEMPORARY
+        temporary.write_bytes(body)
+        stamp_ns = round(last_modified * 1_000_000) * 1000
+        os.utime(temporary, ns=(stamp_ns, stamp_ns))
+        temporary.replace(path)
+        if content_type == default_content_type(key):
+            type_path.unlink(missing_ok=True)
+
+    def read(self, bucket: str) -> Iterator[MirroredObject]:
+        """Every object of a bucket, in the order of their keys' file names."""
+        root = self._directory / bucket
+        for path in sorted(root.rglob("*")):
+            if path.name == _TEMPORARY or path.name.endswith(_TYPE_SUFFIX) or not path.is_file():
+                continue
+            key = _key(path.relative_to(root))
+            type_path = path.with_name(path.name + _TYPE_SUFFIX)
+            yield MirroredObject(
+                key=key,
+                body=path.read_bytes(),
+                content_type=type_path.read_text()
+                if type_path.exists()
+                else default_content_type(key),
+                last_modified=path.stat().st_mtime_ns / 1_000_000_000,
+            )
+
+    def _path(self, bucket: str, key: str) -> Path:
+        """One file per key: no key is the parent of another, none leaves the directory."""
+        name = quote(key, safe="")
+        if name.startswith("."):
+            name = "%2E" + name[1:]
+        cuts = range(0, max(len(name) - 1, 0) // _NAME_BYTES * _NAME_BYTES, _NAME_BYTES)
+        parents = ["+" + name[at : at + _NAME_BYTES] for at in cuts]
+        return Path(self._directory, bucket, *parents, name[len(parents) * _NAME_BYTES :])
+
+
+def _key(path: Path) -> str:
+    return unquote("".join(part.removeprefix("+") for part in path.parts))

@@ -1,0 +1,198 @@
+"""Buckets and objects in moto's S3 model, and on disk when there is a directory."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from simulator.errors import ControlError, StartupError
+from simulator.objectstore.mirror import Mirror
+from simulator.objectstore.motolib import ACCOUNT_ID, load_moto
+
+if TYPE_CHECKING:
+    from moto.s3.models import FakeBucket, FakeKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """What is known of an object without reading it."""
+
+    key: str
+    size_bytes: int
+    etag: str
+    """MD5 of the body in hex, without quotes."""
+    content_type: str
+    last_modified: float
+    """Unix seconds."""
+
+
+class ObjectStore:
+    """The buckets of the simulated region.
+
+    Args:
+        directory: where objects are kept for the next run; None keeps them in memory only.
+        region: echoed as the location of a bucket.
+
+    Raises:
+        StartupError: the directory cannot be used.
+
+    moto's model is one per process, and so is this: making another empties it first. Objects that
+    clients put through the S3 door are in the model only, not in the directory.
+    """
+
+    def __init__(self, directory: Path | None, *, region: str) -> None:
+        self._moto = load_moto()
+        self._backend = self._moto.backend
+        self._region = region
+        self._lock = Lock()  # writers only: moto's readers copy
+        self._backend.reset()
+        self._mirror: Mirror | None = None
+        if directory is not None:
+            try:
+                self._mirror = Mirror(directory)
+                self._reload(self._mirror)
+            except OSError as error:
+                raise StartupError(f"object store: {error.filename}: {error.strerror}") from error
+
+    def create_bucket(self, bucket: str) -> None:
+        """Make a bucket; nothing happens if there is one.
+
+        Raises:
+            ControlError: ``InvalidBucketName``.
+            StartupError: its directory cannot be made.
+        """
+        if self.has_bucket(bucket):
+            return
+        if not 3 <= len(bucket) <= 63:
+            raise ControlError("InvalidBucketName", 400, f"{bucket} is not a valid bucket name")
+        if self._mirror is not None:
+            try:
+                self._mirror.add_bucket(bucket)
+            except OSError as error:
+                raise StartupError(f"object store: {error.filename}: {error.strerror}") from error
+        self._backend.create_bucket(bucket, self._region)
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Whether there is such a bucket."""
+        return bucket in self._backend.buckets
+
+    def put_object(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str = "application/octet-stream",
+        *,
+        last_modified: float | None = None,
+    ) -> ObjectInfo:
+        """Store an object; it is on disk before anybody can see it. From any thread.
+
+        Args:
+            last_modified: Unix seconds; the machine's time if not given.
+
+        Raises:
+            ControlError: ``NoSuchBucket``.
+            OSError: the disk refused it; nothing has changed.
+        """
+        with self._lock:
+            model = self._bucket(bucket)
+            made = self._make(model, key, body, content_type, last_modified)
+            if self._mirror is not None:
+                at = made.last_modified.replace(tzinfo=UTC).timestamp()
+                try:
+                    self._mirror.write(bucket, key, body, content_type, at)
+                except OSError:
+                    made.dispose()
+                    raise
+            self._publish(model, key, made)
+            return _info(made)
+
+    def get_object(self, bucket: str, key: str) -> bytes:
+        """The body of an object.
+
+        Raises:
+            ControlError: ``NoSuchBucket``, ``NoSuchKey``.
+        """
+        return bytes(self._object(bucket, key).value)
+
+    def object_info(self, bucket: str, key: str) -> ObjectInfo:
+        """Size, tag and times of an object.
+
+        Raises:
+            ControlError: ``NoSuchBucket``, ``NoSuchKey``.
+        """
+        return _info(self._object(bucket, key))
+
+    def list_keys(self, bucket: str, prefix: str = "") -> tuple[str, ...]:
+        """All keys with a prefix, in order.
+
+        Raises:
+            ControlError: ``NoSuchBucket``.
+        """
+        keys: list[str] = list(self._bucket(bucket).keys)
+        return tuple(sorted(key for key in keys if key.startswith(prefix)))
+
+    def close(self) -> None:
+        """Free the memory of all objects; files stay. Fine to call twice."""
+        self._backend.reset()
+
+    def _reload(self, mirror: Mirror) -> None:
+        for bucket in mirror.buckets():
+            self._backend.create_bucket(bucket, self._region)
+            model = self._bucket(bucket)
+            for kept in mirror.read(bucket):
+                made = self._make(model, kept.key, kept.body, kept.content_type, kept.last_modified)
+                self._publish(model, kept.key, made)
+
+    def _make(
+        self,
+        bucket: "FakeBucket",
+        key: str,
+        body: bytes,
+        content_type: str,
+        last_modified: float | None,
+    ) -> "FakeKey":
+        """An object nobody sees yet."""
+        made = self._moto.object_class(
+            name=key,
+            value=body,
+            account_id=ACCOUNT_ID,
+            region_name=self._backend.region_name,
+            bucket_name=bucket.name,
+            is_versioned=bucket.is_versioned,
+        )
+        made.set_metadata({"Content-Type": content_type})
+        if last_modified is not None:
+            stamp = datetime.fromtimestamp(last_modified, UTC)
+            made.last_modified = stamp.replace(tzinfo=None)  # as moto's own: naive, in UTC
+        return made
+
+    def _publish(self, bucket: "FakeBucket", key: str, made: "FakeKey") -> None:
+        """Let it be seen, complete: moto's own put would show it before its time is set."""
+        bucket.keys.setlist(key, [made])
+        self._moto.announce(bucket, made)
+
+    def _bucket(self, bucket: str) -> "FakeBucket":
+        """The model of a bucket."""
+        try:
+            return self._backend.buckets[bucket]
+        except KeyError:
+            raise ControlError("NoSuchBucket", 404, f"bucket {bucket} does not exist") from None
+
+    def _object(self, bucket: str, key: str) -> "FakeKey":
+        """The model of an object."""
+        found = self._bucket(bucket).keys.get(key)
+        if not isinstance(found, self._moto.object_class):
+            raise ControlError("NoSuchKey", 404, f"{bucket}/{key} does not exist")
+        return found
+
+
+def _info(model: "FakeKey") -> ObjectInfo:
+    return ObjectInfo(
+        key=model.name,
+        size_bytes=model.contentsize,
+        etag=model.etag.strip('"'),
+        content_type=model.metadata["Content-Type"],
+        last_modified=model.last_modified.replace(tzinfo=UTC).timestamp(),
+    )

@@ -1,0 +1,31 @@
+"""Scenario files: YAML in, one frozen ``Scenario`` out, or every problem with its place."""
+
+from simulator.scenario.load import load_scenario
+from simulator.scenario.scenario import (
+    Account,
+    AuthMode,
+    Backends,
+    ClockSettings,
+    ExternalServers,
+    ListenerPlan,
+    LoadBalancerPlan,
+    Ports,
+    RecordSettings,
+    Scenario,
+)
+from simulator.scenario.snapshot import build_snapshot
+
+__all__ = [
+    "Account",
+    "AuthMode",
+    "Backends",
+    "ClockSettings",
+    "ExternalServers",
+    "ListenerPlan",
+    "LoadBalancerPlan",
+    "Ports",
+    "RecordSettings",
+    "Scenario",
+    "build_snapshot",
+    "load_scenario",
+]

@@ -1,0 +1,266 @@
+"""Clusters and load balancers with their listeners."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from simulator.model import (
+    Cluster,
+    ListenerLimits,
+    ListenerTimeouts,
+    LoadBalancerId,
+    LoadBalancerKind,
+    Protocol,
+    Scheduler,
+)
+from simulator.scenario.document import Entry, Value
+from simulator.scenario.identity import SHARED_CLUSTER, Identities
+from simulator.scenario.names import UniqueNames, take_name
+from simulator.scenario.scenario import ListenerPlan, LoadBalancerPlan
+from simulator.scenario.units import parse_address, parse_size
+from simulator.verdict import format_duration, parse_duration
+
+_OTHER_PROTOCOLS: Final = ("HTTPS", "TCP", "UDP", "SSL")
+_OTHER_SCHEDULERS: Final = ("LeastConnection", "WeightLeastConn", "Hash")
+_TIMEOUTS: Final = {
+    # Key: longest allowed, seconds. The vendor's shortest are left out: tests need shorter ones.
+    "client_header": 120.0,  # doc https://cloud.baidu.com/doc/BLB/s/gkk3kb8ic: 30 to 120 s
+    "client_body": 120.0,  # the same
+    "client_send": 3600.0,
+    "keep_alive": 3600.0,
+    "connect": 3600.0,
+    "server": 3600.0,  # the vendor's API metadata: 1 to 3600 s
+    "backend_keep_alive": 3600.0,
+}
+_LIMITS: Final = ("request_line", "header", "response_header", "body_buffer", "body")
+_LOAD_BALANCER_ID: Final = re.compile(r"lb-[0-9A-Za-z]{8}")
+
+
+def read_clusters(value: Value | None, identities: Identities) -> dict[str, Cluster]:
+    """The shared cluster and ``dedicated_clusters: [{name}]``, by name."""
+    clusters = {SHARED_CLUSTER: identities.cluster(SHARED_CLUSTER)}
+    names = UniqueNames("dedicated cluster")
+    for entry_value in [] if value is None else value.items():
+        entry = entry_value.mapping(("name",), required=("name",))
+        name = take_name(entry, names)
+        if name == SHARED_CLUSTER:
+            entry_value.problem("'shared' is the name of the shared cluster; expected another")
+        elif name and name not in clusters:
+            clusters[name] = identities.cluster(name)
+    return clusters
+
+
+def read_load_balancers(
+    value: Value | None,
+    *,
+    backends: Collection[str],
+    clusters: Mapping[str, Cluster],
+    identities: Identities,
+) -> dict[str, LoadBalancerPlan]:
+    """``load_balancers: [...]`` by name."""
+    reader = _LoadBalancers(backends, clusters, identities)
+    plans = [reader.read(entry) for entry in ([] if value is None else value.items())]
+    by_name: dict[str, LoadBalancerPlan] = {}
+    for plan in plans:
+        if plan.name:
+            # Two with one name are a problem already; others refer to the first.
+            by_name.setdefault(plan.name, plan)
+    return by_name
+
+
+class _LoadBalancers:
+    """Reads load balancers one by one and remembers what may be given only once."""
+
+    def __init__(
+        self, backends: Collection[str], clusters: Mapping[str, Cluster], identities: Identities
+    ) -> None:
+        self._backends = backends
+        self._clusters = clusters
+        self._identities = identities
+        self._names = UniqueNames("load balancer")
+        self._ids = UniqueNames("load balancer id")
+        self._vips = UniqueNames("load balancer address")
+        self._binds: dict[str, str] = {}
+
+    def read(self, value: Value) -> LoadBalancerPlan:
+        entry = value.mapping(
+            ("name", "id", "kind", "cluster", "vip", "listeners"), required=("name",)
+        )
+        name = take_name(entry, self._names)
+        kind = entry.choice("kind", LoadBalancerKind, LoadBalancerKind.APPLICATION)
+        cluster_value = entry.get("cluster")
+        cluster = SHARED_CLUSTER
+        if cluster_value is not None:
+            cluster = cluster_value.reference("cluster", self._clusters) or SHARED_CLUSTER
+        listeners = self._read_listeners(entry)
+        if kind is LoadBalancerKind.STANDARD:
+            self._check_one_backend_list(listeners)
+        return LoadBalancerPlan(
+            load_balancer_id=self._read_id(entry, name),
+            name=name,
+            kind=kind,
+            vip=self._read_vip(entry, name),
+            cluster=self._clusters[cluster],
+            listeners=tuple(listener for _, listener in listeners),
+        )
+
+    def _read_id(self, entry: Entry, name: str) -> LoadBalancerId:
+        value = entry.get("id")
+        drawn = self._identities.load_balancer_id(name)
+        if value is None:
+            return drawn
+        given = value.parsed(_parse_load_balancer_id, drawn)
+        self._ids.add(given, value)
+        return given
+
+    def _read_vip(self, entry: Entry, name: str) -> str:
+        value = entry.get("vip")
+        if value is None:
+            return self._identities.vip(name)
+        vip = value.parsed(_parse_vip, "")
+        if vip:
+            self._identities.take(vip)
+            self._vips.add(vip, value)
+        return vip
+
+    def _read_listeners(self, entry: Entry) -> list[tuple[Entry, ListenerPlan]]:
+        listeners: list[tuple[Entry, ListenerPlan]] = []
+        lines: dict[int, int] = {}
+        for value in entry.items("listeners"):
+            item, listener = self._read_listener(value)
+            listeners.append((item, listener))
+            port = item.get("port")
+            if port is not None and listener.port:
+                if listener.port in lines:
+                    port.problem(
+                        f"duplicate port {listener.port}; the listener in line "
+                        f"{lines[listener.port]} of this load balancer has it already"
+                    )
+                lines.setdefault(listener.port, port.line)
+        return listeners
+
+    def _read_listener(self, value: Value) -> tuple[Entry, ListenerPlan]:
+        entry = value.mapping(
+            (
+                "protocol",
+                "port",
+                "bind",
+                "scheduler",
+                "x_forwarded_for",
+                "to",
+                "timeouts",
+                "limits",
+            ),
+            required=("protocol", "port", "to"),
+        )
+        _check_simulated(entry, "protocol", Protocol, _OTHER_PROTOCOLS)
+        _check_simulated(entry, "scheduler", Scheduler, _OTHER_SCHEDULERS)
+        bind_host, bind_port = entry.parsed("bind", parse_address, ("127.0.0.1", 0))
+        bind = entry.get("bind")
+        if bind is not None and bind_port:
+            self._check_bind(bind, bind_host, bind_port)
+        to = entry.get("to")
+        backends = to.reference("entry of backends", self._backends) if to is not None else None
+        return entry, ListenerPlan(
+            protocol=Protocol.HTTP,
+            port=entry.integer("port", 1, 65535, 0),
+            bind_host=bind_host,
+            bind_port=bind_port,
+            scheduler=Scheduler.ROUND_ROBIN,
+            x_forwarded_for=entry.boolean("x_forwarded_for", default=False),
+            backends=backends or "",
+            timeouts=_read_timeouts(entry.get("timeouts")),
+            limits=_read_limits(entry.get("limits")),
+        )
+
+    def _check_bind(self, bind: Value, host: str, port: int) -> None:
+        address = f"{host}:{port}"
+        if address in self._binds:
+            bind.problem(f"{address} is bound by {self._binds[address]} already; expected another")
+        else:
+            self._binds[address] = bind.path.removesuffix(".bind")
+
+    def _check_one_backend_list(self, listeners: list[tuple[Entry, ListenerPlan]]) -> None:
+        first = next((plan.backends for _, plan in listeners if plan.backends), "")
+        for entry, plan in listeners:
+            to = entry.get("to")
+            if to is not None and plan.backends and plan.backends != first:
+                to.problem(
+                    "a standard load balancer has one list of backend servers for all its "
+                    f"listeners; expected {first!r} here too, or kind: application"
+                )
+
+
+def _read_timeouts(value: Value | None) -> ListenerTimeouts:
+    if value is None:
+        return ListenerTimeouts()
+    entry = value.mapping(tuple(_TIMEOUTS))
+    given: dict[str, float] = {}
+    for key, longest_s in _TIMEOUTS.items():
+        seconds = entry.parsed(key, _timeout_parser(longest_s), None)
+        if seconds is not None:
+            given[f"{key}_s"] = seconds
+    return ListenerTimeouts(**given)
+
+
+def _read_limits(value: Value | None) -> ListenerLimits:
+    if value is None:
+        return ListenerLimits()
+    entry = value.mapping(_LIMITS)
+    given: dict[str, int] = {}
+    for key in _LIMITS:
+        size = entry.parsed(key, _parse_limit, None)
+        if size is not None:
+            given[f"{key}_bytes"] = size
+    return ListenerLimits(**given)
+
+
+def _check_simulated(
+    entry: Entry,
+    key: str,
+    simulated: type[Protocol] | type[Scheduler],
+    known: tuple[str, ...],
+) -> None:
+    value = entry.get(key)
+    if value is None:
+        return
+    only = next(iter(simulated))
+    word = value.word()
+    if word in known:
+        value.problem(f"the {key} {word} is not simulated yet; expected {only}")
+    else:
+        value.choice(simulated, only)
+
+
+def _timeout_parser(longest_s: float) -> Callable[[str], float | None]:
+    def parse(text: str) -> float | None:
+        seconds = parse_duration(text)
+        if not 0.0 < seconds <= longest_s:
+            raise ValueError(
+                f"{text} is out of range; expected more than 0s and at most "
+                f"{format_duration(longest_s)}"
+            )
+        return seconds
+
+    return parse
+
+
+def _parse_limit(text: str) -> int | None:
+    size = parse_size(text)
+    if size == 0:
+        raise ValueError(f"the limit {text} lets nothing pass; expected at least 1B")
+    return size
+
+
+def _parse_load_balancer_id(text: str) -> LoadBalancerId:
+    if not _LOAD_BALANCER_ID.fullmatch(text):
+        raise ValueError(f"{text!r} is not an id; expected lb- and 8 letters or digits")
+    return LoadBalancerId(text)
+
+
+def _parse_vip(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an IPv4 address; expected e.g. 192.168.0.10") from error

@@ -1,0 +1,147 @@
+"""A scenario as one frozen value: the file after reading, with every id already drawn."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from simulator.accesslog import AccessRecordShape
+from simulator.clock import ClockMode
+from simulator.model import (
+    Bucket,
+    Cluster,
+    FlowLog,
+    ListenerLimits,
+    ListenerTimeouts,
+    LoadBalancerId,
+    LoadBalancerKind,
+    LogStore,
+    Protocol,
+    Scheduler,
+)
+from simulator.verdict import Expectation
+from simulator.workload import BackendProfile, TrafficProfile
+
+
+class AuthMode(StrEnum):
+    """What a control API does with a request whose signature is wrong."""
+
+    ENFORCE = "enforce"
+    WARN = "warn"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSettings:
+    """How simulated time begins and moves."""
+
+    mode: ClockMode = ClockMode.AUTO
+    start_at: float | None = None
+    """Unix seconds; None: the machine's time when the run starts."""
+    rate: float = 1.0
+    """Simulated seconds per real second, ``scaled`` only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The one account of the simulated region."""
+
+    access_key: str = "blbsim-local-access-key"
+    secret_key: str = "blbsim-local-not-a-secret"
+    """A made-up pair, meant to be seen."""
+    auth: AuthMode = AuthMode.ENFORCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where the control APIs listen; 0 picks a free port."""
+
+    api: int = 7400
+    bos: int = 7401
+    s3: int = 7402
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSettings:
+    """How access records are written."""
+
+    shape: AccessRecordShape = AccessRecordShape.TYPED
+    zone_offset_s: int = 8 * 3600
+    """Zone of ``time_local``, seconds east of UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalServers:
+    """Backend servers that run elsewhere."""
+
+    addresses: tuple[tuple[str, int], ...]
+    """Host (no brackets) and port of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backends:
+    """A named set of backend servers that listeners forward to."""
+
+    name: str
+    servers: BackendProfile | ExternalServers
+    weights: tuple[int, ...]
+    """One per server, 0 to 100."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerPlan:
+    """A listener before its backend servers have sockets."""
+
+    protocol: Protocol
+    port: int
+    bind_host: str
+    bind_port: int
+    scheduler: Scheduler
+    x_forwarded_for: bool
+    backends: str
+    """Name of an entry of ``Scenario.backends``."""
+    timeouts: ListenerTimeouts
+    limits: ListenerLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancerPlan:
+    """A load balancer before its backend servers have sockets."""
+
+    load_balancer_id: LoadBalancerId
+    name: str
+    kind: LoadBalancerKind
+    vip: str
+    cluster: Cluster
+    listeners: tuple[ListenerPlan, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Everything a run is made of."""
+
+    path: Path
+    name: str
+    seed: int
+    seed_drawn: bool
+    """The file gave no seed; the run prints the one drawn."""
+    region: str = "bj"
+    clock: ClockSettings = field(default_factory=ClockSettings)
+    account: Account = field(default_factory=Account)
+    ports: Ports = field(default_factory=Ports)
+    record: RecordSettings = field(default_factory=RecordSettings)
+    backends: tuple[Backends, ...] = ()
+    load_balancers: tuple[LoadBalancerPlan, ...] = ()
+    log_stores: tuple[LogStore, ...] = ()
+    buckets: tuple[Bucket, ...] = ()
+    flow_logs: tuple[FlowLog, ...] = ()
+    traffic: tuple[TrafficProfile, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+
+    @property
+    def builtin_backends(self) -> tuple[BackendProfile, ...]:
+        """The sets of servers that the run has to start itself."""
+        return tuple(
+            backends.servers
+            for backends in self.backends
+            if isinstance(backends.servers, BackendProfile)
+        )

@@ -1,0 +1,114 @@
+"""The parts of a scenario that stand alone: clock, account, ports, record."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from simulator.accesslog import AccessRecordShape
+from simulator.clock import ClockMode
+from simulator.scenario.document import Entry, Value
+from simulator.scenario.scenario import Account, AuthMode, ClockSettings, Ports, RecordSettings
+from simulator.scenario.units import parse_zone
+
+_DEFAULT_PORTS: Final = Ports()
+
+
+class Region(StrEnum):
+    """Regions in the vendor's API metadata and documents."""
+
+    BD = "bd"
+    BJ = "bj"
+    CD = "cd"
+    FSH = "fsh"
+    FWH = "fwh"
+    GZ = "gz"
+    HKG = "hkg"
+    NJ = "nj"
+    SIN = "sin"
+    SU = "su"
+    YQ = "yq"
+
+
+def read_clock(value: Value | None) -> ClockSettings:
+    """``clock: {mode, start, rate}``."""
+    if value is None:
+        return ClockSettings()
+    entry = value.mapping(("mode", "start", "rate"))
+    mode = entry.choice("mode", ClockMode, ClockMode.AUTO)
+    rate = entry.get("rate")
+    if mode is ClockMode.SCALED:
+        if rate is None:
+            value.problem("a scaled clock needs a rate; expected for example 'rate: 60'")
+    elif rate is not None:
+        rate.problem(f"a rate goes with mode 'scaled' only, and the mode is {mode.value!r}")
+        rate = None
+    return ClockSettings(
+        mode=mode,
+        start_at=entry.parsed("start", _parse_instant, None),
+        rate=1.0 if rate is None else rate.positive_number(1.0),
+    )
+
+
+def read_account(value: Value | None) -> Account:
+    """``account: {access_key, secret_key, auth}``."""
+    default = Account()
+    if value is None:
+        return default
+    entry = value.mapping(("access_key", "secret_key", "auth"))
+    if ("access_key" in entry) != ("secret_key" in entry):
+        value.problem("access_key and secret_key go together; give both or neither")
+    return Account(
+        access_key=_key(entry, "access_key", default.access_key),
+        secret_key=_key(entry, "secret_key", default.secret_key),
+        auth=entry.choice("auth", AuthMode, AuthMode.ENFORCE),
+    )
+
+
+def read_ports(value: Value | None) -> Ports:
+    """``ports: {api, bos, s3}``."""
+    if value is None:
+        return _DEFAULT_PORTS
+    entry = value.mapping(("api", "bos", "s3"))
+    ports = Ports(
+        api=entry.integer("api", 0, 65535, _DEFAULT_PORTS.api),
+        bos=entry.integer("bos", 0, 65535, _DEFAULT_PORTS.bos),
+        s3=entry.integer("s3", 0, 65535, _DEFAULT_PORTS.s3),
+    )
+    fixed = [port for port in (ports.api, ports.bos, ports.s3) if port]
+    if len(set(fixed)) < len(fixed):
+        value.problem(
+            f"two APIs share a port (api {ports.api}, bos {ports.bos}, s3 {ports.s3}); "
+            "expected different ports, or 0 for free ones"
+        )
+    return ports
+
+
+def read_record(value: Value | None) -> RecordSettings:
+    """``record: {shape, zone}``."""
+    if value is None:
+        return RecordSettings()
+    entry = value.mapping(("shape", "zone"))
+    return RecordSettings(
+        shape=entry.choice("shape", AccessRecordShape, AccessRecordShape.TYPED),
+        zone_offset_s=entry.parsed("zone", parse_zone, 8 * 3600),
+    )
+
+
+def _key(entry: Entry, key: str, default: str) -> str:
+    def parse(text: str) -> str:
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError(f"a {key} is printable ASCII without spaces")
+        return text
+
+    return entry.parsed(key, parse, default)
+
+
+def _parse_instant(text: str) -> float | None:
+    expected = "expected an instant with its zone such as 2026-03-01T08:00:00+08:00"
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an instant; {expected}") from error
+    if instant.tzinfo is None:
+        raise ValueError(f"the instant {text!r} has no zone; {expected}")
+    return instant.timestamp()

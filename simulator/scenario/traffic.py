@@ -1,0 +1,159 @@
+"""What is sent, and what is expected of the run."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from simulator.model import FlowLog
+from simulator.scenario.document import Entry, Value, suggest
+from simulator.scenario.scenario import LoadBalancerPlan
+from simulator.scenario.units import parse_rate, parse_size_range
+from simulator.verdict import Expectation, parse_duration, parse_expectation
+from simulator.workload import (
+    PathTemplate,
+    RequestTemplate,
+    TrafficProfile,
+    parse_path,
+)
+
+_METHODS: Final = ("get", "head", "post", "put", "delete", "patch", "options")
+_MAX_CLIENTS: Final = 60_000  # each holds a socket
+_DEFAULT_CLIENTS: Final = 100
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN_HEADERS: Final = frozenset({"content-length", "transfer-encoding", "connection", "expect"})
+_DEFAULT_REQUESTS: Final = (RequestTemplate(method="GET", path=PathTemplate(parts=("/",))),)
+_TARGET: Final = re.compile(r"(.+):([0-9]{1,5})")
+
+
+def read_traffic(
+    value: Value | None, load_balancers: Mapping[str, LoadBalancerPlan]
+) -> tuple[TrafficProfile, ...]:
+    """``traffic: [{to, rate, for, start, clients, requests}]``."""
+    profiles: list[TrafficProfile] = []
+    for entry_value in [] if value is None else value.items():
+        entry = entry_value.mapping(
+            ("to", "rate", "for", "start", "clients", "requests"), required=("to", "rate", "for")
+        )
+        load_balancer, port = _read_target(entry.get("to"), load_balancers)
+        same_target = sum(1 for profile in profiles if profile.target == f"{load_balancer}:{port}")
+        suffix = f"#{same_target + 1}" if same_target else ""
+        requests = entry.get("requests")
+        profile = TrafficProfile(
+            name=f"{load_balancer}:{port}{suffix}",
+            load_balancer=load_balancer,
+            port=port,
+            rate_per_s=entry.parsed("rate", parse_rate, 1.0),
+            duration_s=entry.parsed("for", _parse_length, 1.0),
+            start_s=entry.parsed("start", parse_duration, 0.0),
+            client_count=_read_client_count(entry.get("clients")),
+            requests=(_DEFAULT_REQUESTS if requests is None else _read_requests(requests)),
+        )
+        profiles.append(profile)
+    return tuple(profiles)
+
+
+def read_faults(value: Value | None) -> None:
+    """``faults: []``; anything in it is refused."""
+    for entry in [] if value is None else value.items():
+        entry.problem("faults are not simulated yet; expected an empty list")
+
+
+def read_expectations(
+    value: Value | None, flow_logs: tuple[FlowLog, ...]
+) -> tuple[Expectation, ...]:
+    """``expect: [{that: text}]``; a metric of a flow log has to name one."""
+    expectations: list[Expectation] = []
+    names = [flow_log.name for flow_log in flow_logs]
+    for entry_value in [] if value is None else value.items():
+        entry = entry_value.mapping(("that",), required=("that",))
+        that = entry.get("that")
+        expectation = that.parsed(parse_expectation, None) if that is not None else None
+        if that is None or expectation is None:
+            continue
+        expectations.append(expectation)
+        for metric in expectation.metrics:
+            if metric.flow_log is not None and metric.flow_log not in names:
+                that.problem(
+                    f"no flow log is named {metric.flow_log!r}; {suggest(metric.flow_log, names)}"
+                )
+    return tuple(expectations)
+
+
+def _read_target(
+    value: Value | None, load_balancers: Mapping[str, LoadBalancerPlan]
+) -> tuple[str, int]:
+    if value is None:
+        return "", 0
+    name, port = value.parsed(_parse_target, ("", 0))
+    if not name:
+        return name, port
+    if name not in load_balancers:
+        value.problem(f"no load balancer is named {name!r}; {suggest(name, load_balancers)}")
+        return name, port
+    ports = [listener.port for listener in load_balancers[name].listeners]
+    if port not in ports:
+        listed = ", ".join(map(str, ports)) or "none"
+        value.problem(f"load balancer {name!r} has no listener on port {port}; its ports: {listed}")
+    return name, port
+
+
+def _read_client_count(value: Value | None) -> int:
+    if value is None:
+        return _DEFAULT_CLIENTS
+    return value.mapping(("count",), required=("count",)).integer("count", 1, _MAX_CLIENTS, 1)
+
+
+def _read_requests(value: Value) -> tuple[RequestTemplate, ...]:
+    entries = value.items()
+    if not entries and not value.is_mapping:
+        value.problem("no request is given; expected at least one, such as {get: /}")
+    return tuple(_read_request(entry) for entry in entries)
+
+
+def _read_request(value: Value) -> RequestTemplate:
+    entry = value.mapping((*_METHODS, "weight", "headers", "body"))
+    methods = [method for method in _METHODS if method in entry]
+    if len(methods) != 1 and value.is_mapping:
+        given = f"{' and '.join(methods)} are given" if methods else "no method is given"
+        value.problem(f"{given}; expected one of {', '.join(_METHODS)} with a path")
+    method = methods[0] if methods else "get"
+    weight, body = entry.get("weight"), entry.get("body")
+    return RequestTemplate(
+        method=method.upper(),
+        path=entry.parsed(method, parse_path, PathTemplate(parts=("/",))),
+        weight=1.0 if weight is None else weight.positive_number(1.0),
+        headers=_read_headers(entry),
+        body_bytes=None if body is None else body.parsed(parse_size_range, None),
+    )
+
+
+def _read_headers(entry: Entry) -> tuple[tuple[str, str], ...]:
+    headers = entry.get("headers")
+    read: list[tuple[str, str]] = []
+    for name, (key, value) in [] if headers is None else headers.entries():
+        if not _HEADER_NAME.fullmatch(name):
+            key.problem(f"{name!r} is not a header name")
+        elif name.lower() in _OWN_HEADERS:
+            key.problem(f"the header {name!r} is the sender's own; expected any other")
+        read.append((name, value.parsed(_parse_header_value, "")))
+    return tuple(read)
+
+
+def _parse_header_value(text: str) -> str:
+    if any(character < " " or character == "\x7f" for character in text if character != "\t"):
+        raise ValueError("a header value cannot hold control characters")
+    return text
+
+
+def _parse_target(text: str) -> tuple[str, int]:
+    found = _TARGET.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a target; expected balancer:port such as 'shop:80'")
+    return found[1], int(found[2])
+
+
+def _parse_length(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds <= 0.0:
+        raise ValueError(f"{text} is no time to send anything; expected more than 0s")
+    return seconds

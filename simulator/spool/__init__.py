@@ -1,0 +1,11 @@
+"""The spool: append-only segment files, one series per load balancer and service node.
+
+Every access record lands here before anything else sees it, and stays on disk until all its
+destinations have it. The room knows neither flow logs nor sinks.
+"""
+
+from simulator.spool.segment import SegmentInfo, read_tail
+from simulator.spool.series import SpoolSeries
+from simulator.spool.spool import Spool
+
+__all__ = ["SegmentInfo", "Spool", "SpoolSeries", "read_tail"]

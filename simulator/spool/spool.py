@@ -1,0 +1,147 @@
+"""All series under one directory: made, recovered after a crash, told apart by key."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from simulator.clock import Clock
+from simulator.errors import StartupError
+from simulator.spool.segment import SegmentInfo, parse_seq, recover_segment
+from simulator.spool.series import SpoolSeries
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_SEGMENT_BYTES: Final = 8 * 1024 * 1024
+
+
+class Spool:
+    """The segment files under one directory.
+
+    Args:
+        directory: made if missing; one sub-directory per series.
+        clock: closes segments at the end of their second.
+        quantum_s: length of the spans of simulated time a segment may not cross; 0 makes them a
+            millisecond and closes a segment on the next turn of the event loop.
+        max_segment_bytes: an append beyond it begins another segment.
+
+    Raises:
+        StartupError: the directory cannot be used.
+
+    Segments of an earlier run are read back at once and wait in ``recovered``. Set ``on_closed``
+    before the first append.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        clock: Clock,
+        *,
+        quantum_s: float = 1.0,
+        max_segment_bytes: int = DEFAULT_SEGMENT_BYTES,
+    ) -> None:
+        self.directory = directory
+        self.quantum_s = quantum_s
+        self.on_closed: Callable[[SegmentInfo], None] = _ignore
+        """Called with every segment that is closed, on the event loop."""
+        self.recovered: tuple[SegmentInfo, ...] = ()
+        """What an earlier run left, by series and sequence; whoever takes it empties this."""
+        self._clock = clock
+        self._max_segment_bytes = max_segment_bytes
+        self._series: dict[str, SpoolSeries] = {}
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self.recovered = tuple(self._recover())
+        except OSError as error:
+            raise StartupError(f"spool: {error.filename}: {error.strerror}") from error
+
+    def series(self, load_balancer_id: str, node_address: str) -> SpoolSeries:
+        """The series of one load balancer on one service node; the same object every time.
+
+        Raises:
+            StartupError: its directory cannot be made or written.
+        """
+        key = f"{load_balancer_id}_{node_address}"
+        series = self._series.get(key)
+        if series is None:
+            directory = self.directory / key
+            probe = directory / ".probe"
+            try:
+                directory.mkdir(exist_ok=True)
+                probe.touch()
+                probe.unlink()
+            except OSError as error:
+                raise StartupError(f"spool: {error.filename}: {error.strerror}") from error
+            series = self._make(key, next_seq=1)
+        return series
+
+    def all_series(self) -> tuple[SpoolSeries, ...]:
+        """Every series, of this run and of earlier ones."""
+        return tuple(self._series.values())
+
+    def open_record_count(self, load_balancer_id: str) -> int:
+        """Records of a load balancer in segments that are still being written."""
+        return sum(
+            series.open_record_count
+            for series in self._series.values()
+            if series.load_balancer_id == load_balancer_id
+        )
+
+    @property
+    def dropped_count(self) -> int:
+        """Records that the disk did not take, over all series."""
+        return sum(series.dropped_count for series in self._series.values())
+
+    def close_ended(self, series_key: str, now: float) -> None:
+        """Close the open segment of a series if its second is over at ``now``."""
+        self._series[series_key].close_ended(now)
+
+    def remove(self, segment: SegmentInfo) -> None:
+        """Delete a segment whose records are where they should be. From any thread."""
+        self._series[segment.series_key].remove(segment)
+
+    def close(self) -> None:
+        """Stop writing; everything stays on disk for the next run. Fine to call twice."""
+        for series in self._series.values():
+            series.close()
+
+    def _make(self, key: str, *, next_seq: int) -> SpoolSeries:
+        load_balancer_id, _, node_address = key.rpartition("_")
+        series = self._series[key] = SpoolSeries(
+            load_balancer_id=load_balancer_id,
+            node_address=node_address,
+            directory=self.directory / key,
+            next_seq=next_seq,
+            clock=self._clock,
+            on_closed=self._offer,
+            quantum_s=self.quantum_s,
+            max_segment_bytes=self._max_segment_bytes,
+        )
+        return series
+
+    def _offer(self, segment: SegmentInfo) -> None:
+        self.on_closed(segment)
+
+    def _recover(self) -> Iterator[SegmentInfo]:
+        for directory in sorted(path for path in self.directory.iterdir() if path.is_dir()):
+            names = (path.name for path in directory.iterdir())
+            seqs = sorted(seq for name in names if (seq := parse_seq(name)) is not None)
+            if not seqs:
+                continue
+            series = self._make(directory.name, next_seq=seqs[-1] + 1)
+            for seq in seqs:
+                try:
+                    segment = recover_segment(directory, seq, directory.name)
+                except ValueError:
+                    _log.exception("%s: segment %d is not readable; left alone", directory, seq)
+                    continue
+                if segment is not None:
+                    yield segment
+                elif seq == seqs[-1]:
+                    series.keep_floor(seq)
+                else:
+                    (directory / f"{seq:08d}.seg").unlink()
+
+
+def _ignore(_: SegmentInfo) -> None:
+    """Nobody listens yet."""

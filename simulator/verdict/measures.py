@@ -1,0 +1,75 @@
+"""Counters of a run as the named metrics that expectations compare."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpMeasures:
+    """What the senders saw; the sum over all traffic."""
+
+    sent: int
+    """Requests begun, with those that failed."""
+    failed: int
+    """Requests that got no whole response."""
+    by_status: Mapping[int, int]
+    """Completed requests by the status of their response."""
+
+    def metrics(self) -> dict[str, float]:
+        """``http.*``; without ``http.success_rate`` when nothing completed."""
+        completed = sum(self.by_status.values())
+        measured: dict[str, float] = {"http.requests": self.sent, "http.failed": self.failed}
+        for status, count in sorted(self.by_status.items()):
+            measured[f"http.status.{status:03d}"] = count
+        if completed:
+            good = sum(count for status, count in self.by_status.items() if status < 500)
+            measured["http.success_rate"] = good / completed
+        return measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelaySummary:
+    """Seconds from the write of a record to its visibility."""
+
+    min_s: float
+    median_s: float
+    max_s: float
+
+    @classmethod
+    def of(cls, delays_s: Sequence[float]) -> "DelaySummary | None":
+        """The summary of ``delays_s``; None for none."""
+        if not delays_s:
+            return None
+        return cls(min_s=min(delays_s), median_s=median(delays_s), max_s=max(delays_s))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowLogMeasures:
+    """What one flow log did."""
+
+    written: int
+    """Records spooled for it."""
+    delivered: int
+    pending: int
+    lost: int = 0
+    objects: int = 0
+    """Objects put; 0 for a LogStore."""
+    delay: DelaySummary | None = None
+    """None when nothing was delivered."""
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """``flow_log.<name>.*``; without the delays when nothing was delivered."""
+        prefix = f"flow_log.{name}."
+        measured: dict[str, float] = {
+            f"{prefix}written": self.written,
+            f"{prefix}delivered": self.delivered,
+            f"{prefix}pending": self.pending,
+            f"{prefix}lost": self.lost,
+            f"{prefix}objects": self.objects,
+        }
+        if self.delay is not None:
+            measured[f"{prefix}delay.min"] = self.delay.min_s
+            measured[f"{prefix}delay.median"] = self.delay.median_s
+            measured[f"{prefix}delay.max"] = self.delay.max_s
+        return measured

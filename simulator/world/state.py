@@ -1,0 +1,99 @@
+"""The data directory: what one run leaves for the next.
+
+::
+
+    <data-dir>/state.json        seed and simulated time, so that a restart goes on
+    <data-dir>/spool/            records on their way
+    <data-dir>/log_stores.db     LogStores, and how far each flow log has delivered
+    <data-dir>/objects/          what was delivered to buckets
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from simulator.errors import StartupError
+from simulator.scenario import Scenario, load_scenario
+
+
+class _State(msgspec.Struct):
+    seed: int
+    clock_at: float
+
+
+class DataDirectory:
+    """The files of one simulation.
+
+    Args:
+        path: made if missing.
+
+    Raises:
+        StartupError: it cannot be made or read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spool = path / "spool"
+        self.log_stores = path / "log_stores.db"
+        self.objects = path / "objects"
+        self._file = path / "state.json"
+        self._saved: _State | None = None
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if self._file.exists():
+                self._saved = msgspec.json.decode(self._file.read_bytes(), type=_State)
+        except OSError as error:
+            raise StartupError(f"data directory {path}: {error.strerror}") from error
+        except msgspec.DecodeError as error:
+            raise StartupError(
+                f"{self._file} is damaged ({error}); delete it to start at the scenario's own time"
+            ) from error
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the run before, None if there was none."""
+        return self._saved.seed if self._saved is not None else None
+
+    @property
+    def clock_at(self) -> float | None:
+        """How far simulated time had come, None on the first run."""
+        return self._saved.clock_at if self._saved is not None else None
+
+    def save(self, *, seed: int, clock_at: float) -> None:
+        """Keep where time is; a crash in between leaves the previous state.
+
+        Raises:
+            StartupError: the disk refuses.
+        """
+        self._saved = _State(seed=seed, clock_at=clock_at)
+        beside = self._file.with_suffix(".tmp")
+        try:
+            beside.write_bytes(msgspec.json.encode(self._saved))
+            os.replace(beside, self._file)
+        except OSError as error:
+            raise StartupError(f"{self._file}: {error.strerror}") from error
+
+
+def load_for(path: Path, *, data_dir: Path | None, seed: int | None) -> Scenario:
+    """The scenario in ``path``, with the seed its data directory was begun with.
+
+    Args:
+        path: the YAML file.
+        data_dir: of this run, if it is to be kept.
+        seed: instead of the file's.
+
+    Raises:
+        ScenarioError: with every problem of the file.
+        StartupError: the data directory belongs to another seed: other ids, other dues.
+    """
+    scenario = load_scenario(path, seed=seed)
+    kept = DataDirectory(data_dir).seed if data_dir is not None else None
+    if kept is None or kept == scenario.seed:
+        return scenario
+    if not scenario.seed_drawn:
+        raise StartupError(
+            f"{data_dir} was begun with seed {kept} and this run has seed {scenario.seed}: its "
+            f"records would belong to nobody; use --seed {kept} or another --data-dir"
+        )
+    return load_scenario(path, seed=kept)

@@ -1,0 +1,197 @@
+"""A spool, a delivery and two destinations in memory, for the tests of delivery."""
+
+import gzip
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from simulator.clock import ManualClock
+from simulator.delivery import Delivery, segment_quantum_s
+from simulator.errors import ControlError
+from simulator.model import (
+    BucketDestination,
+    DelayDistribution,
+    FlowLog,
+    FlowLogId,
+    LoadBalancerId,
+    LogStoreDestination,
+)
+from simulator.rng import Rng
+from simulator.spool import Spool
+
+START = 1_772_323_200.0
+"""2026-03-01T08:00:00+08:00"""
+LB, NODE = "lb-00000001", "100.64.0.1"
+LOG_STORE = LogStoreDestination(project="default", log_store="access")
+
+
+class FakeEngine:
+    """The LogStores: what they hold outlives every ``World`` made on them."""
+
+    def __init__(self) -> None:
+        self.log_stores = {("default", "access")}
+        self.records: list[tuple[float, str, bytes]] = []
+        """When it became visible, the stream, the record."""
+        self.calls: list[int] = []
+        """Segments per call."""
+        self.cursors: dict[str, int] = {}
+        self.clock: ManualClock | None = None
+        self.before: Callable[[], None] = lambda: None
+        """Called first; raises to make the call fail."""
+        self.after: Callable[[], None] = lambda: None
+        """Called when all is committed."""
+
+    def deliver_segments(
+        self,
+        *,
+        project: str,
+        log_store: str,
+        stream: str,
+        paths: Sequence[Path],
+        cursor: str,
+        position: int,
+    ) -> int:
+        self.before()
+        if (project, log_store) not in self.log_stores:
+            raise ControlError("LogStoreNotFound", 404, log_store)
+        assert self.clock is not None
+        lines = [line for path in paths for line in path.read_bytes().splitlines()]
+        now = self.clock.time()
+        self.records += [(now, stream, line.partition(b"\t")[2]) for line in lines]
+        self.cursors[cursor] = position
+        self.calls.append(len(paths))
+        self.after()
+        return len(lines)
+
+    def commit_cursor(self, cursor: str, position: int) -> None:
+        self.before()
+        self.cursors[cursor] = position
+        self.after()
+
+    def read_cursors(self) -> dict[str, int]:
+        return dict(self.cursors)
+
+
+class FakeObjects:
+    """The buckets; they outlive every ``World`` too."""
+
+    def __init__(self) -> None:
+        self.buckets = {"shop-logs"}
+        self.objects: dict[str, tuple[bytes, str, float]] = {}
+        self.put_count = 0
+        self.before: Callable[[], None] = lambda: None
+        self.after: Callable[[], None] = lambda: None
+
+    def put_object(
+        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
+    ) -> object:
+        self.before()
+        if bucket not in self.buckets:
+            raise ControlError("NoSuchBucket", 404, bucket)
+        self.put_count += 1
+        self.objects[key] = (body, content_type, last_modified)
+        self.after()
+        return None
+
+    def records(self) -> list[tuple[float, bytes]]:
+        """(when it became visible, record) of all objects, in the order of their keys."""
+        found = []
+        for key in sorted(self.objects):
+            body, _, visible_at = self.objects[key]
+            text = gzip.decompress(body) if key.endswith(".gz") else body
+            assert text.endswith(b"\n")
+            found += [(visible_at, line) for line in text.splitlines()]
+        return found
+
+
+def flow_log(
+    name: str = "l7",
+    destination: LogStoreDestination | BucketDestination = LOG_STORE,
+    *,
+    delay: DelayDistribution | None = None,
+    low_s: float = 120.0,
+    high_s: float = 180.0,
+) -> FlowLog:
+    return FlowLog(
+        flow_log_id=FlowLogId(f"fl-{name}"),
+        name=name,
+        load_balancer_id=LoadBalancerId(LB),
+        destination=destination,
+        delay=delay or DelayDistribution(low_s=low_s, high_s=high_s),
+    )
+
+
+def bucket_log(
+    name: str = "archive",
+    *,
+    use_gzip: bool = False,
+    max_object_bytes: int = 64 << 20,
+    low_s: float = 120.0,
+    high_s: float = 180.0,
+) -> FlowLog:
+    bucket = BucketDestination(
+        bucket="shop-logs", prefix="l7/", gzip=use_gzip, max_object_bytes=max_object_bytes
+    )
+    return flow_log(name, bucket, low_s=low_s, high_s=high_s)
+
+
+class World:
+    """One run on a directory; drop it without ``stop`` for a crash."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *flow_logs: FlowLog,
+        engine: FakeEngine | None = None,
+        objects: FakeObjects | None = None,
+        at: float = START,
+        seed: int = 7,
+        max_segment_bytes: int = 8 << 20,
+    ) -> None:
+        self.clock = ManualClock(at)
+        self.engine = engine or FakeEngine()
+        self.engine.clock = self.clock
+        self.objects = objects or FakeObjects()
+        self.spool = Spool(
+            directory,
+            self.clock,
+            quantum_s=segment_quantum_s(flow_logs),
+            max_segment_bytes=max_segment_bytes,
+        )
+        self.delivery = Delivery(
+            clock=self.clock,
+            rng=Rng(seed),
+            spool=self.spool,
+            engine=self.engine,
+            object_store=self.objects,
+            flow_logs=flow_logs,
+        )
+        self.clock.start()
+        self.delivery.start()
+
+    async def write(self, *times: float, node: str = NODE, pad: int = 0) -> list[bytes]:
+        """Write a record at each instant, moving the clock there; the records."""
+        lines = []
+        for index, at in enumerate(times):
+            await self.clock.advance_to(at)
+            line = json.dumps({"at": at, "n": index, "node": node, "pad": "x" * pad}).encode()
+            self.spool.series(LB, node).append(at, line)
+            lines.append(line)
+        return lines
+
+    async def stop(self) -> None:
+        await self.delivery.aclose()
+        self.clock.stop()
+        self.spool.close()
+
+    def abandon(self) -> None:
+        """Die: nothing is closed, nothing runs any more."""
+        self.clock.stop()
+        for series in self.spool.all_series():
+            series._hold = False
+        self.delivery._closing = True
+
+
+def at_of(line: bytes) -> float:
+    at: float = json.loads(line)["at"]
+    return at
