@@ -10,12 +10,12 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from simulator.clock import wall_time
 from simulator.errors import ControlError
+from simulator.model import AuthMode
 
 MAX_AHEAD_S: Final = 15 * 60
 """How far in the future a signature may be. Source: assumed."""
@@ -28,17 +28,6 @@ _KEPT: Final = "-._~"
 
 Headers = Sequence[tuple[str, str]]
 """Name and value of each header of a request, names in any case."""
-
-
-class AuthMode(StrEnum):
-    """What becomes of a request whose signature does not hold."""
-
-    ENFORCE = "enforce"
-    """It is refused."""
-    WARN = "warn"
-    """It is served and logged."""
-    OFF = "off"
-    """Nobody looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,9 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
         help="real, scaled, manual or auto instead of the scenario's",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's")
+    parser.add_argument(
+        "--free-ports", action="store_true", help="any free ports instead of the scenario's"
+    )
 
 
 def _add_run(verbs: "_Verbs") -> None:
@@ -224,6 +227,7 @@ def _run(arguments: argparse.Namespace) -> int:
         data_dir=arguments.data_dir,
         clock_mode=arguments.clock,
         seed=arguments.seed,
+        free_ports=arguments.free_ports,
         as_json=arguments.json,
     )
 
@@ -236,6 +240,7 @@ def _up(arguments: argparse.Namespace) -> int:
         data_dir=arguments.data_dir,
         clock_mode=arguments.clock,
         seed=arguments.seed,
+        free_ports=arguments.free_ports,
         host=arguments.host,
         admin_token=arguments.admin_token,
         traffic=not arguments.no_traffic,

@@ -27,11 +27,12 @@ def run(
     data_dir: Path | None,
     clock_mode: ClockMode | None,
     seed: int | None,
+    free_ports: bool,
     as_json: bool,
 ) -> int:
     """Run ``path`` to its end; returns 0, or 1 if an expectation does not hold."""
     scenario = load_for(path, data_dir=data_dir, seed=seed)
-    options = WorldOptions(data_dir=data_dir, clock_mode=clock_mode)
+    options = WorldOptions(data_dir=data_dir, clock_mode=clock_mode, free_ports=free_ports)
     return uvloop.run(_run(scenario, options, as_json=as_json))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -21,9 +20,9 @@ def console() -> Console:
 
 def flow_log_table(flow_logs: Sequence[FlowLogView]) -> Table:
     """One row for each flow log."""
-    table = Table(title="Flow logs", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = _table("Flow logs and their delays")
     table.add_column("flow log", no_wrap=True)
-    for name in (*_COUNTS, "delay min", "median", "max"):
+    for name in (*_COUNTS, "min", "median", "max"):
         table.add_column(name, justify="right", no_wrap=True)
     for log in flow_logs:
         table.add_row(
@@ -32,6 +31,18 @@ def flow_log_table(flow_logs: Sequence[FlowLogView]) -> Table:
             *map(_delay, (log.delay_min_s, log.delay_median_s, log.delay_max_s)),
         )
     return table
+
+
+def _table(title: str) -> Table:
+    """A table without frames: it fits 80 columns and survives being piped."""
+    return Table(
+        title=f"\n{title}",
+        title_justify="left",
+        title_style="bold",
+        header_style="",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
 
 
 def _delay(seconds: float | None) -> str:
@@ -67,7 +78,7 @@ def print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
     """Each expectation with what was measured."""
     if not outcomes:
         return
-    table = Table(title="Expectations", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = _table("Expectations")
     table.add_column("")
     table.add_column("expected", no_wrap=True)
     table.add_column("measured", no_wrap=True)
@@ -82,8 +93,7 @@ def print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
 
 def print_record(out: Console, record: Mapping[str, Any]) -> None:
     """One record, a field a line."""
-    table = Table(title=f"One record, {len(record)} fields", title_justify="left", box=None)
-    table.title_style = "bold"
+    table = _table(f"One record, {len(record)} fields")
     table.show_header = False
     for name, value in record.items():
         table.add_row(name, msgspec.json.encode(value).decode())

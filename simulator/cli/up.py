@@ -21,6 +21,7 @@ def up(
     data_dir: Path | None,
     clock_mode: ClockMode | None,
     seed: int | None,
+    free_ports: bool,
     host: str,
     admin_token: str | None,
     traffic: bool,
@@ -40,7 +41,9 @@ def up(
     if host not in ("127.0.0.1", "::1", "localhost") and token is None:
         token = access_token()
         notes.append(f"token     {token}  (export BLBSIM_ADMIN_TOKEN={token} for the other verbs)")
-    options = WorldOptions(data_dir=data_dir, clock_mode=mode, host=host, admin_token=token)
+    options = WorldOptions(
+        data_dir=data_dir, clock_mode=mode, host=host, admin_token=token, free_ports=free_ports
+    )
     return uvloop.run(_serve(scenario, options, traffic=traffic, notes=notes, as_json=as_json))
 
 

@@ -37,6 +37,9 @@ SEPARATORS: Final = "@&?|#()='\",;:<>[]{}/ \n\t\r\\"
 """What splits a text into tokens."""
 
 _SPLIT: Final = re.compile("[" + re.escape(SEPARATORS) + "]+")
+_SPLIT_WORDS: Final = re.compile("[" + re.escape(SEPARATORS.replace("?", "")) + "]+")
+"""Outside phrases ``?`` is a wildcard, although it divides tokens in a record; so that it finds
+itself too, it stands for any one character, separators included (assumed)."""
 _SEPARATOR: Final = r"[@&?|#()='\",;:<>\[\]{}/ \n\t\r\\]"
 _INSIDE: Final = r"[^@&?|#()='\",;:<>\[\]{}/ \n\t\r\\]"
 _WILDCARD: Final = re.compile(r"[*?]")
@@ -103,7 +106,7 @@ class ConditionWriter:
             exact = _exact(value, text)
             if exact is not None:
                 return _certain(exact)
-        tokens = _tokens(text, at)
+        tokens = _tokens(text, at, _SPLIT_WORDS)
         if any(token[0] in "*?" for token in tokens):
             raise invalid_query("a wildcard cannot begin a word", at)
         return "(" + " AND ".join(self._token(value, token) for token in tokens) + ")"
@@ -113,7 +116,7 @@ class ConditionWriter:
         exact = None if field is None else _exact(value, text)
         if exact is not None:
             return _certain(exact)
-        words = f"{_SEPARATOR}+".join(re.escape(token) for token in _tokens(text, at))
+        words = f"{_SEPARATOR}+".join(re.escape(token) for token in _tokens(text, at, _SPLIT))
         return self._pattern(value, words)
 
     def _token(self, value: Typed, token: str) -> str:
@@ -127,7 +130,7 @@ class ConditionWriter:
                 f" AND {condition}"
             )
         pattern = "".join(
-            f"{_INSIDE}*" if part == "*" else _INSIDE if part == "?" else re.escape(part)
+            f"{_INSIDE}*" if part == "*" else "(?s:.)" if part == "?" else re.escape(part)
             for part in re.split(r"([*?])", token)
         )
         return self._pattern(value, pattern)
@@ -159,8 +162,8 @@ def _literal(number: float) -> str:
         raise invalid_query("the number is too large") from error
 
 
-def _tokens(text: str, at: int) -> list[str]:
-    tokens = [token for token in _SPLIT.split(text) if token]
+def _tokens(text: str, at: int, separators: re.Pattern[str]) -> list[str]:
+    tokens = [token for token in separators.split(text) if token]
     if not tokens:
         raise invalid_query("found only separators, expected a word", at)
     return tokens

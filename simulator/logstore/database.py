@@ -82,14 +82,15 @@ class Database:
     ) -> None:
         self._writing = threading.Lock()
         self._closed = False
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={**_HARDENING, "memory_limit": memory_limit, "threads": str(threads)},
+        )
         try:
-            self._connection = duckdb.connect(
-                ":memory:",
-                config={**_HARDENING, "memory_limit": memory_limit, "threads": str(threads)},
-            )
             self._attach(path)
             self._lock_down(path, load_from)
         except (duckdb.Error, OSError) as error:
+            self._connection.close()
             raise StartupError(f"log store database {path}: {first_line(error)}") from error
 
     def _attach(self, path: Path | None) -> None:
@@ -108,6 +109,8 @@ class Database:
         # Never the working directory, which is DuckDB's choice for a database in memory.
         beside = Path(tempfile.gettempdir()) / f"blbsim-logs-{os.getpid()}"
         execute("SET temp_directory = $spill", {"spill": f"{path or beside}.tmp"})
+        # Text without an offset is UTC, whatever zone the machine is in.
+        execute("SET GLOBAL TimeZone = 'UTC'")
         if load_from:
             execute(
                 "SET allowed_directories = $allowed",

@@ -174,6 +174,6 @@ def as_time(value: Typed) -> str:
         case Kind.FLOAT | Kind.MIXED:
             return f"epoch_ms(TRY_CAST({as_number(value)} AS BIGINT))"
         case Kind.STRING:
-            return f"TRY_CAST({value.sql} AS TIMESTAMP)"
+            return f"timezone('UTC', TRY_CAST({value.sql} AS TIMESTAMPTZ))"
         case Kind.BOOL | Kind.NULL:
             return "CAST(NULL AS TIMESTAMP)"

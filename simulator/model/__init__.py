@@ -1,6 +1,7 @@
 """The resources of the simulated region, as values. It decides nothing and does no I/O."""
 
 from simulator.model.resources import (
+    AuthMode,
     BackendServer,
     BackendServerId,
     Bucket,
@@ -28,6 +29,7 @@ from simulator.model.resources import (
 )
 
 __all__ = [
+    "AuthMode",
     "BackendServer",
     "BackendServerId",
     "Bucket",

@@ -37,6 +37,17 @@ class Scheduler(StrEnum):
     ROUND_ROBIN = "RoundRobin"
 
 
+class AuthMode(StrEnum):
+    """What a control API does with a request whose signature does not hold."""
+
+    ENFORCE = "enforce"
+    """Refuse it."""
+    WARN = "warn"
+    """Serve it and say so in the log."""
+    OFF = "off"
+    """Look at no signature."""
+
+
 class ClusterKind(StrEnum):
     """Who else is served by the machines of a cluster."""
 

@@ -3,7 +3,6 @@
 from simulator.scenario.load import load_scenario
 from simulator.scenario.scenario import (
     Account,
-    AuthMode,
     Backends,
     ClockSettings,
     ExternalServers,
@@ -17,7 +16,6 @@ from simulator.scenario.snapshot import build_snapshot
 
 __all__ = [
     "Account",
-    "AuthMode",
     "Backends",
     "ClockSettings",
     "ExternalServers",

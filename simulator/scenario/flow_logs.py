@@ -55,8 +55,11 @@ def read_flow_logs(
     load_balancers: Mapping[str, LoadBalancerPlan],
     destinations: Destinations,
     identities: Identities,
-) -> tuple[FlowLog, ...]:
+) -> tuple[tuple[FlowLog, ...], tuple[str, ...]]:
     """``flow_logs: [{name, load_balancer, layer, to, delay}]``.
+
+    Returns:
+        The flow logs, and the names of all of them, with those that have a problem.
 
     Source: doc https://cloud.baidu.com/doc/BLB/s/Umbq97b2o (layers and clusters) and
     https://cloud.baidu.com/doc/VPC/s/Lkdonb0v7 (ten per region); that a second one for the same
@@ -69,7 +72,7 @@ def read_flow_logs(
             f"{len(entries)} flow logs are too many; expected at most {_MAX_FLOW_LOGS} per region"
         )
     read = [reader.read(entry) for entry in entries]
-    return tuple(flow_log for flow_log in read if flow_log is not None)
+    return tuple(flow_log for flow_log in read if flow_log is not None), tuple(reader.seen_names)
 
 
 class _FlowLogs:
@@ -86,6 +89,7 @@ class _FlowLogs:
         self._identities = identities
         self._names = UniqueNames("flow log")
         self._lines: dict[tuple[LoadBalancerId, tuple[str, ...]], int] = {}
+        self.seen_names: list[str] = []
 
     def read(self, value: Value) -> FlowLog | None:
         entry = value.mapping(
@@ -93,6 +97,7 @@ class _FlowLogs:
             required=("name", "load_balancer", "to"),
         )
         name = take_name(entry, self._names)
+        self.seen_names.append(name)
         plan = self._read_load_balancer(entry)
         self._check_layer(entry, plan)
         destination = self._read_destination(entry.get("to"))

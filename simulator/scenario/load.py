@@ -62,7 +62,7 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         identities=identities,
     )
     destinations = read_destinations(root.get("log_stores"), root.get("buckets"))
-    flow_logs = read_flow_logs(
+    flow_logs, flow_log_names = read_flow_logs(
         root.get("flow_logs"),
         load_balancers=load_balancers,
         destinations=destinations,
@@ -85,7 +85,7 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         buckets=destinations.buckets,
         flow_logs=flow_logs,
         traffic=read_traffic(root.get("traffic"), load_balancers),
-        expectations=read_expectations(root.get("expect"), flow_logs),
+        expectations=read_expectations(root.get("expect"), flow_log_names),
     )
     problems.raise_if_any()
     return scenario

@@ -1,12 +1,12 @@
 """A scenario as one frozen value: the file after reading, with every id already drawn."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from simulator.accesslog import AccessRecordShape
 from simulator.clock import ClockMode
 from simulator.model import (
+    AuthMode,
     Bucket,
     Cluster,
     FlowLog,
@@ -20,14 +20,6 @@ from simulator.model import (
 )
 from simulator.verdict import Expectation
 from simulator.workload import BackendProfile, TrafficProfile
-
-
-class AuthMode(StrEnum):
-    """What a control API does with a request whose signature is wrong."""
-
-    ENFORCE = "enforce"
-    WARN = "warn"
-    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

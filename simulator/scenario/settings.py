@@ -6,8 +6,9 @@ from typing import Final
 
 from simulator.accesslog import AccessRecordShape
 from simulator.clock import ClockMode
+from simulator.model import AuthMode
 from simulator.scenario.document import Entry, Value
-from simulator.scenario.scenario import Account, AuthMode, ClockSettings, Ports, RecordSettings
+from simulator.scenario.scenario import Account, ClockSettings, Ports, RecordSettings
 from simulator.scenario.units import parse_zone
 
 _DEFAULT_PORTS: Final = Ports()

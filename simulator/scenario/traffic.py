@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from simulator.model import FlowLog
 from simulator.scenario.document import Entry, Value, suggest
 from simulator.scenario.scenario import LoadBalancerPlan
 from simulator.scenario.units import parse_rate, parse_size_range
@@ -59,11 +58,10 @@ def read_faults(value: Value | None) -> None:
 
 
 def read_expectations(
-    value: Value | None, flow_logs: tuple[FlowLog, ...]
+    value: Value | None, flow_log_names: tuple[str, ...]
 ) -> tuple[Expectation, ...]:
     """``expect: [{that: text}]``; a metric of a flow log has to name one."""
     expectations: list[Expectation] = []
-    names = [flow_log.name for flow_log in flow_logs]
     for entry_value in [] if value is None else value.items():
         entry = entry_value.mapping(("that",), required=("that",))
         that = entry.get("that")
@@ -72,9 +70,10 @@ def read_expectations(
             continue
         expectations.append(expectation)
         for metric in expectation.metrics:
-            if metric.flow_log is not None and metric.flow_log not in names:
+            if metric.flow_log is not None and metric.flow_log not in flow_log_names:
                 that.problem(
-                    f"no flow log is named {metric.flow_log!r}; {suggest(metric.flow_log, names)}"
+                    f"no flow log is named {metric.flow_log!r}; "
+                    f"{suggest(metric.flow_log, flow_log_names)}"
                 )
     return tuple(expectations)
 

@@ -16,7 +16,7 @@ from aiohttp import web
 
 import simulator
 from simulator.accesslog import AccessRecord, RecordEncoder, ServedBy
-from simulator.api import Authenticator, AuthMode, make_api_app
+from simulator.api import Authenticator, make_api_app
 from simulator.api.admin import add_admin_routes
 from simulator.api.simulation import (
     AdvanceReceipt,
@@ -37,7 +37,7 @@ from simulator.model import BucketDestination, LoadBalancer, LogStoreDestination
 from simulator.objectstore import ObjectStore, S3Door
 from simulator.rng import Rng
 from simulator.routing import compile_route
-from simulator.scenario import Scenario, build_snapshot
+from simulator.scenario import Ports, Scenario, build_snapshot
 from simulator.spool import Spool
 from simulator.verdict import DelaySummary, FlowLogMeasures, HttpMeasures
 from simulator.workload import BuiltinBackends, TrafficSender
@@ -66,8 +66,8 @@ class WorldOptions:
     """Where APIs bind, and listeners that the scenario binds to loopback."""
     admin_token: str | None = None
     """Needed when ``host`` is not loopback."""
-    serve: bool = True
-    """Whether the HTTP APIs are opened at all."""
+    free_ports: bool = False
+    """Any free port for every socket instead of the scenario's."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -185,8 +185,7 @@ class World:
             for load_balancer in snapshot.load_balancers
             for index in range(len(load_balancer.listeners))
         )
-        if self._options.serve:
-            await self._start_api()
+        await self._start_api()
         self._listeners = await self._data_plane.start(settings)
         self.clock.start()
         self.delivery.start()
@@ -197,11 +196,12 @@ class World:
 
     async def _start_stores(self) -> None:
         scenario, data = self.scenario, self._data
+        # The database is locked by its process: opened first, it keeps a second one off the spool.
+        self._engine = LogStoreEngine(data.log_stores, self.clock, load_from=(data.spool,))
         self._spool = Spool(data.spool, self.clock, quantum_s=segment_quantum_s(scenario.flow_logs))
         newest = max((segment.last_at for segment in self._spool.recovered), default=0.0)
         if newest > self.clock.time():
             self.clock.set_start(newest)
-        self._engine = LogStoreEngine(data.log_stores, self.clock, load_from=(data.spool,))
         for log_store in scenario.log_stores:
             self._create_log_store(log_store.project, log_store.name, log_store.retention_days)
         if scenario.buckets:
@@ -235,32 +235,33 @@ class World:
         app = make_api_app(
             engine=self.engine,
             clock=self.clock,
-            auth=Authenticator(
-                {account.access_key: account.secret_key}, mode=AuthMode(account.auth.value)
-            ),
+            auth=Authenticator({account.access_key: account.secret_key}, mode=account.auth),
         )
         token = options.admin_token if options.host not in _LOOPBACK else None
         add_admin_routes(app, self, token=token)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_API_SHUTDOWN_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, options.host, scenario.ports.api)
+        ports = Ports(api=0, bos=0, s3=0) if options.free_ports else scenario.ports
+        site = web.TCPSite(self._runner, options.host, ports.api)
         try:
             await site.start()
         except OSError as error:
             raise StartupError(
-                f"the APIs cannot listen on {options.host}:{scenario.ports.api}: "
-                f"{error.strerror or error}; free the port or set `ports: {{api: 0}}` "
-                "(0 picks a free one)"
+                f"the APIs cannot listen on {options.host}:{ports.api}: "
+                f"{error.strerror or error}; free the port, set `ports: {{api: 0}}` "
+                "(0 picks a free one), or use --free-ports"
             ) from error
         host, port = self._runner.addresses[0][:2]
         self._api_url = f"http://{host}:{port}"
         if self._objects is not None:
-            door = S3Door(options.host, scenario.ports.s3)
+            door = S3Door(options.host, ports.s3)
             door.start()
             self._door = door
 
     def _listener_settings(self, load_balancer: LoadBalancer, index: int) -> ListenerSettings:
         listener = load_balancer.listeners[index]
+        if self._options.free_ports:
+            listener = replace(listener, bind_port=0)
         if listener.bind_host in _LOOPBACK and self._options.host not in _LOOPBACK:
             listener = replace(listener, bind_host=self._options.host)
         return ListenerSettings(

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
-import uvloop
 
 from simulator.accesslog import AccessRecord, RecordEncoder, ServedBy
 from simulator.clock import ManualClock
@@ -43,10 +42,6 @@ SERVED_BY = ServedBy(
 )
 GONE = ("127.0.0.1", 1)
 """An address where nothing listens."""
-
-
-def pytest_asyncio_loop_factories(config, item):
-    return {"uvloop": uvloop.new_event_loop}
 
 
 async def read_head(reader: asyncio.StreamReader) -> bytes:

@@ -506,7 +506,8 @@ BAD_REQUESTS = {
         400,
     ),
     "length and chunked": (
-        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         400,
     ),
     "signed length": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx", 400),
@@ -606,7 +607,7 @@ async def test_a_backend_that_answers_before_the_body_is_complete(sim: Sim):
 
 async def test_hostile_header_bytes_leave_a_valid_record(sim: Sim):
     await sim.start([answer_ok])
-    hostile = 'Mozilla "q" back\\slash tab\there '.encode() + b"\xff\xfe \xe4\xb8\xad del\x7f"
+    hostile = b'Mozilla "q" back\\slash tab\there ' + b"\xff\xfe \xe4\xb8\xad del\x7f"
     reader, writer = await sim.connect()
     writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nReferer:\r\nUser-Agent: " + hostile + b"\r\n\r\n")
     await reader.readexactly(len(OK))

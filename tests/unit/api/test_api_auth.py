@@ -2,8 +2,9 @@
 
 import pytest
 
-from simulator.api.auth import Authenticator, AuthMode, canonical_query, canonical_request, sign
+from simulator.api.auth import Authenticator, canonical_query, canonical_request, sign
 from simulator.errors import ControlError
+from simulator.model import AuthMode
 
 AK, SK = "AKEXAMPLE0000000000000000000000", "SKEXAMPLE0000000000000000000000"
 AT = 1_746_684_000.0

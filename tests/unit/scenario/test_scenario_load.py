@@ -7,6 +7,7 @@ from simulator.accesslog import AccessRecordShape
 from simulator.clock import ClockMode
 from simulator.errors import ScenarioError
 from simulator.model import (
+    AuthMode,
     BucketDestination,
     ClusterKind,
     DelayDistribution,
@@ -19,7 +20,6 @@ from simulator.model import (
 )
 from simulator.scenario import (
     Account,
-    AuthMode,
     ExternalServers,
     Ports,
     RecordSettings,

@@ -1,0 +1,263 @@
+"""The command, as its user runs it: exit codes, messages, every verb against a simulator."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+QUICKSTART = Path(__file__).parents[2] / "scenarios" / "quickstart.yaml"
+VERBS = ("run", "up", "env", "status", "advance", "records", "wait")
+
+
+def blbsim(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "simulator", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        env=os.environ | (env or {}),
+    )
+
+
+def variant(tmp_path: Path, *replacements: tuple[str, str]) -> Path:
+    text = QUICKSTART.read_text()
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "variant.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def simulator(tmp_path: Path):
+    """The quickstart, up in a process of its own; gives its base URL."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "simulator", "up", QUICKSTART, "--free-ports", "--json"),
+            *("--no-traffic", "--clock", "manual", "--data-dir", tmp_path / "data"),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    yield json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 0
+    process.stdout.close()
+
+
+def get(url: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(url) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def test_run_shows_the_whole_job_and_exits_0():
+    done = blbsim("run", QUICKSTART, "--free-ports")
+    assert done.returncode == 0, done.stderr
+    text = done.stdout
+    assert re.search(r"^l7 +500 +500 +0 +0 +0 +2m\d+s +2m\d+s +2m\d+s *$", text, re.M)
+    assert "read 500 records back from LogStore access" in text
+    assert re.search(r"read 500 records back from \d+ objects in bucket shop-logs", text)
+    assert "One record, 28 fields" in text
+    assert text.count("holds ") == 3
+    assert "3 of 3 expectations hold." in text
+
+
+def test_run_json_is_one_document():
+    done = blbsim("run", QUICKSTART, "--free-ports", "--json")
+    document = json.loads(done.stdout)
+    assert [e["holds"] for e in document["expectations"]] == [True, True, True]
+    assert document["status"]["flow_logs"][0]["delivered"] == 500
+    assert len(document["read_back"]["sample"]) == 28
+
+
+def test_an_expectation_that_does_not_hold_exits_1(tmp_path: Path):
+    path = variant(
+        tmp_path, ("rate: 50/s", "rate: 5/s"), ("http.success_rate >= 99%", "http.requests > 50")
+    )
+    done = blbsim("run", path, "--free-ports")
+    assert done.returncode == 1
+    assert re.search(r"FAILS +http.requests > 50 +50", done.stdout)
+    assert "2 of 3 expectations hold." in done.stdout
+
+
+def test_a_bad_scenario_exits_2_with_every_problem_at_its_place(tmp_path: Path):
+    path = variant(
+        tmp_path,
+        ("scheduler: RoundRobin", "schedular: RoundRobin"),
+        ("delay: 2m..3m", "delay: 2..3"),
+        ("to: {log_store: access}", "to: {log_store: acces}"),
+    )
+    done = blbsim("run", path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 4
+    assert all(re.match(re.escape(f"{path}:") + r"\d+:\d+ ", line) for line in lines[:3])
+    assert "did you mean 'scheduler'" in done.stderr
+    assert "has no unit" in done.stderr
+    assert lines[3] == "3 problems; nothing was started"
+
+
+def test_a_file_that_cannot_be_read_exits_2(tmp_path: Path):
+    done = blbsim("up", tmp_path / "missing.yaml")
+    assert done.returncode == 2
+    assert "missing.yaml" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_bad_arguments_exit_2():
+    assert blbsim("nonsense").returncode == 2
+    assert blbsim().returncode == 2
+
+
+@pytest.mark.parametrize("what", ["listener", "api", "s3"])
+def test_a_taken_port_exits_3_naming_it_and_leaves_nothing_started(tmp_path: Path, what: str):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = {"api": 0, "bos": 0, "s3": 0}
+        bind = f"127.0.0.1:{port}" if what == "listener" else "127.0.0.1:0"
+        if what != "listener":
+            ports[what] = port
+        path = variant(
+            tmp_path,
+            ("127.0.0.1:18080", bind),
+            ("region: bj", f"region: bj\nports: {json.dumps(ports)}"),
+        )
+        done = blbsim("run", path)
+    assert done.returncode == 3, done.stderr
+    assert f"{port}" in done.stderr
+    assert "Address already in use" in done.stderr or "in use" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_data_directory_that_cannot_be_made_exits_3(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    done = blbsim("run", QUICKSTART, "--free-ports", "--data-dir", tmp_path / "file" / "data")
+    assert done.returncode == 3
+    assert "data directory" in done.stderr
+
+
+def test_another_seed_on_the_same_data_directory_exits_3(tmp_path: Path):
+    path = variant(tmp_path, ("for: 10s", "for: 1s"))
+    data = ("--free-ports", "--data-dir", tmp_path / "data")
+    assert blbsim("run", path, *data).returncode == 0
+    done = blbsim("run", path, *data, "--seed", 8)
+    assert done.returncode == 3
+    assert "--seed 7" in done.stderr
+
+
+def test_nobody_there_exits_3():
+    done = blbsim("status", "--endpoint", "http://127.0.0.1:1")
+    assert done.returncode == 3
+    assert "blbsim up" in done.stderr
+    done = blbsim("wait", "--timeout", "1ms", "--endpoint", "http://127.0.0.1:1")
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_shows_an_example(verb: str):
+    done = blbsim(verb, "--help")
+    assert done.returncode == 0
+    assert f"example:\n  {'eval' if verb == 'env' else f'blbsim {verb}'}" in done.stdout
+    assert "--json" in done.stdout
+
+
+def test_every_verb_against_a_simulator_that_is_up(simulator: dict):
+    env = {"BLBSIM_ENDPOINT": simulator["api"]}
+    listener = simulator["listeners"][0]["url"]
+    assert blbsim("wait", env=env).returncode == 0
+    for n in range(7):
+        assert get(f"{listener}/n/{n}")[0] in (200, 500)
+
+    pending = blbsim("records", "--last", 5, "--pending", env=env)
+    requests = [json.loads(line)["request"] for line in pending.stdout.splitlines()]
+    assert requests == [f"GET /n/{n} HTTP/1.1" for n in range(2, 7)]
+    found = json.loads(blbsim("records", "--last", 1, "--json", env=env).stdout)
+    assert found["records"][0]["record"]["request"] == "GET /n/6 HTTP/1.1"
+
+    status = json.loads(blbsim("status", "--json", env=env).stdout)
+    assert [log["pending"] for log in status["flow_logs"]] == [7, 7]
+    assert status["clock"]["mode"] == "manual"
+    assert status["clock"]["time"] == "2026-03-01T08:00:00.000+08:00"
+
+    receipt = json.loads(blbsim("advance", "next_delivery", "--json", env=env).stdout)
+    assert (receipt["records"], receipt["by_flow_log"]["l7"]) == (7, 7)
+    assert 120 <= receipt["advanced_s"] <= 180
+    text = blbsim("advance", "3m", env=env).stdout
+    assert "visible now: 7 records (l7 0, archive 7), 1 objects" in text
+    assert "shop-logs/l7/" in text
+    done = blbsim("records", "--pending", env=env)
+    assert (done.stdout, done.stderr) == ("", "no record is pending\n")
+    assert " 7 " in blbsim("status", env=env).stdout
+
+    variables = json.loads(blbsim("env", "--shell", "json", env=env).stdout)
+    assert variables["BLBSIM_ENDPOINT"] == variables["BLBSIM_ENDPOINT"] == simulator["api"]
+    assert variables["BLBSIM_LISTENER_SHOP_80"] == listener
+    assert variables["AWS_ENDPOINT_URL_S3"] == variables["BLBSIM_S3_ENDPOINT"] == simulator["s3"]
+    assert (variables["BLBSIM_BUCKET"], variables["BLBSIM_LOG_STORE"]) == ("shop-logs", "access")
+    for shell, first in (
+        ("sh", f"export BLBSIM_ENDPOINT={simulator['api']}"),
+        ("fish", f"set -gx BLBSIM_ENDPOINT '{simulator['api']}'"),
+        ("pwsh", f"$env:BLBSIM_ENDPOINT = '{simulator['api']}'"),
+        ("dotenv", f"BLBSIM_ENDPOINT={simulator['api']}"),
+    ):
+        assert blbsim("env", "--shell", shell, env=env).stdout.splitlines()[0] == first
+
+    refused = blbsim("advance", "3", env=env)
+    assert refused.returncode == 1
+    assert "has no unit" in refused.stderr
+
+
+def test_the_admin_api(simulator: dict):
+    api = simulator["api"]
+    assert get(f"{api}/_sim/live")[0] == 200
+    assert get(f"{api}/_sim/ready") == (200, b'{"status":"ready"}')
+    assert json.loads(get(f"{api}/_sim/v1/endpoints")[1]) == simulator
+    clock = json.loads(get(f"{api}/_sim/v1/clock")[1])
+    assert (clock["mode"], clock["next_delivery"]) == ("manual", None)
+    for body in (b"{}", b'{"by":"1s","to":"next_delivery"}', b'{"to":"now"}', b"no json"):
+        request = urllib.request.Request(f"{api}/_sim/v1/clock/advance", body)
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request)
+        error = json.load(caught.value)
+        assert (caught.value.code, error["code"]) == (400, "InvalidParameter")
+        assert "next_delivery" in error["message"]
+    status, body = get(f"{api}/_sim/v1/records?last=0")
+    assert (status, json.loads(body)["code"]) == (400, "InvalidParameter")
+    assert get(f"{api}/_sim/v1/nothing")[0] == 404
+
+
+def test_off_loopback_the_admin_api_demands_a_token(tmp_path: Path):
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "simulator", "up", QUICKSTART, "--free-ports", "--json"),
+            *("--no-traffic", "--host", "0.0.0.0", "--admin-token", "secret"),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        endpoints = json.loads(process.stdout.readline())
+        api = endpoints["api"].replace("0.0.0.0", "127.0.0.1")
+        assert get(f"{api}/_sim/ready")[0] == 200
+        assert get(f"{api}/_sim/v1/status")[0] == 401
+        env = {"BLBSIM_ENDPOINT": api, "BLBSIM_ADMIN_TOKEN": "secret"}
+        assert blbsim("status", env=env).returncode == 0
+        assert endpoints["listeners"][0]["url"].startswith("http://0.0.0.0:")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+        process.stdout.close()
