@@ -24,6 +24,8 @@ class ListenerSettings:
     route: ListenerRoute
     on_record: Callable[[AccessRecord], None]
     """Called in the loop, once per request, when its record is complete."""
+    place: str = ""
+    """Where its address was configured, for the message when it cannot be had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +90,9 @@ class DataPlane:
                 backlog=_BACKLOG,
             )
         except OSError as error:
+            place = f"{settings.place}: " if settings.place else ""
             raise StartupError(
-                f"listener {route.load_balancer.name}:{listener.port} cannot listen on "
+                f"{place}listener {route.load_balancer.name}:{listener.port} cannot listen on "
                 f"{listener.bind_host}:{listener.bind_port}: {error.strerror or error}; "
                 "free the port or give the listener another `bind` (port 0 picks a free one)"
             ) from error

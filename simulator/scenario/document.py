@@ -59,6 +59,12 @@ class Value:
         """1-based."""
         return int(self._node.start_mark.line) + 1
 
+    @property
+    def place(self) -> str:
+        """``file:line:col path``, for what turns out to be wrong only later."""
+        column = self._node.start_mark.column + 1
+        return f"{self._problems.file}:{self.line}:{column} {self.path}"
+
     def problem(self, message: str) -> None:
         """Note that this value is wrong."""
         self._problems.add(

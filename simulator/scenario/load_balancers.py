@@ -163,6 +163,7 @@ class _LoadBalancers:
         to = entry.get("to")
         backends = to.reference("entry of backends", self._backends) if to is not None else None
         return entry, ListenerPlan(
+            place=bind.place if bind is not None else "",
             protocol=Protocol.HTTP,
             port=entry.integer("port", 1, 65535, 0),
             bind_host=bind_host,

@@ -50,6 +50,9 @@ class Ports:
     api: int = 7400
     bos: int = 7401
     s3: int = 7402
+    api_place: str = ""
+    """``file:line:col path`` of the port in the file; empty if it is the default."""
+    s3_place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,8 @@ class ListenerPlan:
     x_forwarded_for: bool
     backends: str
     """Name of an entry of ``Scenario.backends``."""
+    place: str = ""
+    """``file:line:col path`` of ``bind``; empty without one."""
     timeouts: ListenerTimeouts
     limits: ListenerLimits
 

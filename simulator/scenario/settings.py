@@ -74,6 +74,8 @@ def read_ports(value: Value | None) -> Ports:
         api=entry.integer("api", 0, 65535, _DEFAULT_PORTS.api),
         bos=entry.integer("bos", 0, 65535, _DEFAULT_PORTS.bos),
         s3=entry.integer("s3", 0, 65535, _DEFAULT_PORTS.s3),
+        api_place=_place(entry, "api"),
+        s3_place=_place(entry, "s3"),
     )
     fixed = [port for port in (ports.api, ports.bos, ports.s3) if port]
     if len(set(fixed)) < len(fixed):
@@ -93,6 +95,11 @@ def read_record(value: Value | None) -> RecordSettings:
         shape=entry.choice("shape", AccessRecordShape, AccessRecordShape.TYPED),
         zone_offset_s=entry.parsed("zone", parse_zone, 8 * 3600),
     )
+
+
+def _place(entry: Entry, key: str) -> str:
+    value = entry.get(key)
+    return value.place if value is not None else ""
 
 
 def _key(entry: Entry, key: str, default: str) -> str:

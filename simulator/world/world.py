@@ -246,16 +246,21 @@ class World:
         try:
             await site.start()
         except OSError as error:
+            place = f"{ports.api_place}: " if ports.api_place else ""
             raise StartupError(
-                f"the APIs cannot listen on {options.host}:{ports.api}: "
+                f"{place}the APIs cannot listen on {options.host}:{ports.api}: "
                 f"{error.strerror or error}; free the port, set `ports: {{api: 0}}` "
                 "(0 picks a free one), or use --free-ports"
             ) from error
         host, port = self._runner.addresses[0][:2]
-        self._api_url = f"http://{host}:{port}"
+        self._api_url = _url(host, port)
         if self._objects is not None:
             door = S3Door(options.host, ports.s3)
-            door.start()
+            try:
+                door.start()
+            except StartupError as error:
+                place = f"{ports.s3_place}: " if ports.s3_place else ""
+                raise StartupError(f"{place}{error}") from error
             self._door = door
 
     def _listener_settings(self, load_balancer: LoadBalancer, index: int) -> ListenerSettings:
@@ -264,8 +269,14 @@ class World:
             listener = replace(listener, bind_port=0)
         if listener.bind_host in _LOOPBACK and self._options.host not in _LOOPBACK:
             listener = replace(listener, bind_host=self._options.host)
+        plan = next(
+            plan
+            for plan in self.scenario.load_balancers
+            if plan.load_balancer_id == load_balancer.load_balancer_id
+        )
         return ListenerSettings(
             route=compile_route(load_balancer, listener),
+            place=plan.listeners[index].place,
             on_record=self._recorder(load_balancer, listener.port),
         )
 
@@ -433,7 +444,7 @@ class World:
         scenario = self.scenario
         return Endpoints(
             api=self._api_url,
-            s3=self._door.url if self._door is not None else None,
+            s3=_url(self._door.host, self._door.port) if self._door is not None else None,
             region=scenario.region,
             access_key=scenario.account.access_key,
             secret_key=scenario.account.secret_key,
@@ -442,7 +453,7 @@ class World:
                     load_balancer=address.load_balancer_name,
                     load_balancer_id=address.load_balancer_id,
                     port=address.port,
-                    url=address.url,
+                    url=_url(address.host, address.bound_port),
                 )
                 for address in self._listeners
             ),
@@ -556,6 +567,12 @@ class World:
         """``at`` in the records' zone, to the millisecond."""
         moment = datetime.fromtimestamp(at, UTC).astimezone(self._zone)
         return moment.isoformat(timespec="milliseconds")
+
+
+def _url(host: str, port: int) -> str:
+    """Where a client on this machine reaches a socket bound to ``host``."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # any address is no address
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 def _delays(log: FlowLogStatus) -> DelaySummary | None:

@@ -127,7 +127,9 @@ def test_settings_are_read(tmp_path: Path) -> None:
     assert scenario.clock.rate == 60.0
     assert scenario.clock.start_at == datetime(2026, 3, 1, tzinfo=UTC).timestamp()
     assert scenario.account == Account(access_key="AK", secret_key="SK", auth=AuthMode.OFF)
-    assert scenario.ports == Ports(api=0, bos=0, s3=9402)
+    ports = scenario.ports
+    assert (ports.api, ports.bos, ports.s3) == (0, 0, 9402)
+    assert ports.s3_place.endswith(" ports.s3")
     assert scenario.record == RecordSettings(shape=AccessRecordShape.STRINGS, zone_offset_s=-12600)
 
 
