@@ -36,6 +36,9 @@ _ESCAPES: Final = {
     "\f": "\\f",
 }
 _ABSENT: Final = '"-"'
+_MEMO_ENTRIES: Final = 4096
+_MEMO_BYTES: Final = 512
+"""Longer values are not kept: the memo stays below some 5 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +80,64 @@ class RecordEncoder:
         empty = shape is AccessRecordShape.JSON_EMPTY
         self._absent = '""' if empty else _ABSENT
         self._quote_numbers = shape is AccessRecordShape.STRINGS
-        self._template = self._make_template()
         self._unlimited = f"{served_by.load_balancer_id}{extension_separator}0" + (
             f"{extension_separator}0{extension_separator}0"
         )
+        self._template = self._make_template()
+        self._single_try = None if self._quote_numbers else self._make_single_try()
+        self._texts: dict[bytes | None, str] = {}
+        """Header values met before; clients send the same ones again and again."""
 
     def encode(self, record: AccessRecord) -> bytes:
         """One JSON object in UTF-8, without a line end."""
+        attempts = record.attempts
+        if self._single_try is not None and len(attempts) == 1:
+            attempt = attempts[0]
+            if (
+                attempt.status is not None
+                and attempt.connect_s is not None
+                and record.server_group_id is not None
+                and record.limited is None
+                and record.ssl_handshake_time_s is None
+                and record.ssl_session_reused is None
+            ):
+                return self._encode_single_try(self._single_try, record, attempt)
+        return self._encode_any(record)
+
+    def _encode_single_try(self, template: str, record: AccessRecord, attempt: Attempt) -> bytes:
+        """The short way for one try that was answered; gives what ``_encode_any`` gives."""
+        second = int(record.logged_at)
+        texts = self._texts
+        host, referer = record.host, record.http_referer
+        agent, forwarded = record.http_user_agent, record.http_x_forwarded_for
+        request = record.request.decode("utf-8", "replace")
+        if _NEEDS_ESCAPE.search(request) is not None:
+            request = _NEEDS_ESCAPE.sub(_escape, request)
+        return (
+            template
+            % (
+                self._time_local if second == self._second else self._time(second),
+                record.response_status,
+                record.server_group_id,
+                attempt.address,
+                attempt.status,
+                record.remote_addr,
+                record.client_ip,
+                record.client_port,
+                texts.get(host) or self._text(host),
+                request,
+                record.request_length,
+                record.body_bytes_sent,
+                texts.get(referer) or self._text(referer),
+                texts.get(agent) or self._text(agent),
+                texts.get(forwarded) or self._text(forwarded),
+                attempt.connect_s,
+                attempt.response_s,
+                record.request_time_s,
+            )
+        ).encode()
+
+    def _encode_any(self, record: AccessRecord) -> bytes:
         attempts = record.attempts
         absent = self._absent
         if len(attempts) == 1:
@@ -100,7 +154,7 @@ class RecordEncoder:
         return (
             self._template
             % (
-                self._time(record.logged_at),
+                self._time(int(record.logged_at)),
                 self._number(record.response_status),
                 absent if record.server_group_id is None else f'"{record.server_group_id}"',
                 addr,
@@ -109,7 +163,7 @@ class RecordEncoder:
                 record.client_ip,
                 record.client_port,
                 self._text(record.host),
-                self._text(record.request),
+                self._quote(record.request),
                 record.request_length,
                 record.body_bytes_sent,
                 self._text(record.http_referer),
@@ -148,8 +202,23 @@ class RecordEncoder:
             '"vdum_rs_proto":%s,"upstream_local_addr":%s,"extension_log":"%s"}'
         )
 
-    def _time(self, at: float) -> str:
-        second = int(at)
+    def _make_single_try(self) -> str:
+        """The template with everything filled in that one answered try on plain HTTP settles."""
+        served = self._served_by
+        absent = self._absent
+        values = (
+            *("%s", "%d", '"%s"', '"%s"', '"%d"', "%s", "%s", "%d", "%s", '"%s"', "%d", "%d"),
+            *("%s", "%s", "%s", "%.3f", "%.3f", "%.3f", absent, absent),
+            *(f'"{served.backend_protocol}"', f'"{served.node_address}"', self._unlimited),
+        )
+        # What is constant must survive a second formatting.
+        constant = self._template.replace("%%", "%%%%")
+        return constant % tuple(
+            value if value.strip('"').startswith("%") else value.replace("%", "%%")
+            for value in values
+        )
+
+    def _time(self, second: int) -> str:
         if second != self._second:
             local = datetime.fromtimestamp(second, UTC).astimezone(self._zone)
             self._second = second
@@ -163,8 +232,17 @@ class RecordEncoder:
         return f'"{value:.3f}"' if self._quote_numbers else f"{value:.3f}"
 
     def _text(self, raw: bytes | None) -> str:
-        if raw is None:
-            return self._absent
+        """The JSON of a header's value."""
+        text = self._texts.get(raw)
+        if text is None:
+            text = self._absent if raw is None else self._quote(raw)
+            if raw is None or len(raw) <= _MEMO_BYTES:
+                if len(self._texts) >= _MEMO_ENTRIES:
+                    self._texts.clear()
+                self._texts[raw] = text
+        return text
+
+    def _quote(self, raw: bytes) -> str:
         text = raw.decode("utf-8", "replace")
         if _NEEDS_ESCAPE.search(text) is not None:
             text = _NEEDS_ESCAPE.sub(_escape, text)

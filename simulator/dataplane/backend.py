@@ -3,18 +3,17 @@
 import asyncio
 from typing import Final, Protocol
 
-from simulator.dataplane.http1 import (
-    ChunkDecoder,
+from simulator.dataplane.http1 import find_head_end
+from simulator.dataplane.http1_chunks import ChunkDecoder
+from simulator.dataplane.http1_known import KnownResponse, remember_response
+from simulator.dataplane.http1_response import (
     ResponseHead,
     begins_like_a_response,
-    find_head_end,
     parse_response_head,
 )
 from simulator.errors import BackendProtocolError
 from simulator.exchange import Failure
 from simulator.model import BackendServer
-
-_NO_BODY_STATUS: Final = frozenset({204, 304})
 
 _IDLE: Final = 0
 _HEAD: Final = 1
@@ -43,6 +42,18 @@ class ResponseReceiver(Protocol):
         """The response is complete; the connection works for this request no longer."""
         ...
 
+    def response_whole(
+        self, connection: "BackendConnection", known: KnownResponse, data: bytes
+    ) -> None:
+        """All of the response at once, in place of the other four; it is reusable.
+
+        Args:
+            connection: works for this request no longer.
+            known: its head, and how many bytes of ``data`` that is.
+            data: head and body.
+        """
+        ...
+
     def response_raw(self) -> None:
         """The backend server does not speak HTTP: what follows as data is all it sent."""
         ...
@@ -59,8 +70,9 @@ class ResponseReceiver(Protocol):
 class BackendConnection(asyncio.Protocol):
     """A connection from the pool, or on its way there.
 
-    ``assign`` gives it to a request; ``release`` takes it away. In between, its receiver is told
-    of every event, and of nothing after ``response_ended`` or ``backend_failed``.
+    ``send_request`` gives it to a request; ``release`` takes it away. In between, its receiver is
+    told of every event, and of nothing after ``response_whole``, ``response_ended`` or
+    ``backend_failed``.
     """
 
     __slots__ = (
@@ -68,11 +80,13 @@ class BackendConnection(asyncio.Protocol):
         "_decoder",
         "_head_limit",
         "_is_head_request",
+        "_known",
         "_receiver",
         "_remaining",
         "_reusable",
         "_state",
         "answered",
+        "closed",
         "idle_since",
         "pooled",
         "server",
@@ -87,8 +101,11 @@ class BackendConnection(asyncio.Protocol):
         self.idle_since = 0.0
         self.answered = False
         """Whether any byte of the current response has arrived."""
+        self.closed = False
+        """Whether it can no longer be used."""
         self._state = _IDLE
         self._buffer = b""
+        self._known: KnownResponse | None = None
         self._receiver: ResponseReceiver | None = None
         self._remaining = 0
         self._decoder: ChunkDecoder | None = None
@@ -96,16 +113,14 @@ class BackendConnection(asyncio.Protocol):
         self._is_head_request = False
         self._reusable = False
 
-    @property
-    def closed(self) -> bool:
-        """Whether it can no longer be used."""
-        return self._state == _CLOSED
-
-    def assign(self, receiver: ResponseReceiver, *, is_head_request: bool, head_limit: int) -> None:
-        """Work for ``receiver`` from now on; after calling this, you must send a request head.
+    def send_request(
+        self, receiver: ResponseReceiver, data: bytes, *, is_head_request: bool, head_limit: int
+    ) -> None:
+        """Work for ``receiver`` from now on.
 
         Args:
             receiver: told of everything that arrives.
+            data: the request's head and as much of its body as there is.
             is_head_request: its response has no body whatever its head says.
             head_limit: bytes a response head may have.
         """
@@ -114,9 +129,11 @@ class BackendConnection(asyncio.Protocol):
         self._head_limit = head_limit
         self._state = _HEAD
         self.answered = False
+        if self.transport is not None:
+            self.transport.write(data)
 
     def send(self, data: bytes) -> None:
-        """Write to the server."""
+        """Write more of the request's body to the server."""
         if self.transport is not None:
             self.transport.write(data)
 
@@ -124,6 +141,7 @@ class BackendConnection(asyncio.Protocol):
         """Work for nobody: close, and tell nobody."""
         self._receiver = None
         self._state = _CLOSED
+        self.closed = True
         if self.transport is not None:
             self.transport.abort()
 
@@ -156,6 +174,9 @@ class BackendConnection(asyncio.Protocol):
         """The server sent something."""
         state = self._state
         if state == _HEAD:
+            known = self._known
+            if known is not None and self._take_known(known, data):
+                return
             self.answered = True
             self._take_head(self._buffer + data if self._buffer else data)
         elif state == _SIZED:
@@ -183,6 +204,7 @@ class BackendConnection(asyncio.Protocol):
         if state == _CLOSED:
             return
         self._state = _CLOSED
+        self.closed = True
         self._receiver = None
         if self.transport is not None:
             self.transport.close()
@@ -205,6 +227,27 @@ class BackendConnection(asyncio.Protocol):
         if receiver is not None:
             receiver.backend_failed(failure)
 
+    def _take_known(self, known: KnownResponse, data: bytes) -> bool:
+        """The short way for a whole response in one read whose head is the last one's.
+
+        Returns:
+            Whether it was one; if not, nothing has changed and ``_take_head`` must follow.
+        """
+        receiver = self._receiver
+        if (
+            len(data) != known.whole_bytes
+            or not data.startswith(known.raw)
+            or self._buffer
+            or self._is_head_request
+            or known.head_bytes > self._head_limit
+            or receiver is None
+        ):
+            return False
+        self._receiver = None
+        self._state = _IDLE
+        receiver.response_whole(self, known, data)
+        return True
+
     def _take_head(self, data: bytes) -> None:
         receiver = self._receiver
         assert receiver is not None
@@ -223,13 +266,16 @@ class BackendConnection(asyncio.Protocol):
             return
         self._buffer = b""
         try:
-            head = parse_response_head(data if end == len(data) else data[:end])
+            raw = data[:end]
+            head = parse_response_head(raw)
         except BackendProtocolError:
             self._fail(Failure.BAD_RESPONSE)
             return
         self._reusable = head.keep_alive
+        if not self._is_head_request:
+            self._known = remember_response(head, raw)
         rest = data[end:]
-        if self._is_head_request or head.status in _NO_BODY_STATUS or head.status < 200:
+        if self._is_head_request or not head.has_body:
             self._remaining = 0
             self._state = _SIZED
         elif head.chunked:

@@ -42,19 +42,21 @@ class BackendPool:
         self._keep_alive_s = 60.0
         self._closed = False
 
-    def take(self, server: BackendServer, *, keep_alive_s: float) -> BackendConnection | None:
+    def take(
+        self, server: BackendServer, *, now: float, keep_alive_s: float
+    ) -> BackendConnection | None:
         """An idle connection to ``server`` that is still open, or None."""
         idle = self._idle.get((server.connect_host, server.connect_port))
         while idle:
             connection = idle.pop()
             if not connection.closed:
-                if monotonic() - connection.idle_since < keep_alive_s:
+                if now - connection.idle_since < keep_alive_s:
                     connection.pooled = True
                     return connection
                 connection.release()
         return None
 
-    def put(self, connection: BackendConnection, *, keep_alive_s: float) -> None:
+    def put(self, connection: BackendConnection, *, now: float, keep_alive_s: float) -> None:
         """Keep a connection whose response is complete."""
         if self._closed or connection.closed:
             connection.release()
@@ -65,7 +67,7 @@ class BackendPool:
             idle = self._idle[(server.connect_host, server.connect_port)] = deque()
         if len(idle) >= _MAX_IDLE_PER_SERVER:
             idle.popleft().release()
-        connection.idle_since = monotonic()
+        connection.idle_since = now
         self._keep_alive_s = keep_alive_s
         idle.append(connection)
         if self._sweeper is None:

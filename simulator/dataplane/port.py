@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING
 
 from simulator.accesslog import AccessRecord
 from simulator.clock import Clock
+from simulator.dataplane.http1_request import HeaderMemo
 from simulator.dataplane.pool import BackendPool
 from simulator.routing import ListenerRoute
 
 if TYPE_CHECKING:
-    from simulator.dataplane.client import ClientConnection
+    from simulator.dataplane.client_base import ClientBase
 
 
 class ListenerPort:
     """What every connection of one listener shares."""
 
-    __slots__ = ("clock", "connections", "draining", "on_record", "pool", "route")
+    __slots__ = ("clock", "connections", "draining", "header_memo", "on_record", "pool", "route")
 
     def __init__(
         self,
@@ -30,5 +31,6 @@ class ListenerPort:
         self.clock = clock
         self.pool = pool
         self.on_record = on_record
-        self.connections: set[ClientConnection] = set()
+        self.connections: set[ClientBase] = set()
+        self.header_memo: HeaderMemo = {}
         self.draining = False

@@ -1,0 +1,174 @@
+"""What a client connection is made of beneath its requests: state, deadlines, flow control."""
+
+import asyncio
+from abc import abstractmethod
+from enum import IntEnum
+from math import inf
+from typing import Final
+
+from simulator.clock import monotonic
+from simulator.dataplane.backend import BackendConnection
+from simulator.dataplane.http1_chunks import ChunkDecoder
+from simulator.dataplane.http1_known import KnownRequest
+from simulator.dataplane.http1_request import RequestHead, RequestHeaders
+from simulator.dataplane.pool import ConnectAttempt
+from simulator.dataplane.port import ListenerPort
+from simulator.exchange import Exchange
+from simulator.routing import ListenerRoute
+
+_SEND_BUFFER: Final = 0
+"""Bytes we buffer for a client that does not read: none, so that "written" means "handed to the
+kernel" and a record is made at that moment."""
+
+
+class State(IntEnum):
+    """Whose turn it is on a connection."""
+
+    HEAD = 0
+    """Waiting for a request, or for the rest of its head."""
+    BODY = 1
+    """The request's body is arriving."""
+    WAIT = 2
+    """The request is complete; its response is not."""
+    DRAIN = 3
+    """The response is written but not all of it is handed to the kernel."""
+    LINGER = 4
+    """The last response is out; what the client still sends is dropped."""
+    CLOSED = 5
+
+
+class Framing(IntEnum):
+    """How the body of a response is framed for the client."""
+
+    AS_IS = 0
+    """Content-Length, no body, or raw bytes: passed on unchanged."""
+    CHUNKED = 1
+    UNTIL_CLOSE = 2
+
+
+class ClientBase(asyncio.Protocol):
+    """A client's connection to a listener, without what is done with it."""
+
+    __slots__ = (
+        "_backend",
+        "_body_decoder",
+        "_body_left",
+        "_buffer",
+        "_client_ip",
+        "_client_port",
+        "_connecting",
+        "_due_at",
+        "_exchange",
+        "_framing",
+        "_head",
+        "_head_out",
+        "_head_sent",
+        "_keep_alive",
+        "_known",
+        "_known_route",
+        "_last_headers",
+        "_loop",
+        "_outgoing",
+        "_outgoing_bytes",
+        "_peer_ip",
+        "_port",
+        "_proxy_allowed",
+        "_read_paused",
+        "_request_complete",
+        "_started_at",
+        "_state",
+        "_timer",
+        "_timer_at",
+        "_transport",
+        "_write_paused",
+    )
+
+    def __init__(self, port: ListenerPort, loop: asyncio.AbstractEventLoop) -> None:
+        self._port = port
+        self._loop = loop
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set at once
+        self._state = State.HEAD
+        self._buffer = b""
+        self._started_at = -1.0
+        self._peer_ip = self._client_ip = ""
+        self._client_port = 0
+        self._proxy_allowed = False
+        self._exchange: Exchange | None = None
+        self._head: RequestHead | None = None
+        self._head_sent = b""
+        """The head for the backend server if it is already encoded."""
+        self._last_headers: RequestHeaders | None = None
+        self._known: KnownRequest | None = None
+        self._known_route: ListenerRoute | None = None
+        self._body_left = 0
+        self._body_decoder: ChunkDecoder | None = None
+        self._request_complete = False
+        self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
+        self._backend: BackendConnection | None = None
+        self._connecting: ConnectAttempt | None = None
+        self._framing = Framing.AS_IS
+        self._head_out = b""
+        self._keep_alive = True
+        self._read_paused = False
+        self._write_paused = False
+        self._due_at = inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP only
+        """A client connected."""
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_SEND_BUFFER)
+        peer = transport.get_extra_info("peername")
+        self._peer_ip = self._client_ip = peer[0] if peer else "127.0.0.1"
+        self._client_port = peer[1] if peer else 0
+        self._proxy_allowed = self._peer_ip in ("127.0.0.1", "::1")
+        self._port.connections.add(self)
+        self._expect_within(self._port.route.listener.timeouts.client_header_s, monotonic())
+
+    def drain(self) -> None:
+        """Take no further request: close now if idle, else after the response under way."""
+        self._keep_alive = False
+        if self._state is State.HEAD and self._exchange is None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        self._transport.abort()
+
+    def _pause_reading(self) -> None:
+        if not self._read_paused and not self._transport.is_closing():
+            self._read_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._read_paused and not self._transport.is_closing():
+            self._read_paused = False
+            self._transport.resume_reading()
+
+    def _expect_within(self, limit_s: float, now: float) -> None:
+        """Something must happen within ``limit_s``; replaces what was expected before.
+
+        One timer serves the whole connection and is moved only when it would ring too late.
+        """
+        self._due_at = due_at = now + limit_s
+        if due_at < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = due_at
+            self._timer = self._loop.call_later(max(0.0, due_at - monotonic()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_at = inf
+        now = monotonic()
+        # The loop's clock ticks in milliseconds and may ring a fraction early.
+        if now < self._due_at - 0.002:
+            self._expect_within(self._due_at - now, now)
+        elif self._state is not State.CLOSED:
+            self._timed_out(now)
+
+    @abstractmethod
+    def _timed_out(self, now: float) -> None:
+        """Nothing of what was expected has happened."""
