@@ -48,7 +48,6 @@ class ServedBy:
     load_balancer_id: str
     vip: str
     vport: int
-    scheme: str
     node_address: str
     backend_protocol: str
 
@@ -98,8 +97,6 @@ class RecordEncoder:
                 and attempt.connect_s is not None
                 and record.server_group_id is not None
                 and record.limited is None
-                and record.ssl_handshake_time_s is None
-                and record.ssl_session_reused is None
             ):
                 return self._encode_single_try(self._single_try, record, attempt)
         return self._encode_any(record)
@@ -110,6 +107,14 @@ class RecordEncoder:
         texts = self._texts
         host, referer = record.host, record.http_referer
         agent, forwarded = record.http_user_agent, record.http_x_forwarded_for
+        handshake_s = record.ssl_handshake_time_s
+        if handshake_s is None:
+            scheme = "http"
+            handshake = reused = self._absent
+        else:
+            scheme = "https"
+            handshake = f"{handshake_s:.3f}"
+            reused = '"r"' if record.ssl_session_reused else '"."'
         request = record.request.decode("utf-8", "replace")
         if _NEEDS_ESCAPE.search(request) is not None:
             request = _NEEDS_ESCAPE.sub(_escape, request)
@@ -124,6 +129,7 @@ class RecordEncoder:
                 record.remote_addr,
                 record.client_ip,
                 record.client_port,
+                scheme,
                 texts.get(host) or self._text(host),
                 request,
                 record.request_length,
@@ -134,6 +140,8 @@ class RecordEncoder:
                 attempt.connect_s,
                 attempt.response_s,
                 record.request_time_s,
+                handshake,
+                reused,
             )
         ).encode()
 
@@ -162,6 +170,7 @@ class RecordEncoder:
                 record.remote_addr,
                 record.client_ip,
                 record.client_port,
+                "http" if record.ssl_handshake_time_s is None else "https",
                 self._text(record.host),
                 self._quote(record.request),
                 record.request_length,
@@ -195,7 +204,7 @@ class RecordEncoder:
             '"response_status":%s,"vdum_ups_id":%s,"upstream_addr":%s,"upstream_status":%s,'
             f'"remote_addr":"%s","cip":"%s","cport":{number},'
             f'"server_addr":"{vip}","server_port":{number % served.vport},'
-            f'"scheme":"{served.scheme}","host":%s,"request":%s,"request_length":{number},'
+            f'"scheme":"%s","host":%s,"request":%s,"request_length":{number},'
             f'"body_bytes_sent":{number},"http_referer":%s,"http_user_agent":%s,'
             '"http_x_forwarded_for":%s,"upstream_connect_time":%s,"upstream_response_time":%s,'
             '"request_time":%s,"ssl_handshake_time":%s,"ssl_session_reused":%s,'
@@ -203,12 +212,11 @@ class RecordEncoder:
         )
 
     def _make_single_try(self) -> str:
-        """The template with everything filled in that one answered try on plain HTTP settles."""
+        """The template with everything filled in that one answered try settles."""
         served = self._served_by
-        absent = self._absent
         values = (
-            *("%s", "%d", '"%s"', '"%s"', '"%d"', "%s", "%s", "%d", "%s", '"%s"', "%d", "%d"),
-            *("%s", "%s", "%s", "%.3f", "%.3f", "%.3f", absent, absent),
+            *("%s", "%d", '"%s"', '"%s"', '"%d"', "%s", "%s", "%d", "%s", "%s", '"%s"', "%d"),
+            *("%d", "%s", "%s", "%s", "%.3f", "%.3f", "%.3f", "%s", "%s"),
             *(f'"{served.backend_protocol}"', f'"{served.node_address}"', self._unlimited),
         )
         # What is constant must survive a second formatting.

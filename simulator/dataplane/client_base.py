@@ -13,6 +13,7 @@ from simulator.dataplane.http1_known import KnownRequest
 from simulator.dataplane.http1_request import RequestHead, RequestHeaders
 from simulator.dataplane.pool import ConnectAttempt
 from simulator.dataplane.port import ListenerPort
+from simulator.dataplane.tls import TlsConnection
 from simulator.exchange import Exchange
 from simulator.routing import ListenerRoute
 
@@ -74,18 +75,30 @@ class ClientBase(asyncio.Protocol):
         "_port",
         "_proxy_allowed",
         "_read_paused",
+        "_refusal",
         "_request_complete",
         "_started_at",
         "_state",
         "_timer",
         "_timer_at",
+        "_tls",
         "_transport",
+        "_via",
         "_write_paused",
     )
 
-    def __init__(self, port: ListenerPort, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        port: ListenerPort,
+        loop: asyncio.AbstractEventLoop,
+        tls: TlsConnection | None = None,
+    ) -> None:
         self._port = port
         self._loop = loop
+        self._via = tls
+        self._tls = tls if tls is not None and tls.handshake_s is not None else None
+        self._refusal = 0
+        """The status every request on this connection earns; 0 for none."""
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set at once
         self._state = State.HEAD
         self._buffer = b""
@@ -123,7 +136,13 @@ class ClientBase(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._peer_ip = self._client_ip = peer[0] if peer else "127.0.0.1"
         self._client_port = peer[1] if peer else 0
-        self._proxy_allowed = self._peer_ip in ("127.0.0.1", "::1")
+        self._proxy_allowed = self._via is None and self._peer_ip in ("127.0.0.1", "::1")
+        if self._via is not None:
+            if self._via.client is not None:
+                self._client_ip, self._client_port = self._via.client
+            if self._tls is None or self._via.certificate_missing:
+                # Plain HTTP on the TLS port, or no client certificate where one is asked for.
+                self._refusal = 400
         self._port.connections.add(self)
         self._expect_within(self._port.route.listener.timeouts.client_header_s, monotonic())
 

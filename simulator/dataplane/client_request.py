@@ -128,6 +128,8 @@ class RequestReader(ClientBase):
         if len(head.line) > limits.request_line_bytes:
             self._refuse_unread(data, 414, limits.request_line_bytes)
             return
+        if self._refusal and not head.refusal:
+            head.refusal = self._refusal
         if head.headers is not self._last_headers:
             self._last_headers = head.headers
             self._known = None
@@ -265,6 +267,10 @@ class RequestReader(ClientBase):
         record.http_referer = headers.referer
         record.http_user_agent = headers.user_agent
         record.http_x_forwarded_for = headers.x_forwarded_for
+        tls = self._tls
+        if tls is not None:
+            record.ssl_handshake_time_s = tls.handshake_s
+            record.ssl_session_reused = tls.session_reused
         return exchange
 
     @abstractmethod

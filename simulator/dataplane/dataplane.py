@@ -1,8 +1,10 @@
 """The listeners of all load balancers: open, serve, drain, close."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from simulator.accesslog import AccessRecord
@@ -10,6 +12,7 @@ from simulator.clock import Clock
 from simulator.dataplane.client import ClientConnection
 from simulator.dataplane.pool import BackendPool
 from simulator.dataplane.port import ListenerPort
+from simulator.dataplane.tls import TlsAcceptor
 from simulator.errors import StartupError
 from simulator.model import LoadBalancerId
 from simulator.routing import ListenerRoute
@@ -24,6 +27,8 @@ class ListenerSettings:
     route: ListenerRoute
     on_record: Callable[[AccessRecord], None]
     """Called in the loop, once per request, when its record is complete."""
+    tls: ssl.SSLContext | None = None
+    """Of an HTTPS listener."""
     place: str = ""
     """Where its address was configured, for the message when it cannot be had."""
 
@@ -84,7 +89,7 @@ class DataPlane:
         loop = asyncio.get_running_loop()
         try:
             server = await loop.create_server(
-                lambda: ClientConnection(port, loop),
+                partial(_accept, port, loop, settings.tls),
                 listener.bind_host,
                 listener.bind_port,
                 backlog=_BACKLOG,
@@ -121,6 +126,8 @@ class DataPlane:
             server.close()
         for port in self._ports:
             port.draining = True
+            for acceptor in list(port.handshakes):
+                acceptor.abort()
             for connection in list(port.connections):
                 connection.drain()
         loop = asyncio.get_running_loop()
@@ -134,6 +141,20 @@ class DataPlane:
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
+
+
+def _accept(
+    port: ListenerPort, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext | None
+) -> asyncio.Protocol:
+    """The protocol of a new client connection."""
+    if tls is None:
+        return ClientConnection(port, loop)
+    return TlsAcceptor(
+        tls,
+        timeout_s=port.route.listener.timeouts.client_header_s,
+        make=lambda connection: ClientConnection(port, loop, connection),
+        pending=port.handshakes,
+    )
 
 
 async def _pause(loop: asyncio.AbstractEventLoop, seconds: float) -> None:

@@ -11,12 +11,22 @@ from simulator.routing import ListenerRoute
 
 if TYPE_CHECKING:
     from simulator.dataplane.client_base import ClientBase
+    from simulator.dataplane.tls import TlsAcceptor
 
 
 class ListenerPort:
     """What every connection of one listener shares."""
 
-    __slots__ = ("clock", "connections", "draining", "header_memo", "on_record", "pool", "route")
+    __slots__ = (
+        "clock",
+        "connections",
+        "draining",
+        "handshakes",
+        "header_memo",
+        "on_record",
+        "pool",
+        "route",
+    )
 
     def __init__(
         self,
@@ -32,5 +42,7 @@ class ListenerPort:
         self.pool = pool
         self.on_record = on_record
         self.connections: set[ClientBase] = set()
-        self.header_memo: HeaderMemo = {}
+        self.handshakes: set[TlsAcceptor] = set()
+        """Connections of an HTTPS listener that have not become clients yet."""
+        self.header_memo = HeaderMemo()
         self.draining = False

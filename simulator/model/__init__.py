@@ -27,6 +27,14 @@ from simulator.model.resources import (
     ServiceNode,
     Snapshot,
 )
+from simulator.model.tls import (
+    Certificate,
+    CertificateFiles,
+    CertificateForDomains,
+    EncryptionType,
+    SniCertificate,
+    TlsSettings,
+)
 
 __all__ = [
     "AuthMode",
@@ -34,10 +42,14 @@ __all__ = [
     "BackendServerId",
     "Bucket",
     "BucketDestination",
+    "Certificate",
+    "CertificateFiles",
+    "CertificateForDomains",
     "Cluster",
     "ClusterKind",
     "DelayDistribution",
     "DelayKind",
+    "EncryptionType",
     "FlowLog",
     "FlowLogId",
     "Listener",
@@ -54,4 +66,6 @@ __all__ = [
     "ServerGroupId",
     "ServiceNode",
     "Snapshot",
+    "SniCertificate",
+    "TlsSettings",
 ]

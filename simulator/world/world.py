@@ -288,7 +288,6 @@ class World:
                 load_balancer_id=load_balancer.load_balancer_id,
                 vip=load_balancer.vip,
                 vport=vport,
-                scheme="http",
                 node_address=node.address,
                 backend_protocol="http",
             ),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -36,7 +37,6 @@ SERVED_BY = ServedBy(
     load_balancer_id="lb-0d29a3f6",
     vip="10.0.1.5",
     vport=80,
-    scheme="http",
     node_address="100.64.3.9",
     backend_protocol="http",
 )
@@ -71,6 +71,7 @@ class Sim:
         x_forwarded_for: bool = False,
         timeouts: ListenerTimeouts | None = None,
         limits: ListenerLimits | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         ready = asyncio.Event()
         self._runner = asyncio.create_task(self._run(ready))
@@ -113,7 +114,11 @@ class Sim:
         )
         self.data_plane = DataPlane(clock=self.clock, tasks=self._tasks)
         [bound] = await self.data_plane.start(
-            (ListenerSettings(route=compile_route(balancer, listener), on_record=self._take),)
+            (
+                ListenerSettings(
+                    route=compile_route(balancer, listener), on_record=self._take, tls=tls
+                ),
+            )
         )
         self.address = (bound.host, bound.bound_port)
 

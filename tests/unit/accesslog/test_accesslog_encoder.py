@@ -20,7 +20,6 @@ SERVED_BY = ServedBy(
     load_balancer_id="lb-0d29a3f6",
     vip="10.0.1.5",
     vport=80,
-    scheme="http",
     node_address="100.64.3.9",
     backend_protocol="http",
 )

@@ -16,7 +16,6 @@ PERCENT = ServedBy(
     load_balancer_id="lb-%s",
     vip="fe80::1%eth0",
     vport=80,
-    scheme="http",
     node_address="100.64.3.9%d",
     backend_protocol="http",
 )

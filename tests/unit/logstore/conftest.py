@@ -67,7 +67,6 @@ def make_segment() -> Callable[[Path, int], list[tuple[int, str]]]:
                 load_balancer_id="lb-0d29a3f6",
                 vip="192.168.0.10",
                 vport=80,
-                scheme="http",
                 node_address="100.64.3.9",
                 backend_protocol="http",
             )

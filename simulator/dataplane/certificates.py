@@ -1,0 +1,227 @@
+"""Certificates: read from files, or made by an authority of our own; and TLS contexts of them."""
+
+import ipaddress
+import os
+import ssl
+import warnings
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from simulator.clock import wall_time
+from simulator.errors import StartupError
+from simulator.model import (
+    Certificate,
+    CertificateFiles,
+    CertificateForDomains,
+    EncryptionType,
+    TlsSettings,
+)
+
+_AUTHORITY_DAYS: Final = 3650
+_CERTIFICATE_DAYS: Final = 397
+"""The longest that browsers accept."""
+_VERSIONS: Final = {
+    EncryptionType.DEFAULT: "TLSv1",
+    EncryptionType.TLS_1_1: "TLSv1_1",
+    EncryptionType.TLS_1_2: "TLSv1_2",
+    EncryptionType.TLS_1_2_SECURE: "TLSv1_2",
+}
+_CIPHERS: Final = {
+    # Old versions need old signature algorithms, which the default security level refuses.
+    EncryptionType.DEFAULT: "DEFAULT:@SECLEVEL=0",
+    EncryptionType.TLS_1_1: "DEFAULT:@SECLEVEL=0",
+    EncryptionType.TLS_1_2: "DEFAULT",
+    EncryptionType.TLS_1_2_SECURE: "ECDHE+AESGCM",
+}
+
+
+class Authority:
+    """Signs the certificates that a scenario asks for; clients can trust it by its PEM.
+
+    Args:
+        directory: where its key and certificate are kept for the next run.
+
+    Raises:
+        StartupError: the directory cannot be written, or what lies there cannot be read.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._key_file = directory / "authority.key"
+        self.file = directory / "authority.pem"
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if self._key_file.exists() and self.file.exists():
+                self._load()
+            else:
+                self._make()
+        except (OSError, ValueError) as error:
+            raise StartupError(f"certificates in {directory}: {error}") from error
+
+    @property
+    def pem(self) -> bytes:
+        """Its certificate, for clients to trust."""
+        return self._certificate.public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, domains: tuple[str, ...]) -> CertificateFiles:
+        """A certificate for ``domains`` and its key, in files.
+
+        Raises:
+            StartupError: they cannot be written.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        certificate = (
+            self._builder(domains[0], key.public_key(), _CERTIFICATE_DAYS)
+            .issuer_name(self._certificate.subject)
+            .add_extension(x509.SubjectAlternativeName([_alternative(d) for d in domains]), False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
+            .add_extension(usage, False)
+            .sign(self._key, hashes.SHA256())
+        )
+        stem = "".join(c if c.isalnum() or c in "-." else "_" for c in domains[0])
+        files = CertificateFiles(
+            certificate=self._directory / f"{stem}.pem", key=self._directory / f"{stem}.key"
+        )
+        try:
+            _write_private(files.key, _key_bytes(key))
+            files.certificate.write_bytes(
+                certificate.public_bytes(serialization.Encoding.PEM) + self.pem
+            )
+        except OSError as error:
+            raise StartupError(f"certificate for {domains[0]}: {error}") from error
+        return files
+
+    def _load(self) -> None:
+        key = serialization.load_pem_private_key(self._key_file.read_bytes(), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError(f"{self._key_file} is no elliptic-curve key")  # noqa: TRY004  bad data
+        self._key = key
+        self._certificate = x509.load_pem_x509_certificate(self.file.read_bytes())
+
+    def _make(self) -> None:
+        self._key = key = ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder("blbsim local authority", key.public_key(), _AUTHORITY_DAYS)
+        self._certificate = (
+            builder.issuer_name(_name("blbsim local authority"))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .sign(key, hashes.SHA256())
+        )
+        _write_private(self._key_file, _key_bytes(key))
+        self.file.write_bytes(self.pem)
+
+    def _builder(
+        self, name: str, key: ec.EllipticCurvePublicKey, days: int
+    ) -> x509.CertificateBuilder:
+        # Clients judge validity by the machine's time, whatever the simulated one is.
+        now = datetime.fromtimestamp(wall_time(), UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(_name(name))
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=days))
+        )
+
+
+def make_server_context(settings: TlsSettings, authority: Authority) -> ssl.SSLContext:
+    """The TLS context of a listener, with its SNI certificates.
+
+    Raises:
+        StartupError: a file is missing, is no certificate, or does not fit its key.
+    """
+    default = _make_one(settings, settings.certificate, authority)
+    if settings.sni:
+        exact: dict[str, ssl.SSLContext] = {}
+        wildcard: dict[str, ssl.SSLContext] = {}
+        for sni in settings.sni:
+            context = _make_one(settings, sni.certificate, authority)
+            if sni.host.startswith("*."):
+                wildcard[sni.host[2:]] = context
+            else:
+                exact[sni.host] = context
+
+        def choose(
+            socket: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext
+        ) -> None:
+            host = (name or "").lower()
+            found = exact.get(host) or wildcard.get(host.partition(".")[2])
+            if found is not None:
+                socket.context = found
+
+        default.sni_callback = choose
+    return default
+
+
+def make_backend_context() -> ssl.SSLContext:
+    """The TLS context towards backend servers, whose certificates nobody checks.
+
+    Source: assumed (the vendor documents re-encryption, no verification).
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _make_one(
+    settings: TlsSettings, certificate: Certificate, authority: Authority
+) -> ssl.SSLContext:
+    files = (
+        authority.issue(certificate.domains)
+        if isinstance(certificate, CertificateForDomains)
+        else certificate
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with warnings.catch_warnings():
+        # Old versions on purpose: what a listener offers is what is simulated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion[_VERSIONS[settings.encryption]]
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS[settings.encryption])
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+        if settings.client_authority is not None:
+            # Optional for TLS: a client without one gets a 400 and a record, not an alert.
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.load_verify_locations(settings.client_authority)
+    except (OSError, ssl.SSLError) as error:
+        shown = f"{files.certificate}, {files.key}"
+        if settings.client_authority is not None:
+            shown += f", {settings.client_authority}"
+        raise StartupError(f"certificate files {shown}: {error.strerror or error}") from error
+    return context
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common[:64])])
+
+
+def _alternative(domain: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(domain))
+    except ValueError:
+        return x509.DNSName(domain)
+
+
+def _key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
