@@ -87,6 +87,7 @@ class AccessRecord:
     http_x_forwarded_for: bytes | None
     request_time_s: float
     ssl_handshake_time_s: float | None
+    """None on plain HTTP, and then ``ssl_session_reused`` is None too."""
     ssl_session_reused: bool | None
     limited: tuple[int, int] | None
     """``(qps, tokens)`` on the node when the instance was rate limited, else None."""

@@ -35,8 +35,9 @@ def records(draw):
     made.request = draw(st.binary(max_size=20))
     made.request_length, made.body_bytes_sent = draw(st.tuples(st.integers(0), st.integers(0)))
     made.request_time_s = draw(SECONDS)
-    made.ssl_handshake_time_s = draw(st.one_of(st.none(), SECONDS))
-    made.ssl_session_reused = draw(st.sampled_from([None, None, True, False]))
+    if draw(st.booleans()):  # both or neither: they are of the connection
+        made.ssl_handshake_time_s = draw(SECONDS)
+        made.ssl_session_reused = draw(st.booleans())
     made.limited = draw(st.sampled_from([None, None, (1, 2)]))
     for _ in range(draw(st.sampled_from([1, 1, 1, 0, 2]))):
         attempt = Attempt("10.0.2.11:8080")
