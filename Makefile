@@ -43,6 +43,9 @@ check: $(VENV)/.installed-test  ## format, lint, layers, types
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-test  ## rewrite the generated parts of the docs
+	@$(BIN)/python docs/generate.py
+
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

@@ -33,6 +33,7 @@ def add_admin_routes(app: web.Application, simulation: Simulation, *, token: str
     app.router.add_get("/_sim/live", admin.live)
     app.router.add_get("/_sim/ready", admin.ready)
     app.router.add_get("/_sim/v1/endpoints", admin.endpoints)
+    app.router.add_get("/_sim/v1/authority.pem", admin.authority)
     app.router.add_get("/_sim/v1/clock", admin.clock)
     app.router.add_post("/_sim/v1/clock/advance", admin.advance)
     app.router.add_get("/_sim/v1/status", admin.status)
@@ -54,6 +55,13 @@ class _Admin:
     async def endpoints(self, request: web.Request) -> web.Response:
         self._authorize(request)
         return _json(self._simulation.endpoints())
+
+    async def authority(self, request: web.Request) -> web.Response:
+        self._authorize(request)
+        pem = self._simulation.authority_pem()
+        if pem is None:
+            raise ControlError("InvalidURI", 404, "No listener has a certificate made for it")
+        return web.Response(body=pem, content_type="application/x-pem-file")
 
     async def clock(self, request: web.Request) -> web.Response:
         self._authorize(request)

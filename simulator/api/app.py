@@ -47,6 +47,12 @@ def make_api_app(
     )
     operations = bls_operations(engine, clock, on_change or _ignore)
     add_routes(app, operations)
+
+    async def interrupt(_app: web.Application) -> None:
+        engine.interrupt_queries()
+
+    # The server waits for its handlers before it stops; a query may have a minute left.
+    app.on_shutdown.append(interrupt)
     app[OPERATIONS] = operations
     return app
 

@@ -30,6 +30,8 @@ class Endpoints:
     log_stores: tuple[tuple[str, str], ...]
     """``(project, name)``."""
     buckets: tuple[str, ...]
+    authority: str | None
+    """PEM file of the authority that signed the made certificates; None without any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,8 @@ class TrafficView:
     sent: int
     completed: int
     failed: int
+    overflowed: int
+    """Due while every client was busy; never sent."""
     by_status: dict[str, int]
 
 
@@ -138,6 +142,10 @@ class Simulation(Protocol):
 
     def records(self, limit: int, *, pending: bool) -> tuple[RecordView, ...]:
         """The newest records, oldest of them first; only those not yet visible if ``pending``."""
+        ...
+
+    def authority_pem(self) -> bytes | None:
+        """The certificate of the authority that clients of HTTPS listeners can trust."""
         ...
 
     async def advance(self, seconds: float) -> AdvanceReceipt:

@@ -105,10 +105,23 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         help="real, scaled, manual or auto instead of the scenario's",
     )
+    parser.add_argument(
+        "--rate",
+        type=_positive,
+        metavar="N",
+        help="simulated seconds per second of a scaled clock, instead of the scenario's",
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's")
     parser.add_argument(
         "--free-ports", action="store_true", help="any free ports instead of the scenario's"
     )
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0.0 < number < float("inf"):
+        raise ValueError(text)
+    return number
 
 
 def _add_run(verbs: "_Verbs") -> None:
@@ -156,7 +169,7 @@ def _add_remote(
     parser = _new(verbs, name, verb, summary, example)
     parser.add_argument(
         "--endpoint",
-        default=os.environ.get("BLBSIM_ENDPOINT", DEFAULT_ENDPOINT),
+        default=os.environ.get("BLBSIM_ENDPOINT") or DEFAULT_ENDPOINT,
         metavar="URL",
         help=f"where the simulator is (default: $BLBSIM_ENDPOINT or {DEFAULT_ENDPOINT})",
     )
@@ -226,6 +239,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.scenario,
         data_dir=arguments.data_dir,
         clock_mode=arguments.clock,
+        rate=arguments.rate,
         seed=arguments.seed,
         free_ports=arguments.free_ports,
         as_json=arguments.json,
@@ -239,6 +253,7 @@ def _up(arguments: argparse.Namespace) -> int:
         arguments.scenario,
         data_dir=arguments.data_dir,
         clock_mode=arguments.clock,
+        rate=arguments.rate,
         seed=arguments.seed,
         free_ports=arguments.free_ports,
         host=arguments.host,

@@ -46,10 +46,10 @@ class Remote:
         if self._token:
             headers["x-blbsim-token"] = self._token
         data = None if body is None else msgspec.json.encode(body)
-        request = urllib.request.Request(self.endpoint + path, data, headers)
         # Straight to it: a proxy of the environment has no business with a local simulator.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
+            request = urllib.request.Request(self.endpoint + path, data, headers)
             with opener.open(request, timeout=_TIMEOUT_S) as response:
                 return msgspec.json.decode(response.read())
         except urllib.error.HTTPError as error:
@@ -101,6 +101,8 @@ def environment(endpoints: Mapping[str, Any]) -> dict[str, str]:
         variables |= {"BLBSIM_PROJECT": project, "BLBSIM_LOG_STORE": log_store}
     for bucket in endpoints["buckets"][:1]:
         variables["BLBSIM_BUCKET"] = bucket
+    if endpoints["authority"] is not None:
+        variables["BLBSIM_CA_FILE"] = endpoints["authority"]
     for listener in endpoints["listeners"]:
         variables[_listener_variable(listener)] = listener["url"]
     return variables

@@ -1,6 +1,7 @@
 """``blbsim run``: a scenario from start to verdict."""
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from simulator.api.simulation import SimulationStatus
-from simulator.cli.tables import console, flow_log_table, print_outcomes, print_record
+from simulator.cli.tables import PlainConsole, flow_log_table, print_outcomes, print_record
 from simulator.clock import ClockMode
 from simulator.scenario import Scenario
 from simulator.verdict import Outcome, evaluate
@@ -26,23 +27,34 @@ def run(
     *,
     data_dir: Path | None,
     clock_mode: ClockMode | None,
+    rate: float | None,
     seed: int | None,
     free_ports: bool,
     as_json: bool,
 ) -> int:
     """Run ``path`` to its end; returns 0, or 1 if an expectation does not hold."""
     scenario = load_for(path, data_dir=data_dir, seed=seed)
-    options = WorldOptions(data_dir=data_dir, clock_mode=clock_mode, free_ports=free_ports)
-    return uvloop.run(_run(scenario, options, as_json=as_json))
+    options = WorldOptions(
+        data_dir=data_dir, clock_mode=clock_mode, clock_rate=rate, free_ports=free_ports
+    )
+    received: list[int] = []
+    try:
+        return uvloop.run(_run(scenario, options, as_json=as_json, received=received))
+    except asyncio.CancelledError:
+        return 128 + received[0]
 
 
-async def _run(scenario: Scenario, options: WorldOptions, *, as_json: bool) -> int:
+async def _run(
+    scenario: Scenario, options: WorldOptions, *, as_json: bool, received: list[int]
+) -> int:
+    _stop_on_signals(received)
     # Standard output is the JSON document's alone; people watch standard error then.
-    out = Console(stderr=True, highlight=False) if as_json else console()
+    out = PlainConsole(stderr=as_json)
     async with running_world(scenario, options) as world:
         out.print(
-            f"[bold]{scenario.name}[/]  seed {scenario.seed}  clock {world.clock.mode.value}, "
-            f"starting at {world.clock_status().time}"
+            f"{scenario.name}  seed {scenario.seed}  clock {world.clock.mode.value}, "
+            f"starting at {world.clock_status().time}",
+            style="bold",
         )
         for listener in world.endpoints().listeners:
             out.print(f"listener {listener.url} is {listener.load_balancer}:{listener.port}")
@@ -58,6 +70,21 @@ async def _run(scenario: Scenario, options: WorldOptions, *, as_json: bool) -> i
     return 1 if failed else 0
 
 
+def _stop_on_signals(received: list[int]) -> None:
+    """Cancel this task at the first signal; later ones would only cut the stopping short."""
+    loop = asyncio.get_running_loop()
+    main = asyncio.current_task()
+    assert main is not None
+
+    def stop(number: int) -> None:
+        received.append(number)
+        if len(received) == 1:
+            main.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop, number)
+
+
 async def _drive(world: World, out: Console) -> None:
     """Traffic, then deliveries, with a bar for each."""
     planned = sum(profile.request_count for profile in world.scenario.traffic)
@@ -68,7 +95,10 @@ async def _drive(world: World, out: Console) -> None:
         loop = asyncio.get_running_loop()
 
         def show() -> None:
-            done = sum(s.counters.completed + s.counters.failed for s in world.senders)
+            done = sum(
+                sender.counters.completed + sender.counters.failed + sender.counters.overflowed
+                for sender in world.senders
+            )
             progress.update(requests, completed=done)
             flow_logs = world.delivery.status()
             written = sum(log.written for log in flow_logs)
@@ -109,9 +139,11 @@ def _report(
     for traffic in status.traffic:
         by_status = ", ".join(f"{count} x {code}" for code, count in traffic.by_status.items())
         out.print(
-            f"\ntraffic to {traffic.name}: {traffic.completed} of {traffic.sent} requests "
-            f"answered ({by_status})"
+            f"\ntraffic to {traffic.name}: {traffic.completed} of "
+            f"{traffic.sent + traffic.overflowed} requests answered ({by_status})"
         )
+        if traffic.overflowed:
+            out.print(f"{traffic.overflowed} were never sent: every client was busy when due")
     if status.flow_logs:
         out.print(flow_log_table(status.flow_logs))
     for line in read_back.lines:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from simulator.api.simulation import Endpoints, FlowLogView, SimulationStatus
 from simulator.verdict import Outcome, format_duration
@@ -13,9 +14,19 @@ from simulator.verdict import Outcome, format_duration
 _COUNTS: Final = ("written", "delivered", "pending", "lost", "objects")
 
 
-def console() -> Console:
-    """Standard output; plain when it is no terminal."""
-    return Console(highlight=False, soft_wrap=True)
+class PlainConsole(Console):
+    """Prints text as it is: names and requests of a scenario are no markup.
+
+    Args:
+        stderr: standard error instead of standard output.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Whoever read our output has seen enough: ``main`` knows what to do."""
+        raise BrokenPipeError
 
 
 def flow_log_table(flow_logs: Sequence[FlowLogView]) -> Table:
@@ -26,7 +37,7 @@ def flow_log_table(flow_logs: Sequence[FlowLogView]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for log in flow_logs:
         table.add_row(
-            log.name if log.status == "running" else f"{log.name} ({log.status})",
+            Text(log.name if log.status == "running" else f"{log.name} ({log.status})"),
             *(str(getattr(log, name)) for name in _COUNTS),
             *map(_delay, (log.delay_min_s, log.delay_median_s, log.delay_max_s)),
         )
@@ -36,7 +47,7 @@ def flow_log_table(flow_logs: Sequence[FlowLogView]) -> Table:
 def _table(title: str) -> Table:
     """A table without frames: it fits 80 columns and survives being piped."""
     return Table(
-        title=f"\n{title}",
+        title=Text(f"\n{title}"),
         title_justify="left",
         title_style="bold",
         header_style="",
@@ -52,7 +63,7 @@ def _delay(seconds: float | None) -> str:
 def print_status(found: Mapping[str, Any]) -> None:
     """The answer of ``/_sim/v1/status`` for people."""
     status = msgspec.convert(found, SimulationStatus)
-    out = console()
+    out = PlainConsole()
     clock = status.clock
     out.print(f"{status.scenario}  seed {status.seed}  blbsim {status.version}")
     line = f"clock {clock.mode}  {clock.time}"
@@ -64,7 +75,8 @@ def print_status(found: Mapping[str, Any]) -> None:
         by_status = ", ".join(f"{code}: {count}" for code, count in traffic.by_status.items())
         out.print(
             f"traffic {traffic.name}: {traffic.sent} sent, {traffic.completed} completed, "
-            f"{traffic.failed} failed ({by_status or 'no response yet'})"
+            f"{traffic.failed} failed, {traffic.overflowed} never sent "
+            f"({by_status or 'no response yet'})"
         )
     if status.dropped_records:
         out.print(f"{status.dropped_records} records dropped: the disk did not take them")
@@ -84,9 +96,9 @@ def print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
     table.add_column("measured", no_wrap=True)
     for outcome in outcomes:
         table.add_row(
-            "[green]holds[/]" if outcome.holds else "[red]FAILS[/]",
-            outcome.expectation.text,
-            outcome.measured,
+            Text("holds", "green") if outcome.holds else Text("FAILS", "bold red"),
+            Text(outcome.expectation.text),
+            Text(outcome.measured),
         )
     out.print(table)
 
@@ -96,7 +108,7 @@ def print_record(out: Console, record: Mapping[str, Any]) -> None:
     table = _table(f"One record, {len(record)} fields")
     table.show_header = False
     for name, value in record.items():
-        table.add_row(name, msgspec.json.encode(value).decode())
+        table.add_row(name, Text(msgspec.json.encode(value).decode()))
     out.print(table)
 
 
@@ -104,7 +116,7 @@ def print_screen(
     out: Console, status: SimulationStatus, endpoints: Endpoints, *, notes: Sequence[str]
 ) -> None:
     """What ``blbsim up`` shows: one screen."""
-    out.print(f"[bold]blbsim {status.version}[/]  {status.scenario}  seed {status.seed}")
+    out.print(f"blbsim {status.version}  {status.scenario}  seed {status.seed}", style="bold")
     out.print(f"clock     {status.clock.mode}, now {status.clock.time}")
     out.print(f"APIs      {endpoints.api}")
     if endpoints.s3 is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from simulator.cli.tables import console, print_screen
+from simulator.cli.tables import PlainConsole, print_screen
 from simulator.clock import ClockMode
 from simulator.rng import access_token
 from simulator.scenario import Scenario
@@ -20,6 +20,7 @@ def up(
     *,
     data_dir: Path | None,
     clock_mode: ClockMode | None,
+    rate: float | None,
     seed: int | None,
     free_ports: bool,
     host: str,
@@ -38,11 +39,18 @@ def up(
             "clock     the scenario's `auto` jumps in `blbsim run` only; --clock auto insists"
         )
     token = admin_token
-    if host not in ("127.0.0.1", "::1", "localhost") and token is None:
-        token = access_token()
-        notes.append(f"token     {token}  (export BLBSIM_ADMIN_TOKEN={token} for the other verbs)")
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        notes.append(f"reachable from outside on {host}; the S3 door asks nobody who they are")
+        if token is None:
+            token = access_token()
+            notes.append(f"token     {token}  (BLBSIM_ADMIN_TOKEN for the other verbs)")
     options = WorldOptions(
-        data_dir=data_dir, clock_mode=mode, host=host, admin_token=token, free_ports=free_ports
+        data_dir=data_dir,
+        clock_mode=mode,
+        clock_rate=rate,
+        host=host,
+        admin_token=token,
+        free_ports=free_ports,
     )
     return uvloop.run(_serve(scenario, options, traffic=traffic, notes=notes, as_json=as_json))
 
@@ -57,14 +65,14 @@ async def _serve(
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     async with running_world(scenario, options) as world:
         if as_json:
             sys.stdout.buffer.write(msgspec.json.encode(world.endpoints()) + b"\n")
             sys.stdout.flush()
         else:
-            out = console()
+            out = PlainConsole()
             print_screen(out, world.status(), world.endpoints(), notes=notes)
             out.file.flush()
         if traffic:

@@ -9,6 +9,11 @@ auto      real time while something holds it, otherwise jumps to the next timer
 
 Every mode can be advanced: the timers on the way fire in order, each at its own instant, and the
 clock waits after each for the work it set off. No other module reads the machine's time.
+
+A background timer never makes time move. A clock that runs fires it when it is due; a clock that
+jumps or is advanced passes over its instant and fires it where it lands, at the next other timer
+or at the end of the advance, before anything else there. So what repeats every few seconds costs
+one turn per step of the clock, not one per period, and keeps no run from coming to its end.
 """
 
 import asyncio
@@ -61,8 +66,17 @@ class Clock(Protocol):
         """The simulated instant, Unix seconds UTC."""
         ...
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Call ``callback`` once when the clock reaches ``when``; at the next turn if it has."""
+    def call_at(
+        self, when: float, callback: Callable[[], None], *, background: bool = False
+    ) -> Timer:
+        """Call ``callback`` once when the clock reaches ``when``; at the next turn if it has.
+
+        Args:
+            when: Unix seconds.
+            callback: may set further timers.
+            background: no reason for a clock to jump or to step; called late, with the clock
+                where it landed, when it passes ``when`` on the way to something else.
+        """
         ...
 
     def acquire(self) -> None:
@@ -132,6 +146,7 @@ class SimulatedClock:
         self._holds = 0
         self._requests = 0
         self._timers: list[tuple[float, int, Timer]] = []
+        self._background: list[tuple[float, int, Timer]] = []
         self._sequence = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wakeup: asyncio.TimerHandle | None = None
@@ -166,12 +181,18 @@ class SimulatedClock:
             return self._anchor_sim
         return self._anchor_sim + (monotonic() - self._anchor_mono) * self.rate
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Call ``callback`` once when the clock reaches ``when``; at the next turn if it has."""
+    def call_at(
+        self, when: float, callback: Callable[[], None], *, background: bool = False
+    ) -> Timer:
+        """Call ``callback`` once when the clock reaches ``when``; at the next turn if it has.
+
+        A ``background`` timer is no reason to jump or to step, see the module.
+        """
         timer = Timer(when, callback)
         self._sequence += 1
-        heapq.heappush(self._timers, (when, self._sequence, timer))
-        if self._running and self._timers[0][2] is timer:
+        timers = self._background if background else self._timers
+        heapq.heappush(timers, (when, self._sequence, timer))
+        if self._running and timers[0][2] is timer:
             self._rearm()
         return timer
 
@@ -198,10 +219,8 @@ class SimulatedClock:
             self._check_idle_soon()
 
     def next_timer_at(self) -> float | None:
-        """When the earliest timer is due; None if there is none."""
-        while self._timers and self._timers[0][2].cancelled:
-            heapq.heappop(self._timers)
-        return self._timers[0][0] if self._timers else None
+        """When the earliest timer that moves time is due; None if there is none."""
+        return _first_due(self._timers)
 
     async def advance(self, seconds: float) -> None:
         """Move ``seconds`` forward, firing every timer on the way at its instant."""
@@ -211,18 +230,29 @@ class SimulatedClock:
         """Move to ``when``; returns when all that became due on the way is done.
 
         Each timer fires with the clock at its own instant, and what it set off and holds the
-        clock is waited for before the next. An instant already past changes nothing.
+        clock is waited for before the next. Background timers passed on the way fire, and are
+        waited for, at the instant of the next timer before it, or at ``when``. An instant already
+        past changes nothing.
         """
         async with self._advance_lock:
             self._set(self.time())
             self._stepping = True
             try:
                 await self._settle()
-                while (due := self.next_timer_at()) is not None and due <= when:
-                    self._anchor_sim = max(self._anchor_sim, due)
+                while True:
+                    due = self.next_timer_at()
+                    at_end = due is None or due > when
+                    self._anchor_sim = max(
+                        self._anchor_sim, when if due is None else min(due, when)
+                    )
+                    if self._fire_background():
+                        # It may have set a timer for this very instant: look again.
+                        await self._settle()
+                        continue
+                    if at_end:
+                        break
                     self._fire_due()
                     await self._settle()
-                self._anchor_sim = max(self._anchor_sim, when)
             finally:
                 self._stepping = False
                 self._anchor_mono = monotonic()
@@ -244,6 +274,20 @@ class SimulatedClock:
                 quiet_turns += 1
                 await _next_turn()
 
+    def _fire_background(self) -> bool:
+        """Fire the background timers whose instant is reached or passed; whether any was."""
+        now = self.time()
+        due: list[Timer] = []
+        while self._background and self._background[0][0] <= now:
+            timer = heapq.heappop(self._background)[2]
+            if not timer.cancelled:
+                due.append(timer)
+        # One that sets itself again for an instant already past waits for its next turn.
+        for timer in due:
+            if not timer.cancelled:
+                timer.callback()
+        return bool(due)
+
     def _fire_due(self) -> None:
         now = self.time()
         while self._timers and self._timers[0][0] <= now:
@@ -257,20 +301,24 @@ class SimulatedClock:
             self._wakeup.cancel()
             self._wakeup = None
         due = self.next_timer_at()
-        if due is None or not self._running or self._stepping or self._loop is None:
+        background = _first_due(self._background)
+        both = [at for at in (due, background) if at is not None]
+        if not both or not self._running or self._stepping or self._loop is None:
             return
+        wake_at = min(both)
         if self.rate > 0.0:
-            delay_s = max(0.0, (due - self.time()) / self.rate)
+            delay_s = max(0.0, (wake_at - self.time()) / self.rate)
             self._wakeup = self._loop.call_later(delay_s, self._on_wakeup)
-        elif due <= self._anchor_sim:
+        elif wake_at <= self._anchor_sim:
             self._wakeup = self._loop.call_later(0.0, self._on_wakeup)
-        if self.mode is ClockMode.AUTO and self._holds == 0:
+        if due is not None and self.mode is ClockMode.AUTO and self._holds == 0:
             self._check_idle_soon()
 
     def _on_wakeup(self) -> None:
         self._wakeup = None
         if self._stepping or not self._running:
             return
+        self._fire_background()
         self._fire_due()
         self._rearm()
 
@@ -292,6 +340,9 @@ class SimulatedClock:
             return
         if due > self.time():
             self._set(due)
+        # What is passed over fires first, and all of it now: waiting for what it sets off would
+        # make the timers of this instant late, since time runs while something holds the clock.
+        self._fire_background()
         self._fire_due()
         self._rearm()
 
@@ -301,6 +352,13 @@ class ManualClock(SimulatedClock):
 
     def __init__(self, start_at: float = 0.0) -> None:
         super().__init__(ClockMode.MANUAL, start_at=start_at)
+
+
+def _first_due(timers: list[tuple[float, int, Timer]]) -> float | None:
+    """When the first timer of a heap is due that is not cancelled; None if there is none."""
+    while timers and timers[0][2].cancelled:
+        heapq.heappop(timers)
+    return timers[0][0] if timers else None
 
 
 async def _next_turn() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, Protocol
 
-from simulator.dataplane.http1 import find_head_end
+from simulator.dataplane.http1 import LineMemo, find_head_end
 from simulator.dataplane.http1_chunks import ChunkDecoder
 from simulator.dataplane.http1_known import KnownResponse, remember_response
 from simulator.dataplane.http1_response import (
@@ -21,6 +21,8 @@ _SIZED: Final = 2
 _CHUNKED: Final = 3
 _UNTIL_CLOSE: Final = 4
 _CLOSED: Final = 5
+_FRESH: Final = 6
+"""Open, and nothing was asked on it yet: what the server says now is its answer all the same."""
 
 
 class ResponseReceiver(Protocol):
@@ -35,7 +37,7 @@ class ResponseReceiver(Protocol):
         ...
 
     def response_flush(self) -> None:
-        """Nothing more has arrived for now."""
+        """The head is not to wait for the body."""
         ...
 
     def response_ended(self, connection: "BackendConnection", *, reusable: bool) -> None:
@@ -81,6 +83,7 @@ class BackendConnection(asyncio.Protocol):
         "_head_limit",
         "_is_head_request",
         "_known",
+        "_memo",
         "_receiver",
         "_remaining",
         "_reusable",
@@ -93,7 +96,7 @@ class BackendConnection(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, server: BackendServer) -> None:
+    def __init__(self, server: BackendServer, memo: LineMemo | None = None) -> None:
         self.server = server
         self.transport: asyncio.Transport | None = None
         self.pooled = False
@@ -103,8 +106,9 @@ class BackendConnection(asyncio.Protocol):
         """Whether any byte of the current response has arrived."""
         self.closed = False
         """Whether it can no longer be used."""
-        self._state = _IDLE
+        self._state = _FRESH
         self._buffer = b""
+        self._memo = memo
         self._known: KnownResponse | None = None
         self._receiver: ResponseReceiver | None = None
         self._remaining = 0
@@ -129,12 +133,23 @@ class BackendConnection(asyncio.Protocol):
         self._head_limit = head_limit
         self._state = _HEAD
         self.answered = False
-        if self.transport is not None:
+        if self._buffer or self.closed:
+            asyncio.get_running_loop().call_soon(self._catch_up, receiver)
+        if self.transport is not None and not self.closed:
             self.transport.write(data)
+
+    def _catch_up(self, receiver: ResponseReceiver) -> None:
+        """The server spoke, or closed, before it was asked anything."""
+        if self._receiver is receiver and self._buffer:
+            data, self._buffer = self._buffer, b""
+            self.answered = True
+            self._take_head(data)
+        if self._receiver is receiver and self.closed:
+            self._close(reset=False)
 
     def send(self, data: bytes) -> None:
         """Write more of the request's body to the server."""
-        if self.transport is not None:
+        if self.transport is not None and not self.closed:
             self.transport.write(data)
 
     def release(self) -> None:
@@ -147,7 +162,7 @@ class BackendConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Take nothing more from the server for now."""
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
@@ -186,6 +201,8 @@ class BackendConnection(asyncio.Protocol):
         elif state == _UNTIL_CLOSE:
             if self._receiver is not None:
                 self._receiver.response_data(data)
+        elif state == _FRESH:
+            self._buffer += data
         else:
             # Bytes nobody asked for: whatever comes next on it could not be trusted.
             self.release()
@@ -197,7 +214,8 @@ class BackendConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._close(reset=exc is not None)
+        if not self.closed:
+            self._close(reset=exc is not None)
 
     def _close(self, *, reset: bool) -> None:
         state, receiver = self._state, self._receiver
@@ -267,7 +285,7 @@ class BackendConnection(asyncio.Protocol):
         self._buffer = b""
         try:
             raw = data[:end]
-            head = parse_response_head(raw)
+            head = parse_response_head(raw, self._memo)
         except BackendProtocolError:
             self._fail(Failure.BAD_RESPONSE)
             return
@@ -296,7 +314,7 @@ class BackendConnection(asyncio.Protocol):
                 self._take_chunked(rest)
             else:
                 receiver.response_data(rest)
-        if self._receiver is receiver:
+        if self._receiver is receiver and head.unbuffered:
             receiver.response_flush()
 
     def _take_sized(self, data: bytes) -> None:
@@ -335,5 +353,9 @@ class BackendConnection(asyncio.Protocol):
         self._receiver = None
         self._decoder = None
         self._state = _IDLE
-        reusable = self._reusable and self.transport is not None
+        transport = self.transport
+        # It may have answered before it took the whole request.
+        reusable = (
+            self._reusable and transport is not None and not transport.get_write_buffer_size()
+        )
         receiver.response_ended(self, reusable=reusable)

@@ -11,14 +11,16 @@ from simulator.dataplane.backend import BackendConnection
 from simulator.dataplane.client_base import Framing, State
 from simulator.dataplane.client_request import RequestReader
 from simulator.dataplane.http1_chunks import LAST_CHUNK, encode_chunk
+from simulator.dataplane.http1_cookies import session_cookie
 from simulator.dataplane.http1_known import KnownResponse
 from simulator.dataplane.http1_request import (
+    RequestHead,
     encode_forwarded_head,
     first_line,
     parse_request_head,
 )
 from simulator.dataplane.http1_response import ResponseHead, encode_response_head
-from simulator.exchange import Exchange, Failure
+from simulator.exchange import CLIENT_CLOSED_REQUEST, REDIRECT, Exchange, Failure
 from simulator.model import BackendServer
 
 _LINGER_S: Final = 5.0
@@ -40,7 +42,10 @@ class ClientConnection(RequestReader):
 
     def eof_received(self) -> bool:
         """The client closed its side; like the reference server, take that for leaving."""
-        if self._state in (State.DRAIN, State.LINGER):
+        if self._state is State.DRAIN:
+            # It may still read what it was sent, but nothing comes after that.
+            self._keep_alive = False
+            self._request_complete = True
             return True
         self._client_gone()
         return False
@@ -50,13 +55,42 @@ class ClientConnection(RequestReader):
     def _forward(self, exchange: Exchange, now: float) -> None:
         head = self._head
         assert head is not None
+        limiter = self._port.limiter
+        if limiter is not None:
+            limited = limiter.admit_request(self._port.clock.time())
+            if limited is not None:
+                exchange.record.limited = limited
+                self._reply(503)
+                return
         headers = head.headers
         has_body = headers.chunked or bool(headers.content_length)
-        server = exchange.choose_server(head.method, now, has_body=has_body)
-        if server is None:
-            self._reply(503)
+        if exchange.route.is_plain:
+            self._session = None
+            server = exchange.choose_server(head.method, now, has_body)
         else:
+            server = self._choose_server(exchange, head, now, has_body=has_body)
+        if not isinstance(server, int):
             self._try_server(exchange, server, now)
+        elif server == REDIRECT:
+            self._redirect(exchange, head)
+        else:
+            self._reply(server)
+
+    def _choose_server(
+        self, exchange: Exchange, head: RequestHead, now: float, *, has_body: bool
+    ) -> BackendServer | int:
+        """Choose by what the request says."""
+        headers = head.headers
+        keep_session = exchange.route.listener.keep_session
+        session = self._session = None if keep_session is None else session_cookie(keep_session)
+        return exchange.choose_server(
+            head.method,
+            now,
+            has_body,
+            host=headers.host,
+            target=head.target,
+            session=None if session is None else session.find_token(headers.block),
+        )
 
     def _try_server(self, exchange: Exchange, server: BackendServer, now: float) -> None:
         timeouts = exchange.route.listener.timeouts
@@ -92,7 +126,10 @@ class ClientConnection(RequestReader):
             head,
             backend_host=connection.server.address,
             client_ip=self._client_ip if listener.x_forwarded_for else None,
+            proto=exchange.route.forwarded_proto,
         )
+        if self._session is not None:
+            data = self._session.encode_for_backend(data)
         if self._outgoing:
             data += b"".join(self._outgoing)
             self._outgoing = []
@@ -106,6 +143,7 @@ class ClientConnection(RequestReader):
         if self._request_complete:
             self._expect_within(listener.timeouts.server_s, now)
         else:
+            self._expect_within(listener.timeouts.client_body_s, now)
             self._resume_reading()
 
     def _attempt_failed(self, exchange: Exchange, failure: Failure) -> None:
@@ -124,6 +162,10 @@ class ClientConnection(RequestReader):
         if self._backend is not None:
             self._backend.release()
             self._backend = None
+        self._drop_outgoing()
+
+    def _drop_outgoing(self) -> None:
+        """Forget what was kept of the request's body: it must not go with the next request."""
         self._outgoing = []
         self._outgoing_bytes = 0
 
@@ -144,8 +186,9 @@ class ClientConnection(RequestReader):
             else:
                 framing = Framing.UNTIL_CLOSE
                 self._keep_alive = False
-        if not self._request_complete:
-            # It answered without waiting for the body: the rest of it is not read.
+        if not self._request_complete or head.status < 200:
+            # It answered without waiting for the body: the rest of it is not read. Or the
+            # answer is an interim one, and none will follow.
             self._keep_alive = False
         if not self._keep_alive:
             end += b"Connection: close\r\n"
@@ -153,6 +196,8 @@ class ClientConnection(RequestReader):
             end += b"Connection: keep-alive\r\n"
         self._framing = framing
         self._head_out = encode_response_head(head, end)
+        if self._session is not None:
+            self._head_out = self._session.encode_for_client(self._head_out, exchange.session_token)
 
     def response_raw(self) -> None:
         """The backend server does not speak HTTP: hand on what it says, then close."""
@@ -194,7 +239,9 @@ class ClientConnection(RequestReader):
         exchange, request = self._exchange, self._head
         assert exchange is not None
         assert request is not None
-        if not (self._request_complete and self._keep_alive and request.minor):
+        if not (
+            self._request_complete and self._keep_alive and request.minor and self._session is None
+        ):
             self.response_started(known.head)
             if known.body_bytes:
                 self.response_data(data[known.head_bytes :])
@@ -251,6 +298,9 @@ class ClientConnection(RequestReader):
     def backend_writable(self, writable: bool) -> None:
         """Whether the backend server takes more of the request's body."""
         if writable:
+            if self._exchange is not None and self._state is State.BODY:
+                timeouts = self._exchange.route.listener.timeouts
+                self._expect_within(timeouts.client_body_s, monotonic())
             self._resume_reading()
         else:
             self._pause_reading()
@@ -281,6 +331,7 @@ class ClientConnection(RequestReader):
         assert exchange is not None
         assert head is not None
         exchange.reply(status)
+        self._drop_outgoing()
         if not self._request_complete:
             self._keep_alive = False
         head_only = head.method == b"HEAD"
@@ -295,6 +346,38 @@ class ClientConnection(RequestReader):
             )
         )
         self._end_response(monotonic())
+
+    def _redirect(self, exchange: Exchange, head: RequestHead) -> None:
+        """Send the client to the HTTPS listener.
+
+        Source: assumed (the form of the Location and the empty body, blb-api C14).
+        """
+        route = exchange.route
+        exchange.reply(REDIRECT)
+        self._drop_outgoing()
+        if not self._request_complete:
+            self._keep_alive = False
+        port = route.listener.redirect_port
+        location = b"https://%s%s%s" % (
+            head.headers.host or route.load_balancer.vip.encode(),
+            b"" if port == 443 else b":%d" % port,
+            head.target,
+        )
+        self._transport.write(
+            pages.encode_redirect(
+                REDIRECT, location, date_s=self._port.clock.time(), keep_alive=self._keep_alive
+            )
+        )
+        self._end_response(monotonic())
+
+    def _refuse_body(self, exchange: Exchange, status: int) -> None:
+        self._keep_alive = False
+        self._abandon_backend()
+        if exchange.record.response_status:
+            # A backend server that did not wait for the body has begun to answer.
+            self._cut_short(exchange)
+        else:
+            self._reply(status)
 
     def _cut_short(self, exchange: Exchange) -> None:
         """The response ends before its end; closing is the only way to say so."""
@@ -365,6 +448,9 @@ class ClientConnection(RequestReader):
             record = exchange.record
             record.body_bytes_sent = max(0, record.body_bytes_sent - unsent)
             exchange.client_gone(now, mid_request=not self._request_complete)
+            if self._head_out:
+                # The server had answered, but the client was sent nothing of it.
+                record.response_status = CLIENT_CLOSED_REQUEST
             if self._backend is not None:
                 exchange.backend_done(now)
             self._abandon_backend()
@@ -400,7 +486,12 @@ class ClientConnection(RequestReader):
         elif self._write_paused:
             self._client_gone()
             self._transport.abort()
-        elif self._state is State.BODY and exchange.record.response_status == 0:
+        elif (
+            self._state is State.BODY
+            and exchange.record.response_status == 0
+            and self._connecting is None
+            and not self._read_paused
+        ):
             self._close_silently(exchange, now, 408)
         elif exchange.record.response_status:
             # Silence in the middle of a response.

@@ -9,6 +9,7 @@ from typing import Final
 from simulator.clock import monotonic
 from simulator.dataplane.backend import BackendConnection
 from simulator.dataplane.http1_chunks import ChunkDecoder
+from simulator.dataplane.http1_cookies import SessionCookie
 from simulator.dataplane.http1_known import KnownRequest
 from simulator.dataplane.http1_request import RequestHead, RequestHeaders
 from simulator.dataplane.pool import ConnectAttempt
@@ -77,6 +78,7 @@ class ClientBase(asyncio.Protocol):
         "_read_paused",
         "_refusal",
         "_request_complete",
+        "_session",
         "_started_at",
         "_state",
         "_timer",
@@ -120,6 +122,8 @@ class ClientBase(asyncio.Protocol):
         self._outgoing_bytes = 0
         self._backend: BackendConnection | None = None
         self._connecting: ConnectAttempt | None = None
+        self._session: SessionCookie | None = None
+        """How the request under way is kept with its backend server."""
         self._framing = Framing.AS_IS
         self._head_out = b""
         self._keep_alive = True

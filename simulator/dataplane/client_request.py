@@ -145,6 +145,7 @@ class RequestReader(ClientBase):
             head,
             raw,
             client_ip=self._client_ip if listener.x_forwarded_for else None,
+            proto=route.forwarded_proto,
             line_limit=listener.limits.request_line_bytes,
             head_limit=listener.limits.header_bytes,
         )
@@ -175,7 +176,7 @@ class RequestReader(ClientBase):
         self._state = State.BODY
         self._body_left = length
         self._body_decoder = ChunkDecoder(ClientProtocolError) if headers.chunked else None
-        if headers.expects_continue and head.minor and not self._buffer:
+        if headers.expects_continue and head.minor:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._expect_within(listener.timeouts.client_body_s, now)
         if self._buffer:
@@ -196,9 +197,7 @@ class RequestReader(ClientBase):
             try:
                 piece, used = decoder.feed(data)
             except ClientProtocolError:
-                self._keep_alive = False
-                self._abandon_backend()
-                self._reply(400)
+                self._refuse_body(exchange, 400)
                 return
             complete = decoder.done
             piece = encode_chunk(piece) if piece else b""
@@ -212,9 +211,7 @@ class RequestReader(ClientBase):
         if limits.body_bytes is not None and decoder is not None:
             assert self._head is not None
             if record.request_length - self._head.length > limits.body_bytes:
-                self._keep_alive = False
-                self._abandon_backend()
-                self._reply(413)
+                self._refuse_body(exchange, 413)
                 return
         if complete:
             self._request_complete = True
@@ -238,15 +235,18 @@ class RequestReader(ClientBase):
                     self._forward(exchange, now)
             elif self._outgoing_bytes > buffer_bytes:
                 self._pause_reading()
+        if self._connecting is not None or self._state not in (State.BODY, State.WAIT):
+            return  # A timeout is running already: for the connection, or after our own reply.
         timeouts = exchange.route.listener.timeouts
-        if self._request_complete:
+        if self._request_complete or self._read_paused:
             self._expect_within(timeouts.server_s, now)
         else:
             self._expect_within(timeouts.client_body_s, now)
 
     def _refuse_unread(self, data: bytes, status: int, line_limit: int) -> None:
         """Refuse bytes that never became a request head."""
-        head = parse_request_head(data)
+        limit = self._port.route.listener.limits.header_bytes
+        head = parse_request_head(data[: data.find(b"\n") + 1 + limit])
         if head.length == 0 or status == 414:
             head.line = first_line(data)[:line_limit]
             head.length = 0
@@ -280,6 +280,10 @@ class RequestReader(ClientBase):
     @abstractmethod
     def _abandon_backend(self) -> None:
         """Stop working with a backend server whose answer is not wanted any more."""
+
+    @abstractmethod
+    def _refuse_body(self, exchange: Exchange, status: int) -> None:
+        """Answer in the load balancer's own name to a body that cannot be used."""
 
     @abstractmethod
     def _reply(self, status: int) -> None:

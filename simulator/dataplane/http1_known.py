@@ -8,14 +8,18 @@ import re
 from typing import Final
 
 from simulator.dataplane.http1_request import (
+    REFUSED_METHODS,
     RequestHead,
     RequestHeaders,
     encode_forwarded_block,
 )
 from simulator.dataplane.http1_response import ResponseHead, encode_response_head
 
-_PLAIN_LINE: Final = re.compile(rb"([A-Z_-]+) (/[\x21-\x7e]*)")
-"""The common request line up to its version: one that is sent on as it came."""
+_PLAIN_LINE: Final = re.compile(
+    rb"([A-Z_-]+) ((?:/(?!\.)[\x21-\x24\x26-\x2e\x30-\x3e\x40-\x7e]*)+(?:\?[\x21-\x7e]*)?)"
+)
+"""The common request line up to its version: one that is sent on as it came. Nothing in its path
+needs decoding."""
 _PLAIN_VERSION: Final = b" HTTP/1.1\r\n"
 
 
@@ -34,12 +38,13 @@ class KnownRequest:
         raw_block: bytes,
         *,
         client_ip: str | None,
+        proto: bytes | None,
         line_limit: int,
         head_limit: int,
     ) -> None:
         self.headers = headers
         self._tail = tail = _PLAIN_VERSION + raw_block
-        sent = b"%s%s\r\n" % (_PLAIN_VERSION, encode_forwarded_block(headers, client_ip))
+        sent = b"%s%s\r\n" % (_PLAIN_VERSION, encode_forwarded_block(headers, client_ip, proto))
         self._sent_tail = None if sent == tail else sent
         self._line_bytes = line_limit - len(_PLAIN_VERSION) + 2
         self._head_bytes = head_limit
@@ -55,13 +60,21 @@ class KnownRequest:
         if match is None or line_end > self._line_bytes or size > self._head_bytes:
             return None
         method, target = match.groups()
+        if method in REFUSED_METHODS:
+            return None
         head = RequestHead(method, target, data[: line_end + 9], size, self.headers)
         sent_tail = self._sent_tail
         return head, data if sent_tail is None else data[:line_end] + sent_tail
 
 
 def remember_request(
-    head: RequestHead, raw: bytes, *, client_ip: str | None, line_limit: int, head_limit: int
+    head: RequestHead,
+    raw: bytes,
+    *,
+    client_ip: str | None,
+    proto: bytes | None = None,
+    line_limit: int,
+    head_limit: int,
 ) -> KnownRequest | None:
     """What to recognise the next request of a connection by; None if this one is not plain."""
     headers = head.headers
@@ -78,6 +91,7 @@ def remember_request(
         headers,
         raw[-headers.length :],
         client_ip=client_ip,
+        proto=proto,
         line_limit=line_limit,
         head_limit=head_limit,
     )

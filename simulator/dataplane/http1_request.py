@@ -6,36 +6,52 @@ request line and may be shared: ``RequestHeaders`` is never changed once parsed.
 
 import re
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from simulator.dataplane.http1 import (
+    BLANKS,
     DIGITS,
     HEADER_BLOCK,
     HEADER_LINES,
     HOP_BY_HOP,
+    Headers,
+    LineMemo,
     canonical_block,
 )
 
-_REQUEST_LINE: Final = re.compile(rb"([A-Z_-]+) +([^\x00-\x20\x7f]+) +HTTP/(\d+)\.(\d+) *\r?\n")
+_REQUEST_LINE: Final = re.compile(
+    rb"([A-Z_-]+) +([^\x00-\x20\x7f]+) +HTTP/([1-9]\d*)\.(\d{1,2}) *\r?\n"
+)
 _REQUEST_LINE_BEGUN: Final = re.compile(rb"[A-Z_-]*(?: +[^\x00-\x1f\x7f]*\r?)?")
 _HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::\d*)?")
 _ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
-_SPECIAL: Final = re.compile(
-    rb"\n(" + HOP_BY_HOP + rb"|host|content-length|expect|referer|user-agent|x-forwarded-for)"
-    rb":[ \t]*([^\r\n]*)",
-    re.IGNORECASE,
+_LOOK_ALIKES: Final = b"content_length|transfer_encoding"
+"""Gateways that spell names as CGI does read these as the true ones: they are not sent on.
+Source: assumed (the reference server sends on no name with an underscore)."""
+_SPECIAL_NAMES: Final = (
+    HOP_BY_HOP + b"|host|content-length|expect|referer|user-agent|x-forwarded-for|" + _LOOK_ALIKES
 )
+_SPECIAL: Final = re.compile(rb"\n(" + _SPECIAL_NAMES + rb"):[ \t]*([^\r\n]*)", re.IGNORECASE)
 _DROPPED: Final = re.compile(
-    rb"^(?:" + HOP_BY_HOP + rb"|expect):[^\n]*\n", re.IGNORECASE | re.MULTILINE
+    rb"^(?:" + HOP_BY_HOP + rb"|expect|" + _LOOK_ALIKES + rb"):[^\n]*\n",
+    re.IGNORECASE | re.MULTILINE,
 )
 _FORWARDED_FOR: Final = re.compile(rb"^x-forwarded-for:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
+_FORWARDED_PROTO: Final = re.compile(rb"^x-forwarded-proto:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
 _HOST_LINE: Final = re.compile(rb"^host:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
+_LINE_ENDED: Final = re.compile(rb"[\r\n]")
+REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE"})
+"""Answered 405. Source: observed (reference server). A backend server would take what follows a
+CONNECT for a tunnel, not for the next request."""
 _NOT_NOMINATED: Final = frozenset(
     b"close keep-alive upgrade te host content-length content-type authorization cookie".split()
 )
 """Names in a ``Connection`` header that remove nothing: hop-by-hop anyway, or not to be taken
 away from the backend at a client's word."""
 
-_MEMO_ENTRIES: Final = 512
+_MEMO_BLOCKS: Final = 512
+_MEMO_BLOCK_BYTES: Final = 4096
 
 
 class RequestHeaders:
@@ -96,8 +112,42 @@ class RequestHeaders:
 
 NO_HEADERS: Final = RequestHeaders(keep_alive=False)
 
-HeaderMemo = dict[bytes, RequestHeaders]
-"""Header blocks of HTTP/1.1 requests as received, to what they say; bounded by its one writer."""
+
+class HeaderMemo:
+    """Header blocks of HTTP/1.1 requests met before, and what they say."""
+
+    __slots__ = ("_blocks", "_lines")
+
+    def __init__(self) -> None:
+        self._blocks: dict[bytes, RequestHeaders] = {}
+        self._lines = LineMemo(frozenset(_SPECIAL_NAMES.split(b"|")))
+
+    def parse(self, raw: bytes, at: int) -> RequestHeaders:
+        """Read the header lines of a head that begin at ``at``."""
+        block = raw[at:]
+        headers = self._blocks.get(block)
+        if headers is not None:
+            return headers
+        added_count = self._lines.added_count
+        special = self._lines.read(raw, at)
+        if special is None:
+            headers = _parse_headers(raw, at, 1)
+        else:
+            headers = RequestHeaders(keep_alive=True)
+            headers.length = len(block)
+            headers.block = block[:-2]
+            if _take_special(headers, special, 1):
+                headers.block = _DROPPED.sub(b"", headers.block)
+        # A block with a new line may never come again: wait until it does.
+        if (
+            not headers.refusal
+            and self._lines.added_count == added_count
+            and len(block) <= _MEMO_BLOCK_BYTES
+        ):
+            if len(self._blocks) >= _MEMO_BLOCKS:
+                self._blocks.clear()
+            self._blocks[block] = headers
+        return headers
 
 
 class RequestHead:
@@ -154,19 +204,14 @@ def parse_request_head(raw: bytes, memo: HeaderMemo | None = None) -> RequestHea
     block_at = match.end()
     head = RequestHead(method, target, raw[:block_at].rstrip(b"\r\n"), block_at)
     if major != b"1":
-        head.refusal = 505
+        head.refusal = 505 if target.startswith(b"/") else 400
+        head.length = 0
         return head
     head.minor = 0 if minor.strip(b"0") == b"" else 1
     if memo is None or head.minor == 0:
         headers = _parse_headers(raw, block_at, head.minor)
     else:
-        block = raw[block_at:]
-        known = memo.get(block)
-        headers = known or _parse_headers(raw, block_at, 1)
-        if known is None and not headers.refusal:
-            if len(memo) >= _MEMO_ENTRIES:
-                memo.clear()
-            memo[block] = headers
+        headers = memo.parse(raw, block_at)
     head.headers = headers
     head.length = block_at + headers.length
     head.refusal = headers.refusal
@@ -182,18 +227,22 @@ def _parse_headers(raw: bytes, at: int, minor: int) -> RequestHeaders:
         lines = HEADER_LINES.match(raw, at)
         end = lines.end() if lines is not None else at
         headers.length = end - at
-        _read_special(headers, raw[at - 1 : end], minor)
+        _take_special(headers, _find_special(raw[at - 1 : end]), minor)
         headers.refusal = 400
         return headers
     headers.length = len(raw) - at
     headers.block = canonical_block(raw, at)
     # The line end before the block anchors the search for the first header.
-    if _read_special(headers, raw[at - 1 :], minor):
+    if _take_special(headers, _find_special(raw[at - 1 :]), minor):
         headers.block = _DROPPED.sub(b"", headers.block)
     return headers
 
 
-def _read_special(headers: RequestHeaders, lines: bytes, minor: int) -> bool:
+def _find_special(lines: bytes) -> Headers:
+    return [(name.lower(), value.rstrip(BLANKS)) for name, value in _SPECIAL.findall(lines)]
+
+
+def _take_special(headers: RequestHeaders, special: Headers, minor: int) -> bool:
     """Take in the headers that mean something to a proxy.
 
     Returns:
@@ -201,9 +250,7 @@ def _read_special(headers: RequestHeaders, lines: bytes, minor: int) -> bool:
     """
     drop = False
     nominated: list[bytes] = []
-    for name, raw_value in _SPECIAL.findall(lines):
-        key = name.lower()
-        value = raw_value.rstrip()
+    for key, value in special:
         if key == b"host":
             _take_host(headers, value)
         elif key == b"user-agent":
@@ -220,7 +267,7 @@ def _read_special(headers: RequestHeaders, lines: bytes, minor: int) -> bool:
         else:
             drop = True
             if key == b"connection":
-                nominated.extend(part.strip().lower() for part in value.split(b","))
+                nominated.extend(part.strip(BLANKS).lower() for part in value.split(b","))
             elif key == b"transfer-encoding":
                 _take_transfer_encoding(headers, value, minor)
             elif key == b"expect":
@@ -260,19 +307,21 @@ def _apply_connection(headers: RequestHeaders, nominated: list[bytes]) -> None:
         headers.keep_alive = False
     elif b"keep-alive" in nominated:
         headers.keep_alive = True
-    for name in nominated:
-        if name and name not in _NOT_NOMINATED:
-            headers.block = _header_line(name).sub(b"", headers.block)
-
-
-def _header_line(name: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"^" + re.escape(name) + rb":[^\n]*\n", re.IGNORECASE | re.MULTILINE)
+    removed = {name for name in nominated if name and name not in _NOT_NOMINATED}
+    if removed:
+        lines = headers.block.splitlines(keepends=True)
+        headers.block = b"".join(
+            line for line in lines if line.partition(b":")[0].lower() not in removed
+        )
 
 
 def _resolve_target(head: RequestHead) -> None:
     """Bring the target into origin form and settle which host was asked for."""
     target, headers = head.target, head.headers
     host = headers.host
+    if host is None and head.minor:
+        head.refusal = 400
+        return
     if target[0] != 0x2F:
         match = _ABSOLUTE.fullmatch(target)
         authority = _HOST.fullmatch(match[1]) if match is not None else None
@@ -285,14 +334,34 @@ def _resolve_target(head: RequestHead) -> None:
         head.headers = headers.with_host(
             host, b"Host: " + match[1] + b"\r\n" + _HOST_LINE.sub(b"", headers.block)
         )
-    if host is None:
-        if head.minor == 1:
-            head.refusal = 400
-    elif host == b"":
+    if host == b"" or not _is_sound(head.target):
         head.refusal = 400
+    elif head.method in REFUSED_METHODS:
+        head.refusal = 405
     if not target.isascii():
         # Source: doc https://cloud.baidu.com/doc/BLB/s/Ymotqzfzu: refused by default.
         head.refusal = 400
+
+
+def _is_sound(target: bytes) -> bool:
+    """Whether the path can be decoded and stays below its root.
+
+    Source: observed (the reference server answers 400 to the others).
+    """
+    path = target.partition(b"?")[0]
+    if b"%" not in path and b"/.." not in path:
+        return True
+    if _BAD_ESCAPE.search(path) is not None:
+        return False
+    depth = 0
+    for segment in unquote_to_bytes(path).split(b"/"):
+        if segment == b"..":
+            depth -= 1
+            if depth < 0:
+                return False
+        elif segment not in (b"", b"."):
+            depth += 1
+    return True
 
 
 def check_request_begun(data: bytes, *, line_limit: int, head_limit: int) -> int:
@@ -312,28 +381,31 @@ def check_request_begun(data: bytes, *, line_limit: int, head_limit: int) -> int
 
 def first_line(data: bytes) -> bytes:
     """What a record shows of bytes that are no request: up to the first CR or LF."""
-    for index, byte in enumerate(data):
-        if byte in (0x0A, 0x0D):
-            return data[:index]
-    return data
+    end = _LINE_ENDED.search(data)
+    return data if end is None else data[: end.start()]
 
 
-def encode_forwarded_head(head: RequestHead, *, backend_host: str, client_ip: str | None) -> bytes:
+def encode_forwarded_head(
+    head: RequestHead, *, backend_host: str, client_ip: str | None, proto: bytes | None = None
+) -> bytes:
     """The head a backend server receives.
 
     Args:
         head: the client's.
         backend_host: the ``Host`` for a client that sent none.
         client_ip: appended to X-Forwarded-For; None when the listener does not add it.
+        proto: in place of any X-Forwarded-Proto; None when the listener does not set it.
     """
     headers = head.headers
-    block = encode_forwarded_block(headers, client_ip)
+    block = encode_forwarded_block(headers, client_ip, proto)
     if headers.host is None:
         block = b"Host: %s\r\n%s" % (backend_host.encode(), block)
     return b"%s %s HTTP/1.1\r\n%s\r\n" % (head.method, head.target, block)
 
 
-def encode_forwarded_block(headers: RequestHeaders, client_ip: str | None) -> bytes:
+def encode_forwarded_block(
+    headers: RequestHeaders, client_ip: str | None, proto: bytes | None = None
+) -> bytes:
     """The header lines of that head, without the empty line, for a client that named a host."""
     block = headers.block
     if client_ip is not None:
@@ -342,6 +414,8 @@ def encode_forwarded_block(headers: RequestHeaders, client_ip: str | None) -> by
         else:
             block = _FORWARDED_FOR.sub(b"", block)
             block += b"X-Forwarded-For: %s, %s\r\n" % (headers.x_forwarded_for, client_ip.encode())
+    if proto is not None:
+        block = b"%sX-Forwarded-Proto: %s\r\n" % (_FORWARDED_PROTO.sub(b"", block), proto)
     if headers.chunked:
         block += b"Transfer-Encoding: chunked\r\n"
     return block

@@ -3,14 +3,23 @@
 import re
 from typing import Final
 
-from simulator.dataplane.http1 import DIGITS, HEADER_BLOCK, HOP_BY_HOP, canonical_block
+from simulator.dataplane.http1 import (
+    BLANKS,
+    DIGITS,
+    HEADER_BLOCK,
+    HOP_BY_HOP,
+    Headers,
+    LineMemo,
+    canonical_block,
+)
 from simulator.errors import BackendProtocolError
 
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.(\d) (\d{3})(?: [^\x00\r\n]*)?\r?\n")
-_SPECIAL: Final = re.compile(
-    rb"\n(" + HOP_BY_HOP + rb"|content-length):[ \t]*([^\r\n]*)", re.IGNORECASE
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.(\d) (\d{3})( [^\x00\r\n]*)?\r?\n")
+_SPECIAL_NAMES: Final = HOP_BY_HOP + b"|content-length|x-accel-buffering"
+_SPECIAL: Final = re.compile(rb"\n(" + _SPECIAL_NAMES + rb"):[ \t]*([^\r\n]*)", re.IGNORECASE)
+_DROPPED: Final = re.compile(
+    rb"^(?:" + HOP_BY_HOP + rb"|x-accel-buffering):[^\n]*\n", re.IGNORECASE | re.MULTILINE
 )
-_DROPPED: Final = re.compile(rb"^(?:" + HOP_BY_HOP + rb"):[^\n]*\n", re.IGNORECASE | re.MULTILINE)
 _NO_BODY_STATUS: Final = frozenset({204, 304})
 
 
@@ -25,6 +34,7 @@ class ResponseHead:
         "keep_alive",
         "status",
         "status_text",
+        "unbuffered",
     )
 
     status: int
@@ -38,6 +48,9 @@ class ResponseHead:
     """Whether the connection may be used again."""
     has_body: bool
     """Whether one follows, unless the request was HEAD."""
+    unbuffered: bool
+    """Whether the client gets the head before there is a body to go with it.
+    Source: doc https://cloud.baidu.com/doc/BLB/s/gkk3kb8ic (2025-05-29), X-Accel-Buffering."""
 
     def __init__(self, status: int, status_text: bytes) -> None:
         self.status = status
@@ -46,11 +59,21 @@ class ResponseHead:
         self.content_length = None
         self.chunked = False
         self.keep_alive = True
+        self.unbuffered = False
         self.has_body = status >= 200 and status not in _NO_BODY_STATUS
 
 
-def parse_response_head(raw: bytes) -> ResponseHead:
+def make_response_memo() -> LineMemo:
+    """A memo for ``parse_response_head``."""
+    return LineMemo(frozenset(_SPECIAL_NAMES.split(b"|")))
+
+
+def parse_response_head(raw: bytes, memo: LineMemo | None = None) -> ResponseHead:
     """Read a whole response head.
+
+    Args:
+        raw: from the status line to the empty line.
+        memo: lines met before; those of this head are added to it.
 
     Raises:
         BackendProtocolError: headers that contradict each other or are no headers.
@@ -59,15 +82,36 @@ def parse_response_head(raw: bytes) -> ResponseHead:
     if match is None:
         raise BackendProtocolError("the status line is not HTTP/1.x", status_hint=502)
     at = match.end()
-    if HEADER_BLOCK.fullmatch(raw, at) is None:
+    status = int(match[2])
+    if status < 100:
+        raise BackendProtocolError("the status is below 100", status_hint=502)
+    head = ResponseHead(status, match[2] + (match[3] or b" "))
+    # What follows an interim response is never read: the reference server takes it for the final
+    # one. Source: observed (reference server).
+    head.keep_alive = match[1] != b"0" and status >= 200
+    special = memo.read(raw, at) if memo is not None else None
+    if special is not None:
+        head.block = raw[at:-2]
+    elif HEADER_BLOCK.fullmatch(raw, at) is None:
         raise BackendProtocolError("a header line is malformed", status_hint=502)
-    head = ResponseHead(int(match[2]), raw[match.start(2) : at].rstrip())
-    head.keep_alive = match[1] != b"0"
-    head.block = canonical_block(raw, at)
+    else:
+        head.block = canonical_block(raw, at)
+        special = [
+            (name.lower(), value.rstrip(BLANKS)) for name, value in _SPECIAL.findall(raw, at - 1)
+        ]
+    if _take_special(head, special):
+        head.block = _DROPPED.sub(b"", head.block)
+    return head
+
+
+def _take_special(head: ResponseHead, special: Headers) -> bool:
+    """Take in the headers that mean something to a proxy.
+
+    Returns:
+        Whether there are any that must not be sent on.
+    """
     drop = False
-    for name, raw_value in _SPECIAL.findall(raw, at - 1):
-        key = name.lower()
-        value = raw_value.rstrip()
+    for key, value in special:
         if key == b"content-length":
             if head.content_length is not None or DIGITS.fullmatch(value) is None:
                 raise BackendProtocolError(
@@ -77,20 +121,20 @@ def parse_response_head(raw: bytes) -> ResponseHead:
             continue
         drop = True
         if key == b"connection":
-            tokens = [part.strip().lower() for part in value.split(b",")]
+            tokens = [part.strip(BLANKS).lower() for part in value.split(b",")]
             if b"close" in tokens:
                 head.keep_alive = False
             elif b"keep-alive" in tokens:
-                head.keep_alive = True
+                head.keep_alive = head.status >= 200
         elif key == b"transfer-encoding":
-            if head.chunked or value.strip().lower() != b"chunked":
+            if head.chunked or value.lower() != b"chunked":
                 raise BackendProtocolError("Transfer-Encoding is not chunked", status_hint=502)
             head.chunked = True
+        elif key == b"x-accel-buffering":
+            head.unbuffered = value.lower() == b"no"
     if head.chunked and head.content_length is not None:
         raise BackendProtocolError("both Content-Length and Transfer-Encoding", status_hint=502)
-    if drop:
-        head.block = _DROPPED.sub(b"", head.block)
-    return head
+    return drop
 
 
 def begins_like_a_response(data: bytes) -> bool:

@@ -32,3 +32,13 @@ def encode_reply(status: int, *, date_s: float, keep_alive: bool, head_only: boo
         f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
     ).encode()
     return head if head_only else head + body
+
+
+def encode_redirect(status: int, location: bytes, *, date_s: float, keep_alive: bool) -> bytes:
+    """A whole response without a body that points to ``location``."""
+    return (
+        f"HTTP/1.1 {status} {reason(status)}\r\nDate: {formatdate(date_s, usegmt=True)}\r\n"
+    ).encode() + b"Location: %s\r\nContent-Length: 0\r\nConnection: %s\r\n\r\n" % (
+        location,
+        b"keep-alive" if keep_alive else b"close",
+    )

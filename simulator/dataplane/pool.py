@@ -11,6 +11,8 @@ from typing import Final
 
 from simulator.clock import monotonic
 from simulator.dataplane.backend import BackendConnection
+from simulator.dataplane.http1 import LineMemo
+from simulator.dataplane.http1_response import make_response_memo
 from simulator.model import BackendServer
 
 _MAX_IDLE_PER_SERVER: Final = 256
@@ -37,6 +39,7 @@ class BackendPool:
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self._tasks = tasks
+        self._memo = make_response_memo()
         self._idle: dict[Address, deque[BackendConnection]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._keep_alive_s = 60.0
@@ -81,7 +84,9 @@ class BackendPool:
     ) -> ConnectAttempt:
         """Open a connection; ``done`` gets it, or the error."""
         return ConnectAttempt(
-            self._tasks.create_task(_connect(server, done), name=f"connect {server.address}")
+            self._tasks.create_task(
+                _connect(server, self._memo, done), name=f"connect {server.address}"
+            )
         )
 
     def close(self) -> None:
@@ -108,13 +113,15 @@ class BackendPool:
 
 
 async def _connect(
-    server: BackendServer, done: Callable[[BackendConnection | OSError], None]
+    server: BackendServer,
+    memo: LineMemo,
+    done: Callable[[BackendConnection | OSError], None],
 ) -> None:
     loop = asyncio.get_running_loop()
     result: BackendConnection | OSError
     try:
         _, result = await loop.create_connection(
-            partial(BackendConnection, server), server.connect_host, server.connect_port
+            partial(BackendConnection, server, memo), server.connect_host, server.connect_port
         )
     except OSError as error:
         result = error

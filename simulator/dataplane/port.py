@@ -1,5 +1,6 @@
 """One listening socket's shared state: its route, its pool, its open connections."""
 
+import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from simulator.clock import Clock
 from simulator.dataplane.http1_request import HeaderMemo
 from simulator.dataplane.pool import BackendPool
 from simulator.routing import ListenerRoute
+from simulator.routing.limits import InstanceLimiter
 
 if TYPE_CHECKING:
     from simulator.dataplane.client_base import ClientBase
@@ -23,9 +25,11 @@ class ListenerPort:
         "draining",
         "handshakes",
         "header_memo",
+        "limiter",
         "on_record",
         "pool",
         "route",
+        "tls",
     )
 
     def __init__(
@@ -35,9 +39,15 @@ class ListenerPort:
         clock: Clock,
         pool: BackendPool,
         on_record: Callable[[AccessRecord], None],
+        tls: ssl.SSLContext | None = None,
+        limiter: InstanceLimiter | None = None,
     ) -> None:
         self.route = route
         """Replaced whole when the configuration changes; a request keeps the one it began with."""
+        self.tls = tls
+        """Of an HTTPS listener; replaced the same way, for connections made after it."""
+        self.limiter = limiter
+        """Of the load balancer on this node; None: unlimited. Replaced the same way."""
         self.clock = clock
         self.pool = pool
         self.on_record = on_record

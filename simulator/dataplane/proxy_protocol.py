@@ -50,10 +50,13 @@ def _parse_v1(data: bytes) -> tuple[tuple[str, int] | None, int] | None:
         raise malformed
     try:
         address = ipaddress.ip_address(parts[2])
-        port = int(parts[4])
     except ValueError as error:
         raise malformed from error
-    if address.version != int(parts[1][-1]) or not 0 <= port <= 65535:
+    # A zone could hold any character, and Python reads more as a number than digits.
+    if "%" in parts[2] or not (parts[4].isascii() and parts[4].isdigit()):
+        raise malformed
+    port = int(parts[4])
+    if address.version != int(parts[1][-1]) or port > 65535:
         raise malformed
     return (str(address), port), end + 2
 

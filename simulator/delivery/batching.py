@@ -190,15 +190,18 @@ class Lane:
         """When the next waiting batch is due; None if none waits."""
         return self._waiting[0].due_at if self._waiting else None
 
-    def due(self, now: float, *, max_batches: int, max_bytes: int) -> tuple[Batch, ...]:
+    def due(
+        self, now: float, *, max_batches: int, max_segments: int, max_bytes: int
+    ) -> tuple[Batch, ...]:
         """The waiting batches due by ``now``, in order, at least one if any is; they stay."""
         batches: list[Batch] = []
-        byte_count = 0
+        segment_count = byte_count = 0
         for batch in self._waiting:
+            segment_count += len(batch.segments)
             byte_count += batch.byte_count
             if batch.due_at > now or len(batches) == max_batches:
                 break
-            if batches and byte_count > max_bytes:
+            if batches and (segment_count > max_segments or byte_count > max_bytes):
                 break
             batches.append(batch)
         return tuple(batches)

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, assert_never
 
-from simulator.clock import Clock, Timer
+from simulator.clock import Clock, Timer, monotonic
 from simulator.delivery.batching import Batch, BatchPlan, Lane
 from simulator.delivery.sinks import LogStoreEngine, ObjectSink, Sink, make_sink
 from simulator.delivery.status import (
@@ -39,6 +39,12 @@ _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 60.0
 _LOAD_BYTES: Final = 64 * 1024 * 1024
 """How much one load may take: bounds a transaction when a run finds hours of spool."""
+_LOAD_SEGMENTS: Final = 4096
+"""The same for files, which may hold one record each."""
+_PATIENCE: Final = 4
+"""Failures in a row that may be the destination's; after them smaller loads are tried."""
+_FAILING_AFTER: Final = 10
+"""Failures in a row, with progress nowhere, after which nobody need wait any longer."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -63,8 +69,16 @@ class _Line:
     busy: bool = False
     retry_at: float = float("-inf")
     backoff_s: float = _FIRST_RETRY_S
-    one_by_one: bool = False
-    """A load of several batches was refused: find out which of them is to blame."""
+    max_batches: int
+    """Halved when a load of several is refused or keeps failing, to find out which of them is to
+    blame; doubled by a success."""
+    failure_count: int = 0
+    """Loads that failed in a row."""
+    stuck_count: int = 0
+    """Loads that failed since anything made progress, as counted by ``stuck_since``."""
+    stuck_since: int = 0
+    error: str = ""
+    """Of the last failure."""
 
 
 class Delivery:
@@ -103,6 +117,8 @@ class Delivery:
         self._segments: dict[str, deque[SegmentInfo]] = {}
         """By series: what lies in the spool, closed, in sequence."""
         self._cursors: dict[str, int] = {}
+        self._progress_count = 0
+        """Loads that delivered or gave up something."""
         self._objects = ObjectLog()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="delivery")
         self._jobs: set[Future[Any]] = set()  # each job has its own kind of result
@@ -118,6 +134,9 @@ class Delivery:
         """
         self._loop = asyncio.get_running_loop()
         self._cursors = self._engine.read_cursors()
+        for cursor, position in self._cursors.items():
+            # Or new records would hide behind the cursor if somebody emptied the spool.
+            self._spool.reserve(cursor.partition("|")[2], position)
         served = {route.flow_log.load_balancer_id for route in self._routes}
         for segment in self._spool.recovered:
             if segment.load_balancer_id in served:
@@ -171,11 +190,26 @@ class Delivery:
         )
 
     async def wait_until_delivered(self) -> None:
-        """Return when no flow log has a record pending. On a still clock somebody must move it."""
-        while not self._closing and self._pending_count() > 0:
+        """Return when no flow log has a record pending, or ``failing`` says why that will not be.
+
+        On a still clock somebody must move it.
+        """
+        while not self._is_settled():
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter
+
+    def failing(self) -> str | None:
+        """Why waiting is in vain: a destination has failed often and nothing else moves.
+
+        Returns:
+            ``flow log <name>: <error>``; None while there is hope. Deliveries go on being tried.
+        """
+        for lines in self._lines.values():
+            for line in lines:
+                if line.stuck_count >= _FAILING_AFTER and line.stuck_since == self._progress_count:
+                    return f"flow log {line.route.flow_log.name}: {line.error}"
+        return None
 
     def pending_lines(self, limit: int) -> tuple[PendingLine, ...]:
         """The newest ``limit`` records that some flow log still owes, newest first.
@@ -252,7 +286,7 @@ class Delivery:
     def _make_line(self, route: _Route, series_key: str) -> _Line:
         cursor = f"{route.flow_log.flow_log_id}|{series_key}"
         lane = Lane(route.plan, series_key, self._cursors.get(cursor, 0))
-        return _Line(route=route, lane=lane, cursor=cursor)
+        return _Line(route=route, lane=lane, cursor=cursor, max_batches=route.sink.max_batches)
 
     # ---- time
 
@@ -278,8 +312,12 @@ class Delivery:
         self._spool.close_ended(line.lane.series_key, now)
         line.lane.close_ended(now)
         if not line.busy and now >= line.retry_at:
-            limit = 1 if line.one_by_one else line.route.sink.max_batches
-            batches = line.lane.due(now, max_batches=limit, max_bytes=_LOAD_BYTES)
+            batches = line.lane.due(
+                now,
+                max_batches=line.max_batches,
+                max_segments=_LOAD_SEGMENTS,
+                max_bytes=_LOAD_BYTES,
+            )
             if batches:
                 self._load(line, batches, now)
         self._arm(line)
@@ -308,7 +346,7 @@ class Delivery:
                     finish(job.result())
             finally:
                 self._clock.release()
-                if self._closing or self._pending_count() == 0:
+                if self._is_settled():
                     self._wake_waiters()
 
         job.add_done_callback(lambda _: loop.call_soon_threadsafe(on_loop))
@@ -322,11 +360,12 @@ class Delivery:
         match result:
             case _Failed(error=error):
                 tally.retries += 1
+                self._count_failure(line, batches, error)
                 line.retry_at = now + line.backoff_s
                 line.backoff_s = min(line.backoff_s * 2, _LONGEST_RETRY_S)
                 self._warn(route, f"retrying in {line.retry_at - now:g} s", error)
             case _Refused() if len(batches) > 1:
-                line.one_by_one = True
+                line.max_batches = len(batches) // 2
             case _Refused(error=error):
                 tally.state = FlowLogState.ABNORMAL
                 tally.lost += sum(batch.record_count for batch in batches)
@@ -334,7 +373,7 @@ class Delivery:
                 self._settle(line, batches, now)
             case _Visible(objects=objects):
                 tally.state = FlowLogState.RUNNING
-                line.one_by_one = False
+                line.max_batches = min(line.max_batches * 2, route.sink.max_batches)
                 tally.objects += len(objects)
                 self._objects.extend(objects)
                 for batch in batches:
@@ -346,10 +385,21 @@ class Delivery:
         self._arm(line)
 
     def _settle(self, line: _Line, batches: tuple[Batch, ...], now: float) -> None:
+        self._progress_count += 1
+        line.failure_count = 0
         line.backoff_s = _FIRST_RETRY_S
         line.retry_at = float("-inf")
         line.lane.done(batches, now)
         self._discard(line.lane.series_key)
+
+    def _count_failure(self, line: _Line, batches: tuple[Batch, ...], error: Exception) -> None:
+        line.error = str(error) or repr(error)
+        line.failure_count += 1
+        if line.failure_count > _PATIENCE:
+            line.max_batches = max(1, len(batches) // 2)
+        if line.stuck_since != self._progress_count:
+            line.stuck_since, line.stuck_count = self._progress_count, 0
+        line.stuck_count += 1
 
     def _discard(self, series_key: str) -> None:
         """Delete the segments that every flow log of their load balancer has passed."""
@@ -372,7 +422,7 @@ class Delivery:
                 _log.warning("%s: cannot be removed: %s", segment.path, error.strerror)
 
     def _warn(self, route: _Route, consequence: str, error: Exception) -> None:
-        now = self._clock.time()
+        now = monotonic()  # a clock that jumps passes many simulated minutes in a second
         if now < route.warned_at + _WARN_EVERY_S:
             return
         route.warned_at = now
@@ -414,6 +464,9 @@ class Delivery:
             - route.tally.lost
             for route in self._routes
         )
+
+    def _is_settled(self) -> bool:
+        return self._closing or self._pending_count() == 0 or self.failing() is not None
 
     def _wake_waiters(self) -> None:
         waiters, self._waiters = self._waiters, []

@@ -36,7 +36,11 @@ class LogStoreEngine(Protocol):
         cursor: str,
         position: int,
     ) -> int:
-        """Load segment files and move a cursor in one transaction; the number of records."""
+        """Load segment files and move a cursor in one transaction; the number of records.
+
+        Raises:
+            SinkError: nothing was loaded; ``retryable`` or not.
+        """
         ...
 
     def commit_cursor(self, cursor: str, position: int) -> None:
@@ -102,7 +106,7 @@ def make_sink(flow_log: FlowLog, engine: LogStoreEngine, objects: ObjectSink | N
 class LogStoreSink:
     """Loads segments as they are. Source: assumed, stream ``<flow log id>/<load balancer id>``."""
 
-    max_batches = 1024
+    max_batches = 4096
 
     def __init__(
         self, flow_log: FlowLog, destination: LogStoreDestination, engine: LogStoreEngine
@@ -114,17 +118,14 @@ class LogStoreSink:
     def load(self, cursor: str, batches: tuple[Batch, ...], visible_at: float) -> tuple[str, ...]:
         """Load all batches in one transaction. See ``Sink.load``."""
         del visible_at  # the record's own time is its time in the LogStore
-        try:
-            self._engine.deliver_segments(
-                project=self._destination.project,
-                log_store=self._destination.log_store,
-                stream=self._stream,
-                paths=[segment.path for batch in batches for segment in batch.segments],
-                cursor=cursor,
-                position=batches[-1].last_seq,
-            )
-        except ControlError as error:
-            raise _refused(error) from error
+        self._engine.deliver_segments(
+            project=self._destination.project,
+            log_store=self._destination.log_store,
+            stream=self._stream,
+            paths=[segment.path for batch in batches for segment in batch.segments],
+            cursor=cursor,
+            position=batches[-1].last_seq,
+        )
         return ()
 
     def skip(self, cursor: str, position: int) -> None:

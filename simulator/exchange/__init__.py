@@ -3,6 +3,12 @@
 No I/O, no clock: the socket driver (and any other) tells it what happened and when.
 """
 
-from simulator.exchange.exchange import Exchange, Failure, Phase
+from simulator.exchange.exchange import (
+    CLIENT_CLOSED_REQUEST,
+    REDIRECT,
+    Exchange,
+    Failure,
+    Phase,
+)
 
-__all__ = ["Exchange", "Failure", "Phase"]
+__all__ = ["CLIENT_CLOSED_REQUEST", "REDIRECT", "Exchange", "Failure", "Phase"]

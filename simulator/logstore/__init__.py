@@ -1,6 +1,7 @@
 """LogStores: records in DuckDB, and the query language that reads them."""
 
 from simulator.logstore.engine import MAX_PUSH_RECORDS, LogStoreEngine
+from simulator.logstore.statement import is_search
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
     LogStore,
@@ -16,6 +17,7 @@ from simulator.logstore.values import (
     Selection,
     Sort,
 )
+from simulator.logstore.watchdog import QueryHandle
 
 __all__ = [
     "DEFAULT_PROJECT",
@@ -29,8 +31,10 @@ __all__ = [
     "Paging",
     "Project",
     "PulledRecord",
+    "QueryHandle",
     "QueryResult",
     "RecordType",
     "Selection",
     "Sort",
+    "is_search",
 ]

@@ -5,6 +5,7 @@ one at a time; reads need no lock, since they see one reference or the other.
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,8 @@ class Catalog:
         self.stores: Mapping[tuple[str, str], StoreState] = {}
         """By project and name."""
         self.cursors: Mapping[str, int] = {}
+        self.clock_at: float | None = None
+        """The newest instant at which a cursor moved, Unix seconds."""
         self._made = 0
 
     def load(self, transaction: Transaction, now: float) -> None:
@@ -75,7 +78,9 @@ class Catalog:
         cursor = transaction.cursor
         cursor.execute(_SCHEMA)
         self.projects = {row[1]: _project(row) for row in _rows(cursor, "projects")}
-        self._made = max((row[1] for row in _rows(cursor, "counters")), default=0)
+        counters: dict[str, int] = {row[0]: row[1] for row in _rows(cursor, "counters")}
+        self._made = counters.get("made", 0)
+        self.clock_at = counters["clock"] / 1_000_000 if "clock" in counters else None
         states = {row[0]: _state(row) for row in _rows(cursor, "log_stores")}
         for store, name, created_at in _rows(cursor, "streams"):
             states[store].streams[name] = LogStream(name=name, created_at=created_at)
@@ -223,12 +228,17 @@ class Catalog:
         rest = {other: kept for other, kept in self.stores.items() if other != key}
         transaction.after_commit(lambda: setattr(self, "stores", rest))
 
-    def set_cursor(self, transaction: Transaction, name: str, position: int) -> None:
-        """Keep the position of a delivery."""
+    def set_cursor(self, transaction: Transaction, name: str, position: int, now: float) -> None:
+        """Keep the position of a delivery, and that it was reached at ``now``."""
         _delete(transaction, "cursors", "name", name)
         _insert(transaction, "cursors", (name, position))
         cursors = {**self.cursors, name: position}
         transaction.after_commit(lambda: setattr(self, "cursors", cursors))
+        if self.clock_at is None or now > self.clock_at:
+            _delete(transaction, "counters", "name", "clock")
+            # Rounded up: the next run may not begin before what this one has delivered.
+            _insert(transaction, "counters", ("clock", math.ceil(now * 1_000_000)))
+            transaction.after_commit(lambda: setattr(self, "clock_at", now))
 
     def add_stream(
         self, transaction: Transaction, state: StoreState, name: str, now: float

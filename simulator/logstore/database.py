@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import duckdb
 
 from simulator.errors import ControlError, StartupError
+from simulator.logstore.watchdog import QueryHandle, Watchdog, timed_out
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
 Parameters: TypeAlias = Mapping[str, object]
@@ -67,6 +68,7 @@ class Database:
         threads: that one statement may use.
         load_from: directories the loader reads from. When given, DuckDB itself refuses every
             other file. The settings cannot be changed once it is open.
+        query_limit_s: seconds of real time that one reader may take.
 
     Raises:
         StartupError: the file is in use, damaged or cannot be written.
@@ -79,8 +81,10 @@ class Database:
         memory_limit: str,
         threads: int,
         load_from: Sequence[Path] = (),
+        query_limit_s: float = 60.0,
     ) -> None:
         self._writing = threading.Lock()
+        self._watchdog = Watchdog(query_limit_s)
         self._closed = False
         self._connection = duckdb.connect(
             ":memory:",
@@ -120,11 +124,25 @@ class Database:
         execute("SET lock_configuration = true")
 
     @contextmanager
-    def reading(self) -> Iterator[Cursor]:
-        """A cursor with one view of the data for all its statements."""
-        with self._connection.cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION")
-            yield cursor
+    def reading(self, handle: QueryHandle | None = None) -> Iterator[Cursor]:
+        """A cursor with one view of the data of one LogStore for all its statements.
+
+        Raises:
+            ControlError: ExecutionTimeout when the block took too long, was given up, or the
+                database is closed; LogStoreNotFound when the LogStore was deleted meanwhile.
+        """
+        try:
+            with (
+                self._connection.cursor() as cursor,
+                self._watchdog.watching(cursor.interrupt, handle),
+            ):
+                cursor.execute("BEGIN TRANSACTION")
+                yield cursor
+        except (duckdb.InterruptException, duckdb.ConnectionException) as error:
+            raise timed_out() from error
+        except duckdb.CatalogException as error:
+            # Functions come from an allow-list: only the table can be missing.
+            raise ControlError("LogStoreNotFound", 404, "LogStore not found") from error
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
@@ -145,8 +163,13 @@ class Database:
             for action in transaction.actions:
                 action()
 
+    def interrupt_readers(self) -> None:
+        """End what is being read now, with ExecutionTimeout."""
+        self._watchdog.interrupt_all()
+
     def close(self) -> None:
-        """Write everything out and release the file. Fine to call twice."""
+        """End what is being read, write everything out, release the file. Fine to call twice."""
+        self._watchdog.close()
         with self._writing:
             if not self._closed:
                 self._closed = True

@@ -24,6 +24,7 @@ from simulator.logstore.values import (
     RecordType,
     Selection,
 )
+from simulator.logstore.watchdog import QueryHandle
 
 MAX_PUSH_RECORDS: Final = 1000
 MAX_RECORD_BYTES: Final = 512 * 1024
@@ -31,6 +32,8 @@ MAX_RECORD_BYTES: Final = 512 * 1024
 MAX_AHEAD_MS: Final = 24 * 3600 * 1000
 """How far in the future a record may be. Source: assumed (SDK tests refuse a distant future)."""
 MAX_STREAM_LENGTH: Final = 192
+QUERY_LIMIT_S: Final = 60.0
+"""Source: doc https://cloud.baidu.com/doc/BLS (of a histogram); assumed for pulls and queries."""
 
 _STREAM_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./"
@@ -49,6 +52,7 @@ class LogStoreEngine:
         threads: that one query may use.
         load_from: directories that segments are delivered from. When given, DuckDB refuses to
             open any other file, whatever a statement says.
+        query_limit_s: seconds of real time that a pull or a query may take.
 
     Raises:
         StartupError: the file is in use, damaged or cannot be written.
@@ -62,10 +66,15 @@ class LogStoreEngine:
         memory_limit: str = "512MB",
         threads: int = 2,
         load_from: Sequence[Path] = (),
+        query_limit_s: float = QUERY_LIMIT_S,
     ) -> None:
         self._clock = clock
         self._database = Database(
-            path, memory_limit=memory_limit, threads=threads, load_from=load_from
+            path,
+            memory_limit=memory_limit,
+            threads=threads,
+            load_from=load_from,
+            query_limit_s=query_limit_s,
         )
         self._catalog = Catalog()
         with self._database.writing() as transaction:
@@ -206,7 +215,7 @@ class LogStoreEngine:
         decoded = _decoded(stamped) if record_type is RecordType.JSON else []
         batch = Batch(stream=stream, type=record_type, tags=tags or {}, received_at=now)
         with self._database.writing() as transaction:
-            state = self._catalog.store(project, log_store)
+            state = self._data_of(project, log_store)
             return load_records(transaction, self._catalog, state, stamped, decoded, batch)
 
     def pull(
@@ -223,7 +232,7 @@ class LogStoreEngine:
         Raises:
             ControlError: LogStoreNotFound, InvalidParameter.
         """
-        state = self._catalog.store(project, log_store)
+        state = self._data_of(project, log_store)
         return self._queries.pull(state, self._kept(state, selection), limit, marker)
 
     def pull_matching(
@@ -239,7 +248,7 @@ class LogStoreEngine:
         Raises:
             ControlError: LogStoreNotFound, InvalidParameter.
         """
-        state = self._catalog.store(project, log_store)
+        state = self._data_of(project, log_store)
         return self._queries.pull_matching(state, self._kept(state, selection), query, paging)
 
     def query(
@@ -249,17 +258,21 @@ class LogStoreEngine:
         selection: Selection,
         query: str,
         paging: Paging | None = None,
+        handle: QueryHandle | None = None,
     ) -> QueryResult:
         """What a statement finds: ``match ...``, ``select ...`` or both with a pipe.
 
         Without index definitions, which do not exist yet, every search scans.
 
+        ``handle`` lets another thread give the query up.
+
         Raises:
-            ControlError: LogStoreNotFound; InvalidParameter with position and expectation.
+            ControlError: LogStoreNotFound; InvalidParameter with position and expectation;
+                ExecutionTimeout.
         """
-        state = self._catalog.store(project, log_store)
+        state = self._data_of(project, log_store)
         kept = self._kept(state, selection)
-        return self._queries.run(state, kept, query, paging or Paging())
+        return self._queries.run(state, kept, query, paging or Paging(), handle)
 
     # Delivery
 
@@ -298,7 +311,7 @@ class LogStoreEngine:
                 loaded = (
                     load_segments(transaction, self._catalog, state, paths, batch) if paths else 0
                 )
-                self._catalog.set_cursor(transaction, cursor, position)
+                self._catalog.set_cursor(transaction, cursor, position, received_at)
         except ControlError as error:
             raise SinkError(f"LogStore {project}/{log_store}: {error}", retryable=False) from error
         except (LoadError, OSError) as error:
@@ -311,15 +324,37 @@ class LogStoreEngine:
     def commit_cursor(self, cursor: str, position: int) -> None:
         """Move a delivery cursor on its own."""
         with self._database.writing() as transaction:
-            self._catalog.set_cursor(transaction, cursor, position)
+            self._catalog.set_cursor(transaction, cursor, position, self._clock.time())
 
     def read_cursors(self) -> dict[str, int]:
         """Every delivery cursor and its position."""
         return dict(self._catalog.cursors)
 
+    def read_clock(self) -> float | None:
+        """The newest instant of the clock at which a delivery cursor moved; None if none has.
+
+        Of this run and of earlier ones on the same file, Unix seconds: a run that begins before
+        it would deliver in its own past.
+        """
+        return self._catalog.clock_at
+
+    def interrupt_queries(self) -> None:
+        """End every pull and query at work with ExecutionTimeout; later ones are not touched."""
+        self._database.interrupt_readers()
+
     def close(self) -> None:
-        """Write everything out and release the file. Fine to call twice."""
+        """End all queries, write everything out and release the file. Fine to call twice."""
         self._database.close()
+
+    def _data_of(self, project: str, log_store: str) -> StoreState:
+        """The LogStore, for calls of the data plane, whose error does not name it.
+
+        Source: doc https://cloud.baidu.com/doc/BLS (operation pages of push, pull and query).
+        """
+        try:
+            return self._catalog.store(project, log_store)
+        except ControlError as error:
+            raise ControlError(error.code, error.status, "LogStore not found") from error
 
     def _kept(self, state: StoreState, selection: Selection) -> Selection:
         """``selection`` without what retention has taken.
@@ -346,6 +381,8 @@ def _stamped(records: Sequence[NewRecord], now_ms: int) -> list[NewRecord]:
             len(record.message.encode("utf-8", "surrogatepass")) > MAX_RECORD_BYTES
         ):
             raise _invalid("logRecords", f"a message is larger than {MAX_RECORD_BYTES} bytes")
+        if not -(2**63) <= record.sequence < 2**63:
+            raise _invalid("sequence", "expected a number of 64 bits")
         if not 0 <= record.timestamp_ms <= now_ms + MAX_AHEAD_MS:
             raise _invalid("timestamp", "expected epoch milliseconds, at most 24 h ahead")
         stamped.append(

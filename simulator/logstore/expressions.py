@@ -10,10 +10,12 @@ from sqlglot import exp
 
 from simulator.errors import ControlError
 from simulator.logstore.functions import (
+    BARE_FUNCTIONS,
     DISTINCT_AGGREGATES,
     FUNCTIONS,
     Argument,
     Call,
+    describe_missing,
     unify,
 )
 from simulator.logstore.typed import (
@@ -162,6 +164,9 @@ class ExpressionWriter:
         if any(type(part) is not exp.Identifier for part in parts):
             raise self.refuse(node, "`*` cannot stand here")
         name = ".".join(str(part.this) for part in parts)
+        bare = len(parts) == 1 and not parts[0].args.get("quoted")
+        if bare and name.lower() in BARE_FUNCTIONS and name not in aliases:
+            raise self.refuse(node, f"{describe_missing(name)}; a field needs back-ticks")
         alias = None if self._in_aggregate else aliases.get(name)
         return self._field(name) if alias is None else alias
 
@@ -245,7 +250,7 @@ class ExpressionWriter:
         name = str(node.this).lower()
         function = FUNCTIONS.get(name)
         if function is None:
-            raise self.refuse(node, f"the function {name[:60]} is not simulated")
+            raise self.refuse(node, describe_missing(name))
         if _extras(node, "this", "expressions"):
             raise self.refuse(node, f"{name}: only arguments are expected")
         arguments: Sequence[exp.Expr] = node.expressions

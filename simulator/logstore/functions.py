@@ -4,6 +4,7 @@ A function that is not in the table is refused by name. Source: doc
 https://cloud.baidu.com/doc/BLS/s/xk5cc9piu unless a function says otherwise.
 """
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -241,6 +242,10 @@ def _scalar(least: int, most: int | None, write: Callable[[Call], Typed]) -> Fun
     return Function(least=least, most=most, write=write)
 
 
+BARE_FUNCTIONS: Final = frozenset(
+    {"current_date", "current_timestamp", "current_timezone", "localtime"}
+)
+"""Functions of the service that are called without parentheses; none is simulated."""
 DISTINCT_AGGREGATES: Final = frozenset({"count", "sum", "avg"})
 FUNCTIONS: Final[Mapping[str, Function]] = {
     "approx_percentile": _aggregate(2, 2, _approx_percentile),
@@ -269,3 +274,44 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "trim": _scalar(1, 1, _text("trim({0})")),
     "upper": _scalar(1, 1, _text("upper({0})")),
 }
+
+_INSTEAD: Final[Mapping[str, str]] = {
+    "abs": "case when x < 0 then -x else x end",
+    "approx_distinct": "count(distinct x)",
+    "approx_set": "count(distinct x)",
+    "cardinality": "count(distinct x)",
+    "ceil": "round",
+    "ceiling": "round",
+    "char_length": "length",
+    "count_if": "sum(if(condition, 1, 0))",
+    "countif": "sum(if(condition, 1, 0))",
+    "date": "date_trunc('day', t)",
+    "date_format": "date_trunc",
+    "day": "date_trunc('day', t)",
+    "floor": "round",
+    "hour": "date_trunc('hour', t)",
+    "ifnull": "coalesce",
+    "json_extract": "json_extract_scalar",
+    "locate": "strpos",
+    "median": "approx_percentile(x, 0.5)",
+    "minute": "date_trunc('minute', t)",
+    "month": "date_trunc('month', t)",
+    "percentile": "approx_percentile(x, p)",
+    "position": "strpos",
+    "quarter": "date_trunc('quarter', t)",
+    "regexp_like": "like",
+    "time_bucket": "histogram",
+    "to_timestamp": "cast(x as timestamp)",
+    "year": "date_trunc('year', t)",
+}
+"""What serves in place of a function that is missing, where its name does not show it."""
+
+
+def describe_missing(name: str) -> str:
+    """That there is no function ``name``, and what there is instead."""
+    close = difflib.get_close_matches(name, FUNCTIONS, n=3, cutoff=0.6)
+    if name in _INSTEAD:
+        close = [_INSTEAD[name]]
+    meant = f"did you mean {' or '.join(close)}? " if close else ""
+    known = ", ".join(sorted([*FUNCTIONS, "cast", "if"]))
+    return f"the function {name[:60]} is not simulated; {meant}simulated are {known}"

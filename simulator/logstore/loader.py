@@ -1,9 +1,11 @@
 """Brings records into a LogStore's table: whole segments in one statement, pushes as arrays."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -21,12 +23,21 @@ MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 SAMPLED_BYTES: Final = 65_536
 SAMPLED_LINES: Final = 64
 """Of each segment file, to discover fields."""
+SLICE_BYTES: Final = 64 * 1024 * 1024
+"""Of files that one statement reads: bounds what it keeps in memory, and the file they are
+combined into."""
+MANY_FILES: Final = 64
+"""More files than this are combined into one: DuckDB keeps a buffer of megabytes for each, and
+takes about a millisecond to open one."""
+COMBINED_SUFFIX: Final = ".load"
 
 _SEGMENTS: Final = (
     "SELECT ts, 0 AS sequence, m FROM read_csv($paths, delim = '\t', quote = '', escape = '',"
     " comment = '', header = false, auto_detect = false, encoding = 'utf-8',"
     f" columns = {{'ts': 'BIGINT', 'm': 'VARCHAR'}}, max_line_size = {MAX_LINE_BYTES})"
 )
+_Source: TypeAlias = tuple[str, Mapping[str, object]]
+"""A query for ``ts, sequence, m`` and its parameters."""
 _ARRAYS: Final = "SELECT unnest($times) AS ts, unnest($sequences) AS sequence, unnest($texts) AS m"
 
 
@@ -48,10 +59,28 @@ def load_segments(
     paths: Sequence[Path],
     batch: Batch,
 ) -> int:
-    """Load every line of the segment files, in order; returns how many there were."""
-    sample = (record for path in paths for record in _sample(path))
-    source = {"paths": [str(path) for path in paths]}
-    return _insert(transaction, catalog, state, sample, batch, (_SEGMENTS, source))
+    """Load every line of the segment files, in order; returns how many there were.
+
+    Many small files are first written into one, beside them and for the length of the call.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    sampled: list[Iterable[dict[str, object]]] = []
+    sources: list[_Source] = []
+    with ExitStack() as stack:
+        for files in _slices(paths):
+            if len(files) > MANY_FILES:
+                combined = files[0].with_name(f"{len(sources)}{COMBINED_SUFFIX}")
+                stack.callback(combined.unlink, missing_ok=True)
+                sampled.append(_combine(files, combined))
+                sources.append((_SEGMENTS, {"paths": [str(combined)]}))
+            else:
+                sampled.append(record for path in files for record in _sample(path))
+                sources.append((_SEGMENTS, {"paths": [str(path) for path in files]}))
+        # Lazy, so that only one sample is in memory; read to its end before the statements run.
+        known = chain.from_iterable(sampled)
+        return _insert(transaction, catalog, state, known, batch, sources)
 
 
 def load_records(
@@ -68,7 +97,7 @@ def load_records(
         "sequences": [record.sequence for record in records],
         "texts": [record.message for record in records],
     }
-    return _insert(transaction, catalog, state, decoded, batch, (_ARRAYS, source))
+    return _insert(transaction, catalog, state, decoded, batch, [(_ARRAYS, source)])
 
 
 def _insert(
@@ -77,7 +106,7 @@ def _insert(
     state: StoreState,
     known: Iterable[Mapping[str, object]],
     batch: Batch,
-    source: tuple[str, Mapping[str, object]],
+    sources: Sequence[_Source],
 ) -> int:
     base = max(state.next_seq, int(batch.received_at * 1000) << SEQ_SHIFT)
     first = 0 if state.next_seq == 0 else base
@@ -86,29 +115,61 @@ def _insert(
     catalog.add_stream(transaction, state, batch.stream, batch.received_at)
     catalog.add_tag_keys(transaction, state, frozenset(batch.tags))
     columns = state.fields.with_column(changes) if batch.type is RecordType.JSON else []
-    query, parameters = source
     names = "".join(f", f{field.position}" for field in columns)
     values = "".join(f", v[{index + 1}]" for index in range(len(columns)))
     extracted = ", TRY(json_extract_string(m, $pointers)) AS v" if columns else ""
-    pointers: dict[str, object] = (
-        {"pointers": [json_pointer(field.name) for field in columns]} if columns else {}
-    )
-    inserted = transaction.cursor.execute(
-        f"INSERT INTO {state.table}(seq, ts, stream, sequence, message, size, type, tags{names})"
-        f" SELECT {base - 1} + row_number() OVER (), ts, $stream, sequence, m, strlen(m),"
-        f" $type, $tags{values} FROM (SELECT *{extracted} FROM ({query}))",
-        {
-            **parameters,
-            **pointers,
-            "stream": batch.stream,
-            "type": batch.type.value,
-            "tags": msgspec.json.encode(batch.tags).decode() if batch.tags else None,
-        },
-    ).fetchone()
-    count = 0 if inserted is None else int(inserted[0])
-    if count:
-        transaction.after_commit(lambda: setattr(state, "next_seq", base + count))
-    return count
+    shared: dict[str, object] = {
+        "stream": batch.stream,
+        "type": batch.type.value,
+        "tags": msgspec.json.encode(batch.tags).decode() if batch.tags else None,
+    }
+    if columns:
+        shared["pointers"] = [json_pointer(field.name) for field in columns]
+    next_seq = base
+    for query, parameters in sources:
+        inserted = transaction.cursor.execute(
+            f"INSERT INTO {state.table}"
+            f"(seq, ts, stream, sequence, message, size, type, tags{names})"
+            f" SELECT {next_seq - 1} + row_number() OVER (), ts, $stream, sequence, m, strlen(m),"
+            f" $type, $tags{values} FROM (SELECT *{extracted} FROM ({query}))",
+            {**parameters, **shared},
+        ).fetchone()
+        next_seq += 0 if inserted is None else int(inserted[0])
+    if next_seq > base:
+        transaction.after_commit(lambda: setattr(state, "next_seq", next_seq))
+    return next_seq - base
+
+
+def _slices(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """The paths in order, as many at a time as one statement may read."""
+    files: list[Path] = []
+    byte_count = 0
+    for path in paths:
+        size = path.stat().st_size
+        if files and byte_count + size > SLICE_BYTES:
+            yield files
+            files, byte_count = [], 0
+        files.append(path)
+        byte_count += size
+    if files:
+        yield files
+
+
+def _combine(paths: Sequence[Path], combined: Path) -> Iterator[dict[str, object]]:
+    """Write the lines of all files into one; some of the records, as ``_sample`` gives them."""
+    block: list[bytes] = []
+    byte_count = 0
+    with combined.open("wb") as out:
+        for path in paths:
+            with path.open("rb", buffering=0) as file:
+                data = file.readall()
+            out.write(data)
+            block.append(data)
+            byte_count += len(data)
+            if byte_count >= SAMPLED_BYTES:
+                yield from _decode_some(b"".join(block))
+                block, byte_count = [], 0
+    yield from _decode_some(b"".join(block))
 
 
 def _sample(path: Path) -> list[dict[str, object]]:
@@ -120,8 +181,12 @@ def _sample(path: Path) -> list[dict[str, object]]:
             if not more:
                 break
             head += more
+    return _decode_some(head)
+
+
+def _decode_some(data: bytes) -> list[dict[str, object]]:
     records: list[dict[str, object]] = []
-    lines = head.split(b"\n")[:-1]
+    lines = data.split(b"\n")[:-1]
     step = max(1, len(lines) // SAMPLED_LINES)
     for line in lines[::step]:
         try:

@@ -4,6 +4,8 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
@@ -16,7 +18,7 @@ from simulator.logstore.database import Cursor, Database, Row, run_statement
 from simulator.logstore.marker import encode_marker, parse_marker
 from simulator.logstore.search import parse_search
 from simulator.logstore.sql import SqlCompiler
-from simulator.logstore.statement import Part, Statement, parse_statement
+from simulator.logstore.statement import Part, Statement, parse_statement, plus_explained
 from simulator.logstore.typed import ISO_TIME, Bindings, Kind, invalid_query
 from simulator.logstore.values import (
     Page,
@@ -28,6 +30,7 @@ from simulator.logstore.values import (
     Sort,
     Value,
 )
+from simulator.logstore.watchdog import QueryHandle
 
 _MATCH_COLUMNS: Final = ("@timestamp", "@seq", "@stream", "@raw")
 _MATCH_TYPES: Final = ("int", "int", "string", "string")
@@ -46,6 +49,7 @@ class QueryRunner:
 
     def pull(self, state: StoreState, selection: Selection, limit: int, marker: str | None) -> Page:
         """Records oldest first."""
+        state = _frozen(state)
         paging = Paging(limit=limit, sort=Sort.ASC, marker=marker)
         bindings = Bindings()
         with self._database.reading() as cursor:
@@ -56,20 +60,27 @@ class QueryRunner:
         self, state: StoreState, selection: Selection, query: str, paging: Paging
     ) -> Page:
         """Records that a search finds."""
-        statement = parse_statement(query)
-        if statement.search is None or statement.sql is not None:
-            raise invalid_query("only `match <search>` can be pulled")
-        with self._database.reading() as cursor:
+        state = _frozen(state)
+        with plus_explained(query), self._database.reading() as cursor:
+            statement = parse_statement(query)
+            if statement.search is None or statement.sql is not None:
+                raise invalid_query("only `match <search>` can be pulled")
             rows, next_marker = _search(cursor, state, selection, statement.search, paging)
         return _page(rows, next_marker)
 
     def run(
-        self, state: StoreState, selection: Selection, query: str, paging: Paging
+        self,
+        state: StoreState,
+        selection: Selection,
+        query: str,
+        paging: Paging,
+        handle: QueryHandle | None = None,
     ) -> QueryResult:
         """What a statement finds."""
         began = monotonic()
-        statement = parse_statement(query)
-        with self._database.reading() as cursor:
+        state = _frozen(state)
+        with plus_explained(query), self._database.reading(handle) as cursor:
+            statement = parse_statement(query)
             scanned = _scan_size(cursor, state, selection)
             if statement.search is not None and statement.sql is None:
                 rows, next_marker = _search(cursor, state, selection, statement.search, paging)
@@ -98,6 +109,14 @@ class QueryRunner:
             scan_bytes=scanned[1],
             execution_time_ms=_elapsed_ms(began),
         )
+
+
+def _frozen(state: StoreState) -> StoreState:
+    """``state`` with the fields known now, before the transaction begins.
+
+    A field discovered later may have a column that the transaction does not see.
+    """
+    return replace(state, fields=copy(state.fields))
 
 
 def _search(

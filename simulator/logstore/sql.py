@@ -128,7 +128,8 @@ class SqlCompiler:
         ]
         group = _optional(select, "group")
         if group is not None:
-            if any(value for key, value in group.args.items() if key != "expressions"):
+            extras = any(value for key, value in group.args.items() if key != "expressions")
+            if extras or not group.expressions:
                 raise writer.refuse(group, "only a list of expressions can be grouped by")
             sql.append("GROUP BY " + ", ".join(places.place(node) for node in group.expressions))
         having = _optional(select, "having")

@@ -4,16 +4,23 @@ Everything here is frozen: a change makes the next ``Snapshot``, it never edits 
 (weights in use, open requests, cursors) lives with the room that moves it, joined by id.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NewType
+
+from simulator.model.health import HealthCheck
+from simulator.model.limits import InstanceLimits, PerformanceLevel
 
 LoadBalancerId = NewType("LoadBalancerId", str)
 """``lb-`` and 8 hex digits."""
 ServerGroupId = NewType("ServerGroupId", str)
 """``sg-`` and 8 hex digits; the instance id for a standard load balancer, which has no groups."""
+IpGroupId = NewType("IpGroupId", str)
+"""``ip_group-`` and 8 hex digits."""
+PolicyId = NewType("PolicyId", str)
+"""``policy-`` and 8 hex digits."""
 BackendServerId = NewType("BackendServerId", str)
-"""``i-`` and 8 characters."""
+"""``i-`` and 8 characters; ``ip_member-`` and 8 hex digits for a member of an IP group."""
 FlowLogId = NewType("FlowLogId", str)
 """``fl-`` and 8 hex digits."""
 
@@ -29,12 +36,39 @@ class Protocol(StrEnum):
     """Listener protocols the data plane serves."""
 
     HTTP = "HTTP"
+    HTTPS = "HTTPS"
 
 
 class Scheduler(StrEnum):
     """How a listener spreads requests over backend servers."""
 
     ROUND_ROBIN = "RoundRobin"
+    LEAST_CONNECTION = "LeastConnection"
+
+
+class KeepSessionType(StrEnum):
+    """How a listener remembers which backend server a client was given."""
+
+    INSERT = "insert"
+    """It plants a cookie of its own."""
+    REWRITE = "rewrite"
+    """It adds to the cookie that the backend server sets."""
+
+
+class RuleKey(StrEnum):
+    """What of a request a rule looks at."""
+
+    HOST = "host"
+    URI = "uri"
+    ALL = "*"
+
+
+class PortType(StrEnum):
+    """What a port of a server group speaks."""
+
+    TCP = "TCP"
+    UDP = "UDP"
+    HTTP = "HTTP"
 
 
 class AuthMode(StrEnum):
@@ -90,14 +124,98 @@ class BackendServer:
     weight: int = 100
     """0 to 100; 0 gets no new traffic."""
 
+    @property
+    def port(self) -> int:
+        """The port of ``address``, 0 if it names none."""
+        port = self.address.rpartition(":")[2]
+        return int(port) if port.isdecimal() else 0
+
+    def on_port(self, port: int) -> "BackendServer":
+        """The same server on another port; on the one it has, and on 0, the server itself."""
+        if port in (0, self.port):
+            return self
+        host = self.address.rpartition(":")[0]
+        return replace(self, address=f"{host}:{port}", connect_port=port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerGroupPort:
+    """A port that every server of a group serves; policies name it."""
+
+    port_id: str
+    """``port-`` and 8 hex digits."""
+    port: int
+    """1 to 65535."""
+    port_type: PortType = PortType.HTTP
+    health_check: HealthCheck | None = None
+    """None: the servers are not checked on this port for its own sake."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerGroup:
-    """The backend servers one listener forwards to."""
+    """Backend servers that a policy, or a standard load balancer, forwards to."""
 
     server_group_id: ServerGroupId
     name: str
     servers: tuple[BackendServer, ...]
+    ports: tuple[ServerGroupPort, ...] = ()
+    health_check: HealthCheck | None = None
+    """Where policies lead to the port that each server has, not to one of ``ports``."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IpGroup:
+    """Addresses that a policy forwards to."""
+
+    ip_group_id: IpGroupId
+    name: str
+    members: tuple[BackendServer, ...]
+    """Each with the port of its own; its id is the member's."""
+    health_check: HealthCheck | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One condition of a policy."""
+
+    key: RuleKey
+    value: str
+    """A host or a path, with at most one ``*`` for any run of characters; ``*`` for the key
+    ``*``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Where a listener forwards the requests that meet all of its rules.
+
+    Exactly one of ``server_group_id`` and ``ip_group_id`` is given.
+    """
+
+    policy_id: PolicyId
+    priority: int
+    """1 to 32768, unique in its listener; the smallest that matches wins."""
+    rules: tuple[Rule, ...]
+    server_group_id: ServerGroupId | None = None
+    ip_group_id: IpGroupId | None = None
+    backend_port: int = 0
+    """The port of the server group; 0 for the port that each server has, as in an IP group."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepSession:
+    """Session persistence of a listener.
+
+    Source: doc https://cloud.baidu.com/doc/BLB/s/ljwvxnqbb: the two forms, the lifetime and its
+    range; the name of the inserted cookie is assumed.
+    """
+
+    type: KeepSessionType = KeepSessionType.INSERT
+    lifetime_s: int = 3600
+    """1 to 15552000, ``insert`` only."""
+    cookie_name: str = "BLB_SESSION"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +273,20 @@ class Listener:
     """The real socket; 0 picks a free port."""
     scheduler: Scheduler
     x_forwarded_for: bool
-    server_group_id: ServerGroupId
+    x_forwarded_proto: bool = False
+    policies: tuple[Policy, ...] = ()
+    """Of an application load balancer; a request that meets none of them is refused."""
+    server_group_id: ServerGroupId | None = None
+    """Where every request goes when there are no policies: the servers of a standard load
+    balancer."""
+    backend_port: int = 0
+    """The port of those servers; 0 for the one each has."""
+    keep_session: KeepSession | None = None
+    """None: off."""
+    redirect_port: int = 0
+    """The port of the HTTPS listener that every request is redirected to; 0 for none."""
+    health_check: HealthCheck | None = None
+    """Of the servers it forwards to, where their group has no check of its own."""
     timeouts: ListenerTimeouts = field(default_factory=ListenerTimeouts)
     limits: ListenerLimits = field(default_factory=ListenerLimits)
 
@@ -171,6 +302,11 @@ class LoadBalancer:
     cluster: Cluster
     listeners: tuple[Listener, ...]
     server_groups: tuple[ServerGroup, ...]
+    """Just one, with the instance's own id, if it is a standard load balancer."""
+    ip_groups: tuple[IpGroup, ...] = ()
+    performance_level: PerformanceLevel | None = None
+    """None on the shared cluster."""
+    limits: InstanceLimits = field(default_factory=InstanceLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

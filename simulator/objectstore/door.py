@@ -10,7 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from simulator.errors import StartupError
-from simulator.objectstore.motolib import load_wsgi
+from simulator.objectstore.motolib import Changes, load_moto, load_wsgi
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -36,7 +36,8 @@ class S3Door:
     @property
     def url(self) -> str:
         """What a client takes as its endpoint."""
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     def start(self) -> None:
         """Bind and serve.
@@ -48,7 +49,8 @@ class S3Door:
 
         # Bound here and not by werkzeug, which answers a taken port with sys.exit.
         try:
-            listener = socket.create_server((self.host, self.port), backlog=128)
+            family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+            listener = socket.create_server((self.host, self.port), family=family, backlog=128)
         except OSError as error:
             raise StartupError(
                 f"S3 port {self.port} on {self.host}: {error.strerror or error}"
@@ -59,7 +61,7 @@ class S3Door:
             self._server = make_server(
                 self.host,
                 self.port,
-                _only_s3(application),
+                _only_s3(application, load_moto().changes),
                 threaded=True,
                 request_handler=_quiet(handler, self._connections),
                 fd=listener.fileno(),
@@ -84,14 +86,20 @@ class S3Door:
         self._server = self._thread = None
 
 
-def _only_s3(application: "WSGIApplication") -> "WSGIApplication":
-    """Everything goes to the S3 application, whatever service a request was signed for."""
+def _only_s3(application: "WSGIApplication", changes: Changes) -> "WSGIApplication":
+    """Everything goes to the S3 application, whatever service a request was signed for.
+
+    What a request changes is on disk before it is answered.
+    """
 
     def filtered(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ.get("PATH_INFO", "").startswith("/moto-api"):
             start_response("404 Not Found", [("Content-Length", "0")])
             return ()
-        return application(environ, start_response)
+        answer = application(environ, start_response)
+        if environ.get("REQUEST_METHOD") not in {"GET", "HEAD"}:
+            changes.settle()
+        return answer
 
     return filtered
 
@@ -99,7 +107,7 @@ def _only_s3(application: "WSGIApplication") -> "WSGIApplication":
 def _quiet(
     handler: "type[WSGIRequestHandler]", connections: set[socket.socket]
 ) -> "type[WSGIRequestHandler]":
-    """A request handler that prints no line per request and can be cut off."""
+    """A request handler that prints nothing, whatever it is sent, and can be cut off."""
 
     class QuietHandler(handler):  # type: ignore[valid-type,misc]  # a class known at run time
         def setup(self) -> None:
@@ -111,6 +119,9 @@ def _quiet(
             super().finish()
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            pass
+
+        def log(self, type: str, message: str, *args: object) -> None:
             pass
 
     return QuietHandler

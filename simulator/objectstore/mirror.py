@@ -5,6 +5,8 @@ time is the object's. What has an unusual content type has a second file, ``<nam
 """
 
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ _NAME_BYTES: Final = 200
 """File names end at 255; keys do not."""
 _TEMPORARY: Final = "+new"
 """No quoted key contains a plus sign."""
+_BUCKET_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _TYPE_SUFFIX: Final = "?type"
 """Nor a question mark."""
 
@@ -27,6 +30,11 @@ class MirroredObject:
     body: bytes
     content_type: str
     last_modified: float
+
+
+def can_be_directory(bucket: str) -> bool:
+    """Whether a bucket's name can be that of a directory; clients may choose any."""
+    return _BUCKET_NAME.fullmatch(bucket) is not None
 
 
 def default_content_type(key: str) -> str:
@@ -52,6 +60,16 @@ class Mirror:
     def add_bucket(self, bucket: str) -> None:
         """Make a bucket; nothing happens if there is one."""
         (self._directory / bucket).mkdir(exist_ok=True)
+
+    def remove_bucket(self, bucket: str) -> None:
+        """Delete a bucket and what is in it; nothing happens if there is none."""
+        shutil.rmtree(self._directory / bucket, ignore_errors=True)
+
+    def remove(self, bucket: str, key: str) -> None:
+        """Delete an object; nothing happens if there is none."""
+        path = self._path(bucket, key)
+        path.unlink(missing_ok=True)
+        path.with_name(path.name + _TYPE_SUFFIX).unlink(missing_ok=True)
 
     def write(
         self, bucket: str, key: str, body: bytes, content_type: str, last_modified: float

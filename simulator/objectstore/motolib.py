@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from threading import local
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -28,6 +29,40 @@ _ENVIRONMENT: Final = {
 }
 
 
+class Changes:
+    """What clients changed in moto's model, told once at the end of each request.
+
+    Kept per thread, and one thread serves a request: what another request is in the middle of is
+    left to that one.
+    """
+
+    def __init__(self) -> None:
+        self.on_changed: Callable[[set[tuple[str, str]]], None] = _ignore
+        """Called at the end of a request that may have changed something, on its thread, with
+        (bucket, key) of every object that was put or deleted; buckets may come and go as well."""
+        self._local = local()
+
+    def note(self, bucket: str, key: str) -> None:
+        """An object was put or deleted."""
+        self._noted().add((bucket, key))
+
+    def settle(self) -> None:
+        """The request is done: tell what it changed."""
+        noted = self._noted()
+        self._local.noted = set()
+        self.on_changed(noted)
+
+    def _noted(self) -> set[tuple[str, str]]:
+        noted: set[tuple[str, str]] | None = getattr(self._local, "noted", None)
+        if noted is None:
+            noted = self._local.noted = set()
+        return noted
+
+
+def _ignore(_: set[tuple[str, str]]) -> None:
+    """Nothing is kept on disk."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moto:
     """What the adapter uses."""
@@ -37,6 +72,12 @@ class Moto:
     object_class: "type[FakeKey]"
     announce: "Callable[[FakeBucket, FakeKey], None]"
     """Tell whoever subscribed to a bucket that an object was put."""
+    changes: Changes
+    watch: "Callable[[FakeBucket], None]"
+    """Note from now on what happens to the objects of a bucket; for a bucket without objects.
+    Fine to call twice."""
+    publish: "Callable[[FakeBucket, FakeKey], None]"
+    """Put an object into a bucket without noting it."""
 
 
 @cache
@@ -45,17 +86,49 @@ def load_moto() -> Moto:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from moto.s3 import models, notifications  # noqa: PLC0415  after the environment, and late
+    from moto.s3.utils import _VersionedKeyStore  # noqa: PLC0415
 
     # moto keeps every bucket, object and upload ever made until a reset; nothing here resets by
     # those lists. Any: a metaclass adds them.
     tracked_classes: tuple[Any, ...] = (models.FakeKey, models.FakeMultipart, models.FakeBucket)
     for tracked in tracked_classes:
         tracked.instances_tracked = deque(maxlen=0)
+    changes = Changes()
+    # The one place that every put and delete passes. Any: moto does not type it as it is used.
+    key_store: Any = _VersionedKeyStore
+
+    class WatchedKeys(key_store):  # type: ignore[misc]  # a class known at run time
+        bucket_name = ""
+
+        def pop(self, key: str) -> None:
+            super().pop(key)
+            changes.note(self.bucket_name, key)
+
+        def setlist(self, key: str, list_: object) -> None:
+            super().setlist(key, list_)
+            changes.note(self.bucket_name, key)
+
+        def __setitem__(self, key: str, value: object) -> None:
+            super().__setitem__(key, value)
+            changes.note(self.bucket_name, key)
+
+    def watch(bucket: "FakeBucket") -> None:
+        if not isinstance(bucket.keys, WatchedKeys):
+            keys = WatchedKeys()
+            keys.bucket_name = bucket.name
+            bucket.keys = keys
+
+    def publish(bucket: "FakeBucket", key: "FakeKey") -> None:
+        key_store.setlist(bucket.keys, key.name, [key])
+
     put = notifications.S3NotificationEvent.OBJECT_CREATED_PUT_EVENT
     return Moto(
         backend=models.s3_backends[ACCOUNT_ID]["aws"],
         object_class=models.FakeKey,
         announce=lambda bucket, key: notifications.send_event(ACCOUNT_ID, put, bucket, key),
+        changes=changes,
+        watch=watch,
+        publish=publish,
     )
 
 

@@ -1,5 +1,6 @@
 """Buckets and objects in moto's S3 model, and on disk when there is a directory."""
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,11 +8,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from simulator.errors import ControlError, StartupError
-from simulator.objectstore.mirror import Mirror
+from simulator.objectstore.mirror import Mirror, can_be_directory, default_content_type
 from simulator.objectstore.motolib import ACCOUNT_ID, load_moto
 
 if TYPE_CHECKING:
     from moto.s3.models import FakeBucket, FakeKey
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +41,12 @@ class ObjectStore:
     Raises:
         StartupError: the directory cannot be used.
 
-    moto's model is one per process, and so is this: making another empties it first. Objects that
-    clients put through the S3 door are in the model only, not in the directory.
+    moto's model is one per process, and so is this: making another empties it first.
+
+    What clients put, copy and delete through the S3 door is followed in the directory before they
+    are answered: body, content type and time of the newest version of an object. Their tags,
+    metadata and older versions, uploads in parts that are not complete, and the settings of a
+    bucket are in memory only; the tag of an object made of parts becomes that of its whole body.
     """
 
     def __init__(self, directory: Path | None, *, region: str) -> None:
@@ -46,14 +54,18 @@ class ObjectStore:
         self._backend = self._moto.backend
         self._region = region
         self._lock = Lock()  # writers only: moto's readers copy
-        self._backend.reset()
         self._mirror: Mirror | None = None
-        if directory is not None:
+        self._moto.changes.on_changed = self._follow
+        with self._lock:  # or a bucket not loaded yet would be taken for one a client deleted
+            self._reset()
+            if directory is None:
+                return
             try:
-                self._mirror = Mirror(directory)
-                self._reload(self._mirror)
+                mirror = Mirror(directory)
+                self._reload(mirror)
             except OSError as error:
                 raise StartupError(f"object store: {error.filename}: {error.strerror}") from error
+            self._mirror = mirror
 
     def create_bucket(self, bucket: str) -> None:
         """Make a bucket; nothing happens if there is one.
@@ -62,16 +74,19 @@ class ObjectStore:
             ControlError: ``InvalidBucketName``.
             StartupError: its directory cannot be made.
         """
-        if self.has_bucket(bucket):
-            return
-        if not 3 <= len(bucket) <= 63:
-            raise ControlError("InvalidBucketName", 400, f"{bucket} is not a valid bucket name")
-        if self._mirror is not None:
-            try:
-                self._mirror.add_bucket(bucket)
-            except OSError as error:
-                raise StartupError(f"object store: {error.filename}: {error.strerror}") from error
-        self._backend.create_bucket(bucket, self._region)
+        with self._lock:
+            if self.has_bucket(bucket):
+                return
+            if not 3 <= len(bucket) <= 63:
+                raise ControlError("InvalidBucketName", 400, f"{bucket} is not a valid bucket name")
+            if self._mirror is not None:
+                try:
+                    self._mirror.add_bucket(bucket)
+                except OSError as error:
+                    raise StartupError(
+                        f"object store: {error.filename}: {error.strerror}"
+                    ) from error
+            self._moto.watch(self._backend.create_bucket(bucket, self._region))
 
     def has_bucket(self, bucket: str) -> bool:
         """Whether there is such a bucket."""
@@ -105,7 +120,7 @@ class ObjectStore:
                 except OSError:
                     made.dispose()
                     raise
-            self._publish(model, key, made)
+            self._publish(model, made)
             return _info(made)
 
     def get_object(self, bucket: str, key: str) -> bytes:
@@ -135,15 +150,25 @@ class ObjectStore:
 
     def close(self) -> None:
         """Free the memory of all objects; files stay. Fine to call twice."""
+        with self._lock:  # or what a client is doing would be taken for a bucket's end
+            self._mirror = None
+            self._reset()
+
+    def _reset(self) -> None:
+        for bucket in self._backend.buckets.values():
+            for versions in bucket.keys.lists():  # moto frees the newest version only
+                for version in versions[1]:
+                    if isinstance(version, self._moto.object_class):
+                        version.dispose()
         self._backend.reset()
 
     def _reload(self, mirror: Mirror) -> None:
         for bucket in mirror.buckets():
-            self._backend.create_bucket(bucket, self._region)
-            model = self._bucket(bucket)
+            model = self._backend.create_bucket(bucket, self._region)
+            self._moto.watch(model)
             for kept in mirror.read(bucket):
                 made = self._make(model, kept.key, kept.body, kept.content_type, kept.last_modified)
-                self._publish(model, kept.key, made)
+                self._publish(model, made)
 
     def _make(
         self,
@@ -168,9 +193,46 @@ class ObjectStore:
             made.last_modified = stamp.replace(tzinfo=None)  # as moto's own: naive, in UTC
         return made
 
-    def _publish(self, bucket: "FakeBucket", key: str, made: "FakeKey") -> None:
+    def _follow(self, changed: set[tuple[str, str]]) -> None:
+        """Let the directory follow what a client's request changed."""
+        mirror = self._mirror
+        with self._lock:
+            for model in tuple(self._backend.buckets.values()):
+                self._moto.watch(model)
+            if mirror is None:
+                return
+            try:
+                self._follow_buckets(mirror)
+                for bucket, key in sorted(changed):
+                    self._follow_object(mirror, bucket, key)
+            except OSError as error:
+                _log.warning(
+                    "%s: not kept for the next run: %s", error.filename, error.strerror or error
+                )
+
+    def _follow_buckets(self, mirror: Mirror) -> None:
+        kept, living = set(mirror.buckets()), set(self._backend.buckets)
+        for bucket in sorted(living - kept):
+            if can_be_directory(bucket):
+                mirror.add_bucket(bucket)
+        for bucket in sorted(kept - living):
+            mirror.remove_bucket(bucket)
+
+    def _follow_object(self, mirror: Mirror, bucket: str, key: str) -> None:
+        if not can_be_directory(bucket) or not self.has_bucket(bucket):
+            return
+        try:
+            info, body = self.object_info(bucket, key), self.get_object(bucket, key)
+        except ControlError:
+            mirror.remove(bucket, key)
+        except ValueError:
+            pass  # replaced while it was read; whoever did that follows
+        else:
+            mirror.write(bucket, key, body, info.content_type, info.last_modified)
+
+    def _publish(self, bucket: "FakeBucket", made: "FakeKey") -> None:
         """Let it be seen, complete: moto's own put would show it before its time is set."""
-        bucket.keys.setlist(key, [made])
+        self._moto.publish(bucket, made)
         self._moto.announce(bucket, made)
 
     def _bucket(self, bucket: str) -> "FakeBucket":
@@ -193,6 +255,6 @@ def _info(model: "FakeKey") -> ObjectInfo:
         key=model.name,
         size_bytes=model.contentsize,
         etag=model.etag.strip('"'),
-        content_type=model.metadata["Content-Type"],
+        content_type=model.metadata.get("Content-Type") or default_content_type(model.name),
         last_modified=model.last_modified.replace(tzinfo=UTC).timestamp(),
     )

@@ -6,11 +6,14 @@ from simulator.scenario.scenario import (
     Backends,
     ClockSettings,
     ExternalServers,
+    IpGroupPlan,
     ListenerPlan,
     LoadBalancerPlan,
+    PolicyPlan,
     Ports,
     RecordSettings,
     Scenario,
+    ServerGroupPlan,
 )
 from simulator.scenario.snapshot import build_snapshot
 
@@ -19,11 +22,14 @@ __all__ = [
     "Backends",
     "ClockSettings",
     "ExternalServers",
+    "IpGroupPlan",
     "ListenerPlan",
     "LoadBalancerPlan",
+    "PolicyPlan",
     "Ports",
     "RecordSettings",
     "Scenario",
+    "ServerGroupPlan",
     "build_snapshot",
     "load_scenario",
 ]

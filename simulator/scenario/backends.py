@@ -10,7 +10,7 @@ from simulator.scenario.units import parse_address, parse_size_range
 from simulator.verdict import parse_duration, parse_share
 from simulator.workload import BackendProfile
 
-_MAX_SERVERS: Final = 50  # of a server group; doc https://cloud.baidu.com/doc/BLB/s/Hjwvxnouu
+MAX_SERVERS: Final = 50  # of a server group; doc https://cloud.baidu.com/doc/BLB/s/Hjwvxnouu
 _BUILT_IN_KEYS: Final = ("count", "latency", "errors", "body")
 _EXTERNAL_KEYS: Final = ("address", "addresses")
 
@@ -39,7 +39,7 @@ def read_backends(value: Value | None) -> dict[str, Backends]:
         else:
             servers = _read_built_in(name, entry)
         count = len(servers.addresses) if isinstance(servers, ExternalServers) else servers.count
-        backends[name] = Backends(name=name, servers=servers, weights=_read_weights(entry, count))
+        backends[name] = Backends(name=name, servers=servers, weights=read_weights(entry, count))
     return backends
 
 
@@ -48,7 +48,7 @@ def _read_built_in(name: str, entry: Entry) -> BackendProfile:
     body = entry.get("body")
     return BackendProfile(
         name=name,
-        count=entry.integer("count", 1, _MAX_SERVERS, 1),
+        count=entry.integer("count", 1, MAX_SERVERS, 1),
         latency_p50_s=p50_s,
         latency_p99_s=p99_s,
         errors=_read_errors(entry.get("errors")),
@@ -91,16 +91,17 @@ def _read_external(entry: Entry) -> ExternalServers:
     values = [] if addresses is None else addresses.items()
     if addresses is not None and not values:
         addresses.problem("no address is given; expected at least one")
-    elif len(values) > _MAX_SERVERS and addresses is not None:
-        addresses.problem(f"{len(values)} servers are too many; expected at most {_MAX_SERVERS}")
+    elif len(values) > MAX_SERVERS and addresses is not None:
+        addresses.problem(f"{len(values)} servers are too many; expected at most {MAX_SERVERS}")
     if address is not None:
         values = [address]
     return ExternalServers(
-        addresses=tuple(value.parsed(_parse_server_address, ("", 0)) for value in values)
+        addresses=tuple(value.parsed(parse_server_address, ("", 0)) for value in values)
     )
 
 
-def _read_weights(entry: Entry, count: int) -> tuple[int, ...]:
+def read_weights(entry: Entry, count: int) -> tuple[int, ...]:
+    """``weights``, one for each of ``count`` servers, or ``weight`` for all."""
     weight, weights = entry.get("weight"), entry.get("weights")
     if weights is None:
         return (entry.integer("weight", 0, 100, 100),) * count
@@ -118,7 +119,12 @@ def _parse_error_status(text: str) -> int:
     return int(text)
 
 
-def _parse_server_address(text: str) -> tuple[str, int]:
+def parse_server_address(text: str) -> tuple[str, int]:
+    """Host (no brackets) and port of a server.
+
+    Raises:
+        ValueError: it is not an address, or its port is 0.
+    """
     host, port = parse_address(text)
     if port == 0:
         raise ValueError(f"{text!r} has no port to connect to; expected 1 to 65535")

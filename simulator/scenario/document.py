@@ -5,6 +5,7 @@ with the value's line and column and returns the default it was given, so the re
 """
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import StrEnum
@@ -22,6 +23,12 @@ _TAG: Final = "tag:yaml.org,2002:"
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _MAX_INTEGER: Final = 2**63 - 1
+_MAX_DIGITS: Final = 20
+"""More is out of every range; Python itself refuses to convert thousands."""
+_SHOWN: Final = 200
+"""Characters of a wrong value that a problem repeats."""
+_BROKEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 class Problems:
@@ -66,7 +73,10 @@ class Value:
         return f"{self._problems.file}:{self.line}:{column} {self.path}"
 
     def problem(self, message: str) -> None:
-        """Note that this value is wrong."""
+        """Note that this value is wrong; of one that is long only the beginning is repeated."""
+        raw = self._node.value if isinstance(self._node, yaml.ScalarNode) else ""
+        if len(raw) > _SHOWN:
+            message = message.replace(raw, f"{raw[:_SHOWN]}… ({len(raw)} characters)")
         self._problems.add(
             message, line=self.line, column=self._node.start_mark.column + 1, path=self.path
         )
@@ -75,6 +85,11 @@ class Value:
     def is_mapping(self) -> bool:
         """Whether it has keys."""
         return isinstance(self._node, yaml.MappingNode)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it has entries."""
+        return isinstance(self._node, yaml.SequenceNode)
 
     def mapping(self, allowed: Collection[str], required: Collection[str] = ()) -> "Entry":
         """Its keys, of which others than ``allowed`` and missing ``required`` are problems."""
@@ -100,6 +115,9 @@ class Value:
             key_value = Value(key_node, path, self._problems)
             if not isinstance(key_node, yaml.ScalarNode):
                 key_value.problem("a key has to be text")
+            elif _UNPRINTABLE.search(key):
+                # Its path could not be shown.
+                Value(key_node, self.path, self._problems).problem(_unprintable(key))
             elif key in seen:
                 key_value.problem(f"duplicate key {key!r}; it is given in line {seen[key]} already")
             else:
@@ -117,29 +135,34 @@ class Value:
         ]
 
     def text(self, default: str = "") -> str:
-        """Text; a number or boolean is a problem, since quoting may be what was meant."""
+        """Text of one line; a number or boolean is a problem: quoting may be what was meant."""
         if self._kind() != "str":
             self._wrong_type("text")
             return default
-        return self._raw()
+        return self._printable(default)
 
     def word(self, default: str = "") -> str:
         """The letters of a scalar as written, whatever YAML takes them for (``off``, ``10``)."""
         if not isinstance(self._node, yaml.ScalarNode) or self._kind() == "null":
             self._wrong_type("text")
             return default
-        return self._raw()
+        return self._printable(default)
 
     def parsed(self, parse: Callable[[str], T], default: T) -> T:
         """What ``parse`` makes of the scalar; its ``ValueError`` becomes a problem."""
         if not isinstance(self._node, yaml.ScalarNode) or self._kind() == "null":
             self._wrong_type("a single value")
             return default
+        if _BROKEN.search(self._raw()):
+            self.problem(_unprintable(self._raw()))
+            return default
         try:
             return parse(self._raw())
         except ValueError as error:
             self.problem(str(error))
-            return default
+        except ArithmeticError:
+            self.problem(f"{self._raw()} is out of range")
+        return default
 
     def integer(self, low: int, high: int, default: int) -> int:
         """A whole number from ``low`` to ``high``."""
@@ -147,9 +170,9 @@ class Value:
         if self._kind() != "int" or not _INTEGER.fullmatch(self._raw()):
             self._wrong_type(f"a whole number {bounds}")
             return default
-        number = int(self._raw())
-        if not low <= number <= high:
-            self.problem(f"{number} is out of range; expected a whole number {bounds}")
+        number = int(self._raw()) if len(self._raw()) <= _MAX_DIGITS else None
+        if number is None or not low <= number <= high:
+            self.problem(f"{self._raw()} is out of range; expected a whole number {bounds}")
             return default
         return number
 
@@ -159,7 +182,7 @@ class Value:
             self._wrong_type("a number above 0")
             return default
         number = float(self._raw())
-        if number <= 0.0:
+        if number <= 0.0 or math.isinf(number):
             self.problem(f"{self._raw()} is out of range; expected a number above 0")
             return default
         return number
@@ -185,13 +208,21 @@ class Value:
         name = self.text()
         if name in known:
             return name
-        if self._kind() == "str":
+        if self._kind() == "str" and name == self._raw():
             self.problem(f"no {kind} is named {name!r}; {suggest(name, known)}")
         return None
 
     def _raw(self) -> str:
         assert isinstance(self._node, yaml.ScalarNode)
         return str(self._node.value)
+
+    def _printable(self, default: str) -> str:
+        """The scalar, or ``default`` and a problem if it is not one line that can be shown."""
+        raw = self._raw()
+        if _UNPRINTABLE.search(raw) is None:
+            return raw
+        self.problem(_unprintable(raw))
+        return default
 
     def _kind(self) -> str:
         """``str``, ``int``, ``float``, ``bool``, ``null``, ``map``, ``seq``, or another tag."""
@@ -326,6 +357,13 @@ def _compose(text: str, problems: Problems) -> yaml.Node | None:
     if root is None:
         problems.add("the file is empty; expected a scenario that starts with 'version: 1'")
     return root
+
+
+def _unprintable(text: str) -> str:
+    """What to say of ``text``, which has such a character."""
+    found = _BROKEN.search(text) or _UNPRINTABLE.search(text)
+    assert found is not None  # the caller has looked
+    return f"the character U+{ord(found[0]):04X} is not allowed here; expected printable text"
 
 
 def suggest(word: str, known: Collection[str]) -> str:

@@ -5,7 +5,9 @@ from simulator.model import (
     Cluster,
     ClusterKind,
     FlowLogId,
+    IpGroupId,
     LoadBalancerId,
+    PolicyId,
     ServerGroupId,
     ServiceNode,
 )
@@ -32,9 +34,25 @@ class Identities:
         """``lb-`` and 8 hex digits."""
         return LoadBalancerId(self._rng.hex_id("lb-", name))
 
-    def server_group_id(self, load_balancer: str, backends: str) -> ServerGroupId:
+    def server_group_id(self, load_balancer: str, group: str) -> ServerGroupId:
         """``sg-`` and 8 hex digits."""
-        return ServerGroupId(self._rng.hex_id("sg-", load_balancer, backends))
+        return ServerGroupId(self._rng.hex_id("sg-", load_balancer, group))
+
+    def port_id(self, load_balancer: str, group: str, port: int) -> str:
+        """``port-`` and 8 hex digits."""
+        return self._rng.hex_id("port-", load_balancer, group, port)
+
+    def ip_group_id(self, load_balancer: str, group: str) -> IpGroupId:
+        """``ip_group-`` and 8 hex digits."""
+        return IpGroupId(self._rng.hex_id("ip_group-", load_balancer, group))
+
+    def ip_member_id(self, load_balancer: str, group: str, address: str) -> BackendServerId:
+        """``ip_member-`` and 8 hex digits."""
+        return BackendServerId(self._rng.hex_id("ip_member-", load_balancer, group, address))
+
+    def policy_id(self, load_balancer: str, port: int, priority: int) -> PolicyId:
+        """``policy-`` and 8 hex digits."""
+        return PolicyId(self._rng.hex_id("policy-", load_balancer, port, priority))
 
     def backend_server_id(self, backends: str, index: int) -> BackendServerId:
         """``i-`` and 8 hex digits; the same in every group the server is in."""

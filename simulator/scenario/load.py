@@ -60,6 +60,7 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         backends=backends,
         clusters=read_clusters(root.get("dedicated_clusters"), identities),
         identities=identities,
+        directory=path.parent,
     )
     destinations = read_destinations(root.get("log_stores"), root.get("buckets"))
     flow_logs, flow_log_names = read_flow_logs(

@@ -2,7 +2,8 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from simulator.model import (
@@ -13,16 +14,26 @@ from simulator.model import (
     LoadBalancerKind,
     Protocol,
     Scheduler,
+    TlsSettings,
 )
 from simulator.scenario.document import Entry, Value
+from simulator.scenario.groups import Groups
+from simulator.scenario.health import read_health_check
 from simulator.scenario.identity import SHARED_CLUSTER, Identities
+from simulator.scenario.limits import (
+    LIMIT_KEYS,
+    read_instance_limits,
+    read_performance_level,
+)
 from simulator.scenario.names import UniqueNames, take_name
-from simulator.scenario.scenario import ListenerPlan, LoadBalancerPlan
+from simulator.scenario.policies import ALL, LOWEST_PRIORITY, read_keep_session, read_policies
+from simulator.scenario.scenario import Backends, ListenerPlan, LoadBalancerPlan, PolicyPlan
+from simulator.scenario.tls import read_tls
 from simulator.scenario.units import parse_address, parse_size
 from simulator.verdict import format_duration, parse_duration
 
-_OTHER_PROTOCOLS: Final = ("HTTPS", "TCP", "UDP", "SSL")
-_OTHER_SCHEDULERS: Final = ("LeastConnection", "WeightLeastConn", "Hash")
+_OTHER_PROTOCOLS: Final = ("TCP", "UDP", "SSL")
+_LAYER_4_SCHEDULERS: Final = ("WeightLeastConn", "Hash")
 _TIMEOUTS: Final = {
     # Key: longest allowed, seconds. The vendor's shortest are left out: tests need shorter ones.
     "client_header": 120.0,  # doc https://cloud.baidu.com/doc/BLB/s/gkk3kb8ic: 30 to 120 s
@@ -54,12 +65,13 @@ def read_clusters(value: Value | None, identities: Identities) -> dict[str, Clus
 def read_load_balancers(
     value: Value | None,
     *,
-    backends: Collection[str],
+    backends: Mapping[str, Backends],
     clusters: Mapping[str, Cluster],
     identities: Identities,
+    directory: Path,
 ) -> dict[str, LoadBalancerPlan]:
-    """``load_balancers: [...]`` by name."""
-    reader = _LoadBalancers(backends, clusters, identities)
+    """``load_balancers: [...]`` by name; file names in them are relative to ``directory``."""
+    reader = _LoadBalancers(backends, clusters, identities, directory)
     plans = [reader.read(entry) for entry in ([] if value is None else value.items())]
     by_name: dict[str, LoadBalancerPlan] = {}
     for plan in plans:
@@ -73,8 +85,13 @@ class _LoadBalancers:
     """Reads load balancers one by one and remembers what may be given only once."""
 
     def __init__(
-        self, backends: Collection[str], clusters: Mapping[str, Cluster], identities: Identities
+        self,
+        backends: Mapping[str, Backends],
+        clusters: Mapping[str, Cluster],
+        identities: Identities,
+        directory: Path,
     ) -> None:
+        self._directory = directory
         self._backends = backends
         self._clusters = clusters
         self._identities = identities
@@ -85,7 +102,18 @@ class _LoadBalancers:
 
     def read(self, value: Value) -> LoadBalancerPlan:
         entry = value.mapping(
-            ("name", "id", "kind", "cluster", "vip", "listeners"), required=("name",)
+            (
+                "name",
+                "id",
+                "kind",
+                "cluster",
+                "vip",
+                "server_groups",
+                "ip_groups",
+                *LIMIT_KEYS,
+                "listeners",
+            ),
+            required=("name",),
         )
         name = take_name(entry, self._names)
         kind = entry.choice("kind", LoadBalancerKind, LoadBalancerKind.APPLICATION)
@@ -93,9 +121,16 @@ class _LoadBalancers:
         cluster = SHARED_CLUSTER
         if cluster_value is not None:
             cluster = cluster_value.reference("cluster", self._clusters) or SHARED_CLUSTER
-        listeners = self._read_listeners(entry)
-        if kind is LoadBalancerKind.STANDARD:
+        groups = None
+        if kind is LoadBalancerKind.APPLICATION:
+            groups = Groups(entry, self._backends)
+        else:
+            _refuse_in_standard(entry, ("server_groups", "ip_groups"))
+        listeners = self._read_listeners(entry, groups)
+        if groups is None:
             self._check_one_backend_list(listeners)
+        _check_redirects(listeners)
+        level = read_performance_level(entry)
         return LoadBalancerPlan(
             load_balancer_id=self._read_id(entry, name),
             name=name,
@@ -103,6 +138,10 @@ class _LoadBalancers:
             vip=self._read_vip(entry, name),
             cluster=self._clusters[cluster],
             listeners=tuple(listener for _, listener in listeners),
+            server_groups=() if groups is None else tuple(groups.server_groups.values()),
+            ip_groups=() if groups is None else tuple(groups.ip_groups.values()),
+            performance_level=level,
+            limits=read_instance_limits(entry, level),
         )
 
     def _read_id(self, entry: Entry, name: str) -> LoadBalancerId:
@@ -124,11 +163,13 @@ class _LoadBalancers:
             self._vips.add(vip, value)
         return vip
 
-    def _read_listeners(self, entry: Entry) -> list[tuple[Entry, ListenerPlan]]:
+    def _read_listeners(
+        self, entry: Entry, groups: Groups | None
+    ) -> list[tuple[Entry, ListenerPlan]]:
         listeners: list[tuple[Entry, ListenerPlan]] = []
         lines: dict[int, int] = {}
         for value in entry.items("listeners"):
-            item, listener = self._read_listener(value)
+            item, listener = self._read_listener(value, groups)
             listeners.append((item, listener))
             port = item.get("port")
             if port is not None and listener.port:
@@ -140,7 +181,7 @@ class _LoadBalancers:
                 lines.setdefault(listener.port, port.line)
         return listeners
 
-    def _read_listener(self, value: Value) -> tuple[Entry, ListenerPlan]:
+    def _read_listener(self, value: Value, groups: Groups | None) -> tuple[Entry, ListenerPlan]:
         entry = value.mapping(
             (
                 "protocol",
@@ -148,32 +189,60 @@ class _LoadBalancers:
                 "bind",
                 "scheduler",
                 "x_forwarded_for",
+                "x_forwarded_proto",
+                "keep_session",
+                "redirect_port",
+                "health_check",
                 "to",
+                "policies",
+                "tls",
                 "timeouts",
                 "limits",
             ),
-            required=("protocol", "port", "to"),
+            required=("protocol", "port"),
         )
-        _check_simulated(entry, "protocol", Protocol, _OTHER_PROTOCOLS)
-        _check_simulated(entry, "scheduler", Scheduler, _OTHER_SCHEDULERS)
+        protocol = _read_protocol(entry)
         bind_host, bind_port = entry.parsed("bind", parse_address, ("127.0.0.1", 0))
         bind = entry.get("bind")
         if bind is not None and bind_port:
             self._check_bind(bind, bind_host, bind_port)
         to = entry.get("to")
-        backends = to.reference("entry of backends", self._backends) if to is not None else None
+        if to is None and "policies" not in entry and "redirect_port" not in entry:
+            value.problem("the key 'to' is missing")
+        backends = ""
+        policies: tuple[PolicyPlan, ...] = ()
+        if groups is not None:
+            policies = _read_targets(entry, groups)
+        else:
+            _refuse_in_standard(entry, ("policies",))
+            if to is not None:
+                backends = to.reference("entry of backends", self._backends) or ""
         return entry, ListenerPlan(
             place=bind.place if bind is not None else "",
-            protocol=Protocol.HTTP,
+            protocol=protocol,
+            tls=self._read_tls(entry, protocol),
             port=entry.integer("port", 1, 65535, 0),
             bind_host=bind_host,
             bind_port=bind_port,
-            scheduler=Scheduler.ROUND_ROBIN,
+            scheduler=_read_scheduler(entry),
             x_forwarded_for=entry.boolean("x_forwarded_for", default=False),
-            backends=backends or "",
+            x_forwarded_proto=entry.boolean("x_forwarded_proto", default=False),
+            policies=policies,
+            backends=backends,
+            keep_session=read_keep_session(entry.get("keep_session")),
+            redirect_port=entry.integer("redirect_port", 1, 65535, 0),
+            health_check=read_health_check(entry.get("health_check")),
             timeouts=_read_timeouts(entry.get("timeouts")),
             limits=_read_limits(entry.get("limits")),
         )
+
+    def _read_tls(self, entry: Entry, protocol: Protocol) -> TlsSettings | None:
+        value = entry.get("tls")
+        if protocol is Protocol.HTTPS:
+            return read_tls(value, self._directory)
+        if value is not None:
+            value.problem("an HTTP listener has no certificates; expected protocol: HTTPS with it")
+        return None
 
     def _check_bind(self, bind: Value, host: str, port: int) -> None:
         address = f"{host}:{port}"
@@ -191,6 +260,56 @@ class _LoadBalancers:
                     "a standard load balancer has one list of backend servers for all its "
                     f"listeners; expected {first!r} here too, or kind: application"
                 )
+
+
+def _read_targets(entry: Entry, groups: Groups) -> tuple[PolicyPlan, ...]:
+    """``policies``, or ``to`` as the one policy that every request meets."""
+    to, policies = entry.get("to"), entry.get("policies")
+    if policies is None:
+        if to is None:
+            return ()
+        # The lowest priority, so that a policy added while running goes first.
+        return (PolicyPlan(priority=LOWEST_PRIORITY, rules=(ALL,), to=groups.refer(to)),)
+    if to is not None:
+        entry.value.problem("both 'to' and 'policies' are given; expected one of them")
+    return read_policies(policies, groups)
+
+
+def _read_scheduler(entry: Entry) -> Scheduler:
+    value = entry.get("scheduler")
+    if value is not None and value.word() in _LAYER_4_SCHEDULERS:
+        value.problem(
+            f"the scheduler {value.word()} is for listeners of layer 4; "
+            f"expected {' or '.join(Scheduler)}"
+        )
+        return Scheduler.ROUND_ROBIN
+    return entry.choice("scheduler", Scheduler, Scheduler.ROUND_ROBIN)
+
+
+def _refuse_in_standard(entry: Entry, keys: tuple[str, ...]) -> None:
+    for key in keys:
+        value = entry.get(key)
+        if value is not None:
+            value.problem(
+                f"a standard load balancer has no {key}; expected 'to' with the name of backends "
+                "in its listeners, or kind: application"
+            )
+
+
+def _check_redirects(listeners: list[tuple[Entry, ListenerPlan]]) -> None:
+    """Source: doc https://cloud.baidu.com/doc/BLB/s/Ymotqzfzu: from HTTP to HTTPS listeners."""
+    https = {plan.port for _, plan in listeners if plan.protocol is Protocol.HTTPS}
+    for entry, plan in listeners:
+        value = entry.get("redirect_port")
+        if value is None or not plan.redirect_port:
+            continue
+        if plan.protocol is Protocol.HTTPS:
+            value.problem("an HTTPS listener does not redirect; expected it on an HTTP listener")
+        elif plan.redirect_port not in https:
+            value.problem(
+                f"this load balancer has no HTTPS listener on port {plan.redirect_port}; "
+                f"its HTTPS ports: {', '.join(map(str, sorted(https))) or 'none'}"
+            )
 
 
 def _read_timeouts(value: Value | None) -> ListenerTimeouts:
@@ -217,21 +336,14 @@ def _read_limits(value: Value | None) -> ListenerLimits:
     return ListenerLimits(**given)
 
 
-def _check_simulated(
-    entry: Entry,
-    key: str,
-    simulated: type[Protocol] | type[Scheduler],
-    known: tuple[str, ...],
-) -> None:
-    value = entry.get(key)
-    if value is None:
-        return
-    only = next(iter(simulated))
-    word = value.word()
-    if word in known:
-        value.problem(f"the {key} {word} is not simulated yet; expected {only}")
-    else:
-        value.choice(simulated, only)
+def _read_protocol(entry: Entry) -> Protocol:
+    value = entry.get("protocol")
+    if value is not None and value.word() in _OTHER_PROTOCOLS:
+        value.problem(
+            f"the protocol {value.word()} is not simulated yet; expected {' or '.join(Protocol)}"
+        )
+        return Protocol.HTTP
+    return entry.choice("protocol", Protocol, Protocol.HTTP)
 
 
 def _timeout_parser(longest_s: float) -> Callable[[str], float | None]:

@@ -10,13 +10,19 @@ from simulator.model import (
     Bucket,
     Cluster,
     FlowLog,
+    HealthCheck,
+    InstanceLimits,
+    KeepSession,
     ListenerLimits,
     ListenerTimeouts,
     LoadBalancerId,
     LoadBalancerKind,
     LogStore,
+    PerformanceLevel,
     Protocol,
+    Rule,
     Scheduler,
+    TlsSettings,
 )
 from simulator.verdict import Expectation
 from simulator.workload import BackendProfile, TrafficProfile
@@ -29,7 +35,7 @@ class ClockSettings:
     mode: ClockMode = ClockMode.AUTO
     start_at: float | None = None
     """Unix seconds; None: the machine's time when the run starts."""
-    rate: float = 1.0
+    rate: float | None = None
     """Simulated seconds per real second, ``scaled`` only."""
 
 
@@ -83,6 +89,39 @@ class Backends:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerGroupPlan:
+    """A server group before its servers have sockets."""
+
+    name: str
+    backends: tuple[str, ...]
+    """Names of entries of ``Scenario.backends``; their servers in this order."""
+    weights: tuple[int, ...]
+    """One per server."""
+    health_check: HealthCheck | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IpGroupPlan:
+    """An IP group."""
+
+    name: str
+    members: tuple[tuple[str, int], ...]
+    """Host (no brackets) and port of each."""
+    weights: tuple[int, ...]
+    health_check: HealthCheck | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyPlan:
+    """A policy whose group is known by name."""
+
+    priority: int
+    rules: tuple[Rule, ...]
+    to: str
+    """Name of a server group or IP group of the load balancer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerPlan:
     """A listener before its backend servers have sockets."""
 
@@ -92,8 +131,16 @@ class ListenerPlan:
     bind_port: int
     scheduler: Scheduler
     x_forwarded_for: bool
-    backends: str
-    """Name of an entry of ``Scenario.backends``."""
+    x_forwarded_proto: bool = False
+    policies: tuple[PolicyPlan, ...] = ()
+    """Of an application load balancer; ``to`` has become the one that every request meets."""
+    backends: str = ""
+    """Name of an entry of ``Scenario.backends``, of a standard load balancer."""
+    keep_session: KeepSession | None = None
+    redirect_port: int = 0
+    health_check: HealthCheck | None = None
+    tls: TlsSettings | None = None
+    """Of an HTTPS listener."""
     place: str = ""
     """``file:line:col path`` of ``bind``; empty without one."""
     timeouts: ListenerTimeouts
@@ -110,6 +157,11 @@ class LoadBalancerPlan:
     vip: str
     cluster: Cluster
     listeners: tuple[ListenerPlan, ...]
+    server_groups: tuple[ServerGroupPlan, ...] = ()
+    """Those given, then one for each entry of backends that a policy names."""
+    ip_groups: tuple[IpGroupPlan, ...] = ()
+    performance_level: PerformanceLevel | None = None
+    limits: InstanceLimits = field(default_factory=InstanceLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ def read_clock(value: Value | None) -> ClockSettings:
     return ClockSettings(
         mode=mode,
         start_at=entry.parsed("start", _parse_instant, None),
-        rate=1.0 if rate is None else rate.positive_number(1.0),
+        rate=None if rate is None else rate.positive_number(1.0),
     )
 
 

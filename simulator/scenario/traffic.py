@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from simulator.model import Protocol
 from simulator.scenario.document import Entry, Value, suggest
 from simulator.scenario.scenario import LoadBalancerPlan
 from simulator.scenario.units import parse_rate, parse_size_range
@@ -93,6 +94,11 @@ def _read_target(
     if port not in ports:
         listed = ", ".join(map(str, ports)) or "none"
         value.problem(f"load balancer {name!r} has no listener on port {port}; its ports: {listed}")
+    elif any(
+        listener.port == port and listener.protocol is Protocol.HTTPS
+        for listener in load_balancers[name].listeners
+    ):
+        value.problem("traffic over TLS is not simulated yet; expected an HTTP listener")
     return name, port
 
 

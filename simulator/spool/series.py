@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from simulator.clock import Clock, Timer
+from simulator.clock import Clock, Timer, monotonic
 from simulator.spool.segment import SUFFIX, SegmentInfo
 
 _log = logging.getLogger(__name__)
@@ -169,6 +169,11 @@ class SpoolSeries:
             else:
                 segment.path.unlink(missing_ok=True)
 
+    def skip_to(self, seq: int) -> None:
+        """Let the next segment be ``seq`` at least: lower numbers are used up."""
+        with self._lock:
+            self._next_seq = max(self._next_seq, seq)
+
     def keep_floor(self, seq: int) -> None:
         """Remember that the empty segment ``seq`` may go when the next is opened."""
         self._floor = seq
@@ -247,7 +252,7 @@ class SpoolSeries:
         self.dropped_count += 1
         if self._torn:
             self._mend()
-        now = self._clock.time()
+        now = monotonic()  # a clock that jumps passes many simulated minutes in a second
         if now >= self._warned_at + _WARN_EVERY_S:
             self._warned_at = now
             _log.warning(

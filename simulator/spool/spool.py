@@ -49,6 +49,8 @@ class Spool:
         self._clock = clock
         self._max_segment_bytes = max_segment_bytes
         self._series: dict[str, SpoolSeries] = {}
+        self._used: dict[str, int] = {}
+        """By series key: the highest number that somebody remembers."""
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self.recovered = tuple(self._recover())
@@ -72,8 +74,19 @@ class Spool:
                 probe.unlink()
             except OSError as error:
                 raise StartupError(f"spool: {error.filename}: {error.strerror}") from error
-            series = self._make(key, next_seq=1)
+            series = self._make(key, next_seq=self._used.get(key, 0) + 1)
         return series
+
+    def reserve(self, series_key: str, seq: int) -> None:
+        """Never use ``seq`` and what is below for a new segment of a series.
+
+        Whoever remembers numbers of an earlier run must call this before the first append: the
+        files that would tell may have been deleted.
+        """
+        self._used[series_key] = max(seq, self._used.get(series_key, 0))
+        series = self._series.get(series_key)
+        if series is not None:
+            series.skip_to(seq + 1)
 
     def all_series(self) -> tuple[SpoolSeries, ...]:
         """Every series, of this run and of earlier ones."""

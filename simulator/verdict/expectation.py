@@ -35,6 +35,7 @@ class Comparator(StrEnum):
 HTTP_METRICS: Final = {
     "http.requests": Unit.COUNT,
     "http.failed": Unit.COUNT,
+    "http.overflowed": Unit.COUNT,
     "http.success_rate": Unit.SHARE,
 }
 """Fixed names; ``http.status.<code>`` is a count as well."""

@@ -13,18 +13,28 @@ class HttpMeasures:
     """Requests begun, with those that failed."""
     failed: int
     """Requests that got no whole response."""
+    overflowed: int = 0
+    """Requests that were due but never sent: every client was busy."""
     by_status: Mapping[int, int]
     """Completed requests by the status of their response."""
 
     def metrics(self) -> dict[str, float]:
-        """``http.*``; without ``http.success_rate`` when nothing completed."""
-        completed = sum(self.by_status.values())
-        measured: dict[str, float] = {"http.requests": self.sent, "http.failed": self.failed}
+        """``http.*``; without ``http.success_rate`` when no request was due.
+
+        The success rate is the share of all requests due that were answered below 500: one that
+        failed or was never sent is no success.
+        """
+        due = self.sent + self.overflowed
+        measured: dict[str, float] = {
+            "http.requests": self.sent,
+            "http.failed": self.failed,
+            "http.overflowed": self.overflowed,
+        }
         for status, count in sorted(self.by_status.items()):
             measured[f"http.status.{status:03d}"] = count
-        if completed:
+        if due:
             good = sum(count for status, count in self.by_status.items() if status < 500)
-            measured["http.success_rate"] = good / completed
+            measured["http.success_rate"] = good / due
         return measured
 
 

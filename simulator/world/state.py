@@ -6,8 +6,10 @@
     <data-dir>/spool/            records on their way
     <data-dir>/log_stores.db     LogStores, and how far each flow log has delivered
     <data-dir>/objects/          what was delivered to buckets
+    <data-dir>/certificates/     made for HTTPS listeners, with the authority that signed them
 """
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -37,8 +39,10 @@ class DataDirectory:
         self.spool = path / "spool"
         self.log_stores = path / "log_stores.db"
         self.objects = path / "objects"
+        self.certificates = path / "certificates"
         self._file = path / "state.json"
         self._saved: _State | None = None
+        self._lock = -1
         try:
             path.mkdir(parents=True, exist_ok=True)
             if self._file.exists():
@@ -49,6 +53,28 @@ class DataDirectory:
             raise StartupError(
                 f"{self._file} is damaged ({error}); delete it to start at the scenario's own time"
             ) from error
+
+    def lock(self) -> None:
+        """Keep every other process off it, until this one ends or ``unlock``.
+
+        Raises:
+            StartupError: another process has it.
+        """
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.unlock()
+            raise StartupError(
+                f"data directory {self.path} is in use by another simulator; stop it or give "
+                "this one another --data-dir"
+            ) from error
+
+    def unlock(self) -> None:
+        """Let others have it. Fine to call twice."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     @property
     def seed(self) -> int | None:

@@ -3,55 +3,60 @@
 import asyncio
 import logging
 import tempfile
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from aiohttp import web
 
 import simulator
-from simulator.accesslog import AccessRecord, RecordEncoder, ServedBy
 from simulator.api import Authenticator, make_api_app
 from simulator.api.admin import add_admin_routes
 from simulator.api.simulation import (
     AdvanceReceipt,
     ClockStatus,
     Endpoints,
-    FlowLogView,
     ListenerEndpoint,
     RecordView,
     SimulationStatus,
-    TrafficView,
 )
-from simulator.clock import ClockMode, SimulatedClock
-from simulator.dataplane import DataPlane, ListenerAddress, ListenerSettings
-from simulator.delivery import Delivery, FlowLogStatus, segment_quantum_s
+from simulator.clock import ClockMode, SimulatedClock, wall_time
+from simulator.dataplane import DataPlane, ListenerAddress
+from simulator.dataplane.health import HealthChecks
+from simulator.delivery import Delivery, segment_quantum_s
 from simulator.errors import ControlError, StartupError
 from simulator.logstore import LogStoreEngine, LogStoreSettings
-from simulator.model import BucketDestination, LoadBalancer, LogStoreDestination
+from simulator.model import (
+    LoadBalancerId,
+)
 from simulator.objectstore import ObjectStore, S3Door
 from simulator.rng import Rng
-from simulator.routing import compile_route
+from simulator.routing.health import HealthChange
 from simulator.scenario import Ports, Scenario, build_snapshot
 from simulator.spool import Spool
-from simulator.verdict import DelaySummary, FlowLogMeasures, HttpMeasures
 from simulator.workload import BuiltinBackends, TrafficSender
+from simulator.world.listeners import LOOPBACK, Listeners
 from simulator.world.reading import ReadBack, read_back
 from simulator.world.state import DataDirectory
+from simulator.world.views import (
+    Calendar,
+    flow_log_views,
+    measure,
+    pending_views,
+    reachable_url,
+    recent_views,
+    traffic_views,
+)
 
 _log = logging.getLogger(__name__)
 
-_RECENT_RECORDS: Final = 1000
-"""Newest records kept in memory for ``blbsim records``."""
 _SAVE_EVERY_S: Final = 1.0
-_DRAIN_S: Final = 1.0
+_DRAIN_S: Final = 0.5
 _API_SHUTDOWN_S: Final = 0.5
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+_LATEST: Final = 221845392000.0
+"""9000-01-01: dates beyond the year 9999 cannot be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +67,14 @@ class WorldOptions:
     """None: a temporary directory that goes with the run."""
     clock_mode: ClockMode | None = None
     """Instead of the scenario's."""
+    clock_rate: float | None = None
+    """Of a scaled clock, instead of the scenario's."""
     host: str = "127.0.0.1"
     """Where APIs bind, and listeners that the scenario binds to loopback."""
     admin_token: str | None = None
     """Needed when ``host`` is not loopback."""
     free_ports: bool = False
     """Any free port for every socket instead of the scenario's."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Recent:
-    logged_at: float
-    load_balancer: LoadBalancer
-    line: bytes
 
 
 @asynccontextmanager
@@ -123,16 +123,25 @@ class World:
         self._data = data
         self._tasks = tasks
         self._rng = Rng(scenario.seed)
-        self._zone = timezone(timedelta(seconds=scenario.record.zone_offset_s))
+        self._calendar = Calendar(scenario.record.zone_offset_s)
         settings = scenario.clock
         starts = [at for at in (settings.start_at, data.clock_at) if at is not None]
+        mode = options.clock_mode or settings.mode
+        if mode is ClockMode.REAL and settings.start_at is None:
+            # It stood still while nothing ran; the machine's time did not.
+            starts.append(wall_time())
+        rate = options.clock_rate or settings.rate
+        if mode is ClockMode.SCALED and rate is None:
+            raise StartupError(
+                "a scaled clock needs a rate; give one with --rate 60 or in the scenario: "
+                "`clock: {mode: scaled, rate: 60}`"
+            )
         self.clock = SimulatedClock(
-            options.clock_mode or settings.mode,
-            start_at=max(starts) if starts else None,
-            rate=settings.rate,
+            mode, start_at=max(starts) if starts else None, rate=rate or 1.0
         )
         self._backends: list[BuiltinBackends] = []
         self._data_plane = DataPlane(clock=self.clock, tasks=tasks)
+        self._health = HealthChecks(clock=self.clock, tasks=tasks, on_change=self._tell_health)
         self._spool: Spool | None = None
         self._engine: LogStoreEngine | None = None
         self._objects: ObjectStore | None = None
@@ -140,10 +149,12 @@ class World:
         self._delivery: Delivery | None = None
         self._runner: web.AppRunner | None = None
         self._api_url = ""
-        self._listeners: tuple[ListenerAddress, ...] = ()
+        self._listeners: Listeners | None = None
+        self._addresses: tuple[ListenerAddress, ...] = ()
         self._senders: tuple[TrafficSender, ...] = ()
-        self._recent: deque[_Recent] = deque(maxlen=_RECENT_RECORDS)
         self._saver: asyncio.TimerHandle | None = None
+        self._advancing = asyncio.Lock()
+        """One at a time: each receipt is of its own advance."""
         self._closed = False
 
     # -- the parts ------------------------------------------------------------------------
@@ -173,6 +184,7 @@ class World:
         Raises:
             StartupError: something the machine refused; what was up is stopped by ``aclose``.
         """
+        self._data.lock()
         await self._start_stores()
         bound = {}
         for profile in self.scenario.builtin_backends:
@@ -180,15 +192,22 @@ class World:
             self._backends.append(backends)
             bound[profile.name] = await backends.start()
         snapshot = build_snapshot(self.scenario, bound)
-        settings = tuple(
-            self._listener_settings(load_balancer, index)
-            for load_balancer in snapshot.load_balancers
-            for index in range(len(load_balancer.listeners))
+        assert self._spool is not None
+        self._listeners = Listeners(
+            self.scenario,
+            self._data,
+            self._spool,
+            host=self._options.host,
+            free_ports=self._options.free_ports,
         )
+        settings = self._listeners.settings(snapshot)
+        self._health.apply(setting.route for setting in settings)
         await self._start_api()
-        self._listeners = await self._data_plane.start(settings)
+        # No request may come before it is known who can serve it.
+        await self._health.wait_first()
         self.clock.start()
         self.delivery.start()
+        self._addresses = await self._data_plane.start(settings)
         self._save()
         if self.clock.mode is not ClockMode.MANUAL:
             self._save_later()
@@ -196,7 +215,6 @@ class World:
 
     async def _start_stores(self) -> None:
         scenario, data = self.scenario, self._data
-        # The database is locked by its process: opened first, it keeps a second one off the spool.
         self._engine = LogStoreEngine(data.log_stores, self.clock, load_from=(data.spool,))
         self._spool = Spool(data.spool, self.clock, quantum_s=segment_quantum_s(scenario.flow_logs))
         newest = max((segment.last_at for segment in self._spool.recovered), default=0.0)
@@ -237,7 +255,7 @@ class World:
             clock=self.clock,
             auth=Authenticator({account.access_key: account.secret_key}, mode=account.auth),
         )
-        token = options.admin_token if options.host not in _LOOPBACK else None
+        token = options.admin_token if options.host not in LOOPBACK else None
         add_admin_routes(app, self, token=token)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_API_SHUTDOWN_S)
         await self._runner.setup()
@@ -253,7 +271,7 @@ class World:
                 "(0 picks a free one), or use --free-ports"
             ) from error
         host, port = self._runner.addresses[0][:2]
-        self._api_url = _url(host, port)
+        self._api_url = reachable_url(host, port)
         if self._objects is not None:
             door = S3Door(options.host, ports.s3)
             try:
@@ -263,61 +281,21 @@ class World:
                 raise StartupError(f"{place}{error}") from error
             self._door = door
 
-    def _listener_settings(self, load_balancer: LoadBalancer, index: int) -> ListenerSettings:
-        listener = load_balancer.listeners[index]
-        if self._options.free_ports:
-            listener = replace(listener, bind_port=0)
-        if listener.bind_host in _LOOPBACK and self._options.host not in _LOOPBACK:
-            listener = replace(listener, bind_host=self._options.host)
-        plan = next(
-            plan
-            for plan in self.scenario.load_balancers
-            if plan.load_balancer_id == load_balancer.load_balancer_id
-        )
-        return ListenerSettings(
-            route=compile_route(load_balancer, listener),
-            place=plan.listeners[index].place,
-            on_record=self._recorder(load_balancer, listener.port),
-        )
+    def authority_pem(self) -> bytes | None:
+        """The certificate of the authority that clients of HTTPS listeners can trust."""
+        authority = None if self._listeners is None else self._listeners.authority
+        return None if authority is None else authority.pem
 
-    def _recorder(self, load_balancer: LoadBalancer, vport: int) -> Callable[[AccessRecord], None]:
-        """What becomes of each record of a listener: encoded once, spooled, remembered."""
-        node = load_balancer.cluster.nodes[0]
-        encode = RecordEncoder(
-            ServedBy(
-                load_balancer_id=load_balancer.load_balancer_id,
-                vip=load_balancer.vip,
-                vport=vport,
-                node_address=node.address,
-                backend_protocol="http",
-            ),
-            shape=self.scenario.record.shape,
-            zone_offset_s=self.scenario.record.zone_offset_s,
-        ).encode
-        recent = self._recent
-        wanted = any(
-            flow_log.load_balancer_id == load_balancer.load_balancer_id
-            for flow_log in self.scenario.flow_logs
+    def _tell_health(self, load_balancer_id: LoadBalancerId, change: HealthChange) -> None:
+        after = change.after
+        _log.info(
+            "%s: %s is %s for %s: %s",
+            load_balancer_id,
+            after.target.server.address,
+            after.state.value,
+            after.target.scope,
+            after.detail,
         )
-        if not wanted:
-            return lambda record: recent.append(
-                _Recent(
-                    logged_at=record.logged_at,
-                    load_balancer=load_balancer,
-                    line=encode(record),
-                )
-            )
-        assert self._spool is not None
-        append = self._spool.series(load_balancer.load_balancer_id, node.address).append
-
-        def on_record(record: AccessRecord) -> None:
-            line = encode(record)
-            append(record.logged_at, line)
-            recent.append(
-                _Recent(logged_at=record.logged_at, load_balancer=load_balancer, line=line)
-            )
-
-        return on_record
 
     def _save(self) -> None:
         self._data.save(seed=self.scenario.seed, clock_at=self.clock.time())
@@ -343,31 +321,35 @@ class World:
         self.ready = False
         if self._saver is not None:
             self._saver.cancel()
-        for sender in self._senders:
-            await sender.aclose()
-        await self._data_plane.aclose(drain_s=_DRAIN_S)
-        for backends in self._backends:
-            await backends.aclose()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._door is not None:
-            self._door.stop()
-        if self._delivery is not None:
-            await self._delivery.aclose()
-        if self._spool is not None:
-            self._spool.close()
-            self._save()
-        if self._engine is not None:
-            self._engine.close()
-        if self._objects is not None:
-            self._objects.close()
-        self.clock.stop()
+        # Last in, first out: whatever fails to stop, the rest still does.
+        async with AsyncExitStack() as stack:
+            stack.callback(self.clock.stop)
+            stack.callback(self._data.unlock)
+            if self._objects is not None:
+                stack.callback(self._objects.close)
+            if self._engine is not None:
+                stack.callback(self._engine.close)
+            if self._spool is not None:
+                stack.callback(self._save)
+                stack.callback(self._spool.close)
+            if self._delivery is not None:
+                stack.push_async_callback(self._delivery.aclose)
+            if self._door is not None:
+                stack.callback(self._door.stop)
+            if self._runner is not None:
+                stack.push_async_callback(self._runner.cleanup)
+            for backends in self._backends:
+                stack.push_async_callback(backends.aclose)
+            stack.push_async_callback(self._data_plane.aclose, drain_s=_DRAIN_S)
+            stack.callback(self._health.aclose)
+            for sender in self._senders:
+                stack.push_async_callback(sender.aclose)
 
     # -- traffic --------------------------------------------------------------------------
 
     def start_traffic(self) -> None:
         """Begin the scenario's traffic; returns at once."""
-        addresses = {(a.load_balancer_name, a.port): a for a in self._listeners}
+        addresses = {(a.load_balancer_name, a.port): a for a in self._addresses}
         vips = {plan.name: plan.vip for plan in self.scenario.load_balancers}
         senders = []
         for profile in self.scenario.traffic:
@@ -408,24 +390,7 @@ class World:
 
     def metrics(self) -> dict[str, float]:
         """Everything an expectation can compare, by name."""
-        by_status: Counter[int] = Counter()
-        for sender in self._senders:
-            by_status.update(sender.counters.by_status)
-        measured = HttpMeasures(
-            sent=sum(sender.counters.sent for sender in self._senders),
-            failed=sum(sender.counters.failed for sender in self._senders),
-            by_status=by_status,
-        ).metrics()
-        for log in self.delivery.status():
-            measured |= FlowLogMeasures(
-                written=log.written,
-                delivered=log.delivered,
-                pending=log.pending,
-                lost=log.lost,
-                objects=log.objects,
-                delay=_delays(log),
-            ).metrics(log.name)
-        return measured
+        return measure(self._senders, self.delivery.status())
 
     async def read_back(self) -> ReadBack:
         """Count what is at the destinations, the way a pipeline would find it."""
@@ -443,7 +408,7 @@ class World:
         scenario = self.scenario
         return Endpoints(
             api=self._api_url,
-            s3=_url(self._door.host, self._door.port) if self._door is not None else None,
+            s3=reachable_url(self._door.host, self._door.port) if self._door is not None else None,
             region=scenario.region,
             access_key=scenario.account.access_key,
             secret_key=scenario.account.secret_key,
@@ -452,13 +417,18 @@ class World:
                     load_balancer=address.load_balancer_name,
                     load_balancer_id=address.load_balancer_id,
                     port=address.port,
-                    url=_url(address.host, address.bound_port),
+                    url=reachable_url(address.host, address.bound_port, address.scheme),
                 )
-                for address in self._listeners
+                for address in self._addresses
             ),
             log_stores=tuple((store.project, store.name) for store in scenario.log_stores),
             buckets=tuple(bucket.name for bucket in scenario.buckets),
+            authority=self._authority_file(),
         )
+
+    def _authority_file(self) -> str | None:
+        authority = None if self._listeners is None else self._listeners.authority
+        return None if authority is None else str(authority.file.resolve())
 
     def clock_status(self) -> ClockStatus:
         """Where time is."""
@@ -466,17 +436,13 @@ class World:
         due_at = self.delivery.next_due_at()
         return ClockStatus(
             mode=self.clock.mode.value,
-            time=self.iso(now),
+            time=self._calendar.iso(now),
             unix_s=now,
-            next_delivery=None if due_at is None else self.iso(due_at),
+            next_delivery=None if due_at is None else self._calendar.iso(due_at),
         )
 
     def status(self) -> SimulationStatus:
         """Counts of everything."""
-        destinations = {
-            str(flow_log.flow_log_id): _describe(flow_log.destination)
-            for flow_log in self.scenario.flow_logs
-        }
         return SimulationStatus(
             scenario=self.scenario.name,
             version=simulator.__version__,
@@ -485,104 +451,48 @@ class World:
             clock=self.clock_status(),
             connections=self._data_plane.open_connections,
             dropped_records=self._spool.dropped_count if self._spool is not None else 0,
-            traffic=tuple(
-                TrafficView(
-                    name=sender.profile.name,
-                    sent=sender.counters.sent,
-                    completed=sender.counters.completed,
-                    failed=sender.counters.failed,
-                    by_status={str(k): v for k, v in sorted(sender.counters.by_status.items())},
-                )
-                for sender in self._senders
-            ),
-            flow_logs=tuple(
-                FlowLogView(
-                    name=status.name,
-                    flow_log_id=status.flow_log_id,
-                    destination=destinations[status.flow_log_id],
-                    status=status.status.value,
-                    written=status.written,
-                    delivered=status.delivered,
-                    pending=status.pending,
-                    lost=status.lost,
-                    objects=status.objects,
-                    delay_min_s=status.delay_min_s,
-                    delay_median_s=status.delay_median_s,
-                    delay_max_s=status.delay_max_s,
-                )
-                for status in self.delivery.status()
-            ),
+            traffic=traffic_views(self._senders),
+            flow_logs=flow_log_views(self.delivery.status(), self.scenario.flow_logs),
         )
 
     def records(self, limit: int, *, pending: bool) -> tuple[RecordView, ...]:
         """The newest records, oldest of them first; only those not yet visible if ``pending``."""
         if pending:
-            lines = self.delivery.pending_lines(limit)
-            return tuple(
-                RecordView(
-                    logged_at=self.iso(line.logged_at),
-                    load_balancer_id=line.load_balancer_id,
-                    due_at=None if line.due_at is None else self.iso(line.due_at),
-                    record=msgspec.json.decode(line.line),
-                )
-                for line in reversed(lines)
-            )
-        return tuple(
-            RecordView(
-                logged_at=self.iso(recent.logged_at),
-                load_balancer_id=recent.load_balancer.load_balancer_id,
-                due_at=None,
-                record=msgspec.json.decode(recent.line),
-            )
-            for recent in list(self._recent)[-limit:]
-        )
+            return pending_views(self.delivery.pending_lines(limit), self._calendar)
+        recent = () if self._listeners is None else tuple(self._listeners.recent)[-limit:]
+        return recent_views(recent, self._calendar)
 
     async def advance(self, seconds: float) -> AdvanceReceipt:
-        """Move the clock on and wait for all that becomes due."""
-        return await self._advance_to(self.clock.time() + seconds)
+        """Move the clock on and wait for all that becomes due.
+
+        Raises:
+            ControlError: InvalidParameter for an instant beyond what a date can say.
+        """
+        async with self._advancing:
+            return await self._advance_to(self.clock.time() + seconds)
 
     async def advance_to_next_delivery(self) -> AdvanceReceipt:
         """Move the clock to the next instant something becomes visible, if there is one."""
-        due_at = self.delivery.next_due_at()
-        now = self.clock.time()
-        return await self._advance_to(now if due_at is None else max(now, due_at))
+        async with self._advancing:
+            due_at = self.delivery.next_due_at()
+            now = self.clock.time()
+            return await self._advance_to(now if due_at is None else max(now, due_at))
 
     async def _advance_to(self, when: float) -> AdvanceReceipt:
+        if when > _LATEST:
+            raise ControlError(
+                "InvalidParameter", 400, f"the clock goes as far as {self._calendar.iso(_LATEST)}"
+            )
         before, mark = self.clock.time(), self.delivery.mark()
         await self.clock.advance_to(when)
         self._save()
         receipt, after = self.delivery.since(mark), self.clock.time()
         return AdvanceReceipt(
-            from_time=self.iso(before),
-            to_time=self.iso(after),
+            from_time=self._calendar.iso(before),
+            to_time=self._calendar.iso(after),
             advanced_s=round(after - before, 3),
             records=receipt.record_count,
             objects=receipt.object_count,
             by_flow_log=dict(receipt.by_flow_log),
             object_names=receipt.objects,
         )
-
-    def iso(self, at: float) -> str:
-        """``at`` in the records' zone, to the millisecond."""
-        moment = datetime.fromtimestamp(at, UTC).astimezone(self._zone)
-        return moment.isoformat(timespec="milliseconds")
-
-
-def _url(host: str, port: int) -> str:
-    """Where a client on this machine reaches a socket bound to ``host``."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # any address is no address
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-
-
-def _delays(log: FlowLogStatus) -> DelaySummary | None:
-    if log.delay_min_s is None or log.delay_median_s is None or log.delay_max_s is None:
-        return None
-    return DelaySummary(min_s=log.delay_min_s, median_s=log.delay_median_s, max_s=log.delay_max_s)
-
-
-def _describe(destination: LogStoreDestination | BucketDestination) -> str:
-    match destination:
-        case LogStoreDestination():
-            return f"LogStore {destination.project}/{destination.log_store}"
-        case BucketDestination():
-            return f"bucket {destination.bucket}/{destination.prefix}"

@@ -5,10 +5,12 @@ import base64
 import hashlib
 import io
 import json
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import aiohttp
+import duckdb
 import pytest
 import yarl
 from aiohttp import web
@@ -22,16 +24,21 @@ from simulator.api import Authenticator, make_api_app
 from simulator.api.auth import canonical_request, sign
 from simulator.clock import ManualClock, wall_time
 from simulator.logstore import LogStoreEngine, LogStoreSettings
+from simulator.logstore import queries as queries_module
 
 AK, SK = "ak-of-the-tests", "sk-of-the-tests"
 START_S = 1_772_323_200
 START_MS = START_S * 1000
 FROM, TO = "2026-03-01T00:00:00Z", "2026-03-01T01:00:00Z"
+RECORDS = "/v1/logstore/access/logrecord?startDateTime=2026-03-01&endDateTime=2026-03-02"
 
 
 class Served:
-    def __init__(self, port: int, engine: LogStoreEngine, changes: list[str]) -> None:
+    def __init__(
+        self, port: int, engine: LogStoreEngine, changes: list[str], runner: web.AppRunner
+    ) -> None:
         self.port = port
+        self.runner = runner
         self.engine = engine
         self.changes = changes
 
@@ -93,7 +100,7 @@ async def served() -> AsyncIterator[Served]:
     await site.start()
     port = runner.addresses[0][1]
     engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
-    yield Served(port, engine, changes)
+    yield Served(port, engine, changes, runner)
     await runner.cleanup()
     engine.close()
 
@@ -340,6 +347,21 @@ async def test_go_spelling_pushes_lists_streams_and_queries_with_bare_keys(serve
         (
             "POST",
             "/v1/logstore/access/logrecord",
+            {"logRecords": [{"message": "x", "sequence": 2**63}]},
+            400,
+            "InvalidParameter",
+        ),
+        (
+            "POST",
+            "/v1/logstore/access/logrecord",
+            {"logRecords": [{"message": "x", "timestamp": -(10**40)}]},
+            400,
+            "InvalidParameter",
+        ),
+        ("GET", f"{RECORDS}&query=match%20%2A&limit=1001", None, 400, "InvalidParameter"),
+        (
+            "POST",
+            "/v1/logstore/access/logrecord",
             {"type": "JSON", "logRecords": [{"message": "[1]", "timestamp": START_MS}]},
             400,
             "InvalidParameter",
@@ -368,3 +390,74 @@ async def test_malformed_json_is_named(served: Served) -> None:
             assert response.status == 401
         async with session.get(f"http://127.0.0.1:{served.port}/_sim/live") as response:
             assert (response.status, await response.text()) == (200, "ok")
+
+
+async def test_parameters_of_searches_do_not_touch_sql(served: Served) -> None:
+    for parameters in ("limit=100000", "sort=up&pageNo=0&pageSize=5000", "samplePercentage=5"):
+        target = f"{RECORDS}&query=select%20count(*)%20as%20n&{parameters}"
+        status, answer = await served.go("GET", target)
+        assert (status, answer["resultSet"]["rows"]) == (200, [[0]])
+
+
+async def test_plus_for_a_blank_in_the_query_string_is_explained(served: Served) -> None:
+    status, answer = await served.go("GET", f"{RECORDS}&query=select+count(*)+as+n")
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+    assert "%20" in str(answer["message"])
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "message"),
+    [
+        ("POST", "logrecord", "LogStore not found"),
+        ("GET", RECORDS.rpartition("/")[2], "LogStore not found"),
+        ("GET", RECORDS.rpartition("/")[2] + "&query=match%20%2A", "LogStore not found"),
+        ("GET", "logstream", "LogStore [gone] not exists"),
+    ],
+)
+async def test_missing_log_store_reads_as_documented(
+    served: Served, method: str, target: str, message: str
+) -> None:
+    body = {"logRecords": [{"message": "x"}]} if method == "POST" else None
+    status, answer = await served.go(method, f"/v1/logstore/gone/{target}", body)
+    assert (status, answer["code"], answer["message"]) == (404, "LogStoreNotFound", message)
+
+
+class Statement:
+    """A statement that does not end by itself."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.ended = threading.Event()
+
+    def run(self, cursor: duckdb.DuckDBPyConnection, *_: object) -> tuple[int, int]:
+        self.begun.set()
+        try:
+            cursor.execute(
+                "SELECT count(*) FROM range(100000000) a(i), range(100000000) b(j)"
+                " WHERE (i * j) % 7 = 3"
+            )
+        finally:
+            self.ended.set()
+        raise AssertionError("it ended by itself")
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> Statement:
+    statement = Statement()
+    monkeypatch.setattr(queries_module, "_scan_size", statement.run)
+    return statement
+
+
+async def test_query_ends_when_the_server_stops(served: Served, endless: Statement) -> None:
+    asking = asyncio.create_task(served.go("GET", f"{RECORDS}&query=match%20%2A"))
+    assert await asyncio.to_thread(endless.begun.wait, 20)
+    await served.runner.cleanup()
+    status, answer = await asking
+    assert (status, answer["code"]) == (408, "ExecutionTimeout")
+
+
+async def test_query_ends_when_its_client_has_gone(served: Served, endless: Statement) -> None:
+    asking = asyncio.create_task(served.go("GET", f"{RECORDS}&query=match%20%2A"))
+    assert await asyncio.to_thread(endless.begun.wait, 20)
+    asking.cancel()
+    assert await asyncio.to_thread(endless.ended.wait, 20)

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -111,4 +110,5 @@ def test_kill_9_loses_nothing_and_doubles_nothing(tmp_path: Path):
     assert simulator.log_store() == sent
     assert simulator.bucket() == sent
     assert simulator.stop(signal.SIGTERM) == 0
-    assert not [path for path in os.listdir(tmp_path / "data" / "spool") if path.endswith(".seg")]
+    left = (tmp_path / "data" / "spool").rglob("*.seg")
+    assert sum(path.stat().st_size for path in left) == 0

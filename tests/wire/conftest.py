@@ -5,6 +5,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,8 @@ from simulator.model import (
     BackendServerId,
     Cluster,
     ClusterKind,
+    IpGroup,
+    IpGroupId,
     Listener,
     ListenerLimits,
     ListenerTimeouts,
@@ -28,7 +31,7 @@ from simulator.model import (
     ServerGroupId,
     ServiceNode,
 )
-from simulator.routing import compile_route
+from simulator.routing import ListenerRoute, compile_route
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -62,6 +65,9 @@ class Sim:
         self._runner: asyncio.Task | None = None
         self.data_plane: DataPlane | None = None
         self.address = ("", 0)
+        self.servers: tuple[BackendServer, ...] = ()
+        self.balancer: LoadBalancer | None = None
+        self.route: ListenerRoute | None = None
 
     async def start(
         self,
@@ -72,29 +78,42 @@ class Sim:
         timeouts: ListenerTimeouts | None = None,
         limits: ListenerLimits | None = None,
         tls: ssl.SSLContext | None = None,
+        groups: dict[str, list[int]] | None = None,
+        ip_groups: dict[str, list[int]] | None = None,
+        host: str = "127.0.0.1",
+        **listener_fields,
     ) -> None:
+        """Serve ``backends`` on one listener.
+
+        Args:
+            groups: further server groups: their ids, and which of the backends are in them.
+            ip_groups: the same for IP groups.
+            host: of the listener and the backends.
+            listener_fields: of the model's ``Listener``.
+        """
         ready = asyncio.Event()
         self._runner = asyncio.create_task(self._run(ready))
         await ready.wait()
         servers = []
         for index, backend in enumerate(backends):
-            address = backend if isinstance(backend, tuple) else await self.backend(backend)
+            address = backend if isinstance(backend, tuple) else await self.backend(backend, host)
             servers.append(
                 BackendServer(
                     backend_server_id=BackendServerId(f"i-{index}"),
-                    address=f"10.0.2.{11 + index}:8080",
+                    address="[::1]:8080" if ":" in host else f"10.0.2.{11 + index}:8080",
                     connect_host=address[0],
                     connect_port=address[1],
                     weight=100 if weights is None else weights[index],
                 )
             )
+        self.servers = tuple(servers)
         group = ServerGroup(
-            server_group_id=ServerGroupId("sg-11bd8054"), name="web", servers=tuple(servers)
+            server_group_id=ServerGroupId("sg-11bd8054"), name="web", servers=self.servers
         )
         listener = Listener(
             protocol=Protocol.HTTP,
             port=80,
-            bind_host="127.0.0.1",
+            bind_host=host,
             bind_port=0,
             scheduler=Scheduler.ROUND_ROBIN,
             x_forwarded_for=x_forwarded_for,
@@ -102,6 +121,7 @@ class Sim:
             timeouts=timeouts or ListenerTimeouts(),
             limits=limits or ListenerLimits(),
         )
+        listener = replace(listener, **listener_fields)
         node = ServiceNode(index=0, address="100.64.3.9")
         balancer = LoadBalancer(
             load_balancer_id=LoadBalancerId("lb-0d29a3f6"),
@@ -110,19 +130,40 @@ class Sim:
             vip="10.0.1.5",
             cluster=Cluster(name="shared", kind=ClusterKind.SHARED, cluster_id="", nodes=(node,)),
             listeners=(listener,),
-            server_groups=(group,),
+            server_groups=(group, *self._groups(groups or {})),
+            ip_groups=tuple(
+                IpGroup(ip_group_id=IpGroupId(made.server_group_id), name="", members=made.servers)
+                for made in self._groups(ip_groups or {})
+            ),
         )
+        self.balancer = balancer
+        self.route = compile_route(balancer, listener)
         self.data_plane = DataPlane(clock=self.clock, tasks=self._tasks)
         [bound] = await self.data_plane.start(
-            (
-                ListenerSettings(
-                    route=compile_route(balancer, listener), on_record=self._take, tls=tls
-                ),
-            )
+            (ListenerSettings(route=self.route, on_record=self._take, tls=tls),)
         )
         self.address = (bound.host, bound.bound_port)
 
-    async def backend(self, handler: Handler) -> tuple[str, int]:
+    def _groups(self, members: dict[str, list[int]]) -> tuple[ServerGroup, ...]:
+        return tuple(
+            ServerGroup(
+                server_group_id=ServerGroupId(group_id),
+                name="",
+                servers=tuple(self.servers[index] for index in indexes),
+            )
+            for group_id, indexes in members.items()
+        )
+
+    async def change(self, groups: dict[str, list[int]] | None = None, **listener_fields) -> None:
+        """Go on with a changed listener, and with ``groups`` in place of those of that id."""
+        balancer, listener = self.balancer, replace(self.route.listener, **listener_fields)
+        others = {group.server_group_id: group for group in balancer.server_groups}
+        others.update({group.server_group_id: group for group in self._groups(groups or {})})
+        self.balancer = replace(balancer, server_groups=tuple(others.values()))
+        self.route = compile_route(self.balancer, listener, self.route)
+        await self.data_plane.apply((ListenerSettings(route=self.route, on_record=self._take),))
+
+    async def backend(self, handler: Handler, host: str = "127.0.0.1") -> tuple[str, int]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 await handler(reader, writer)
@@ -131,7 +172,7 @@ class Sim:
             finally:
                 writer.close()
 
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(serve, host, 0)
         self._stack.callback(server.close)
         return server.sockets[0].getsockname()[:2]
 

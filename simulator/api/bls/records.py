@@ -19,7 +19,7 @@ from simulator.api.bls.wire import (
     read_body,
 )
 from simulator.errors import ControlError
-from simulator.logstore import NewRecord, Page, Paging, RecordType, Sort
+from simulator.logstore import NewRecord, Page, Paging, QueryHandle, RecordType, Sort, is_search
 
 MAX_ROWS: Final = 1000
 """Of a pull or a search. Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
@@ -62,7 +62,7 @@ class Records(Service):
         """QueryLogRecord when there is a ``query`` parameter, else PullLogRecord."""
         parameters = parse_query(request)
         if "query" in parameters:
-            return await self._query(request.match_info["name"], parameters)
+            return await self._query(request, parameters)
         return await self._pull(request.match_info["name"], parameters)
 
     async def pull_v3(self, request: web.Request) -> web.Response:
@@ -89,16 +89,23 @@ class Records(Service):
         )
         return _pulled(page, parameters)
 
-    async def _query(self, name: str, parameters: Mapping[str, str]) -> web.Response:
-        if parameters.get("samplePercentage"):
+    async def _query(self, request: web.Request, parameters: Mapping[str, str]) -> web.Response:
+        query = parameters["query"]
+        # Sampling and paging are for searches; SQL statements ignore them.
+        searching = is_search(query)
+        if searching and parameters.get("samplePercentage"):
             raise ControlError("NotImplemented", 501, "QueryLogRecord samplePercentage")
-        result = await self.call(
+        handle = QueryHandle()
+        result = await self.call_watched(
+            request,
+            handle,
             self.engine.query,
             project_of(parameters.get("project")),
-            name,
+            request.match_info["name"],
             parse_selection(parameters),
-            parameters["query"],
-            _paging(parameters),
+            query,
+            _paging(parameters) if searching else Paging(),
+            handle,
         )
         return json_response(from_query_result(result))
 

@@ -95,11 +95,12 @@ def bls_operations(
             handle=rec.read,
             remark="no sampling, no views; a part of the SQL functions",
         ),
-        _done(
+        _partly(
             name="PullLogRecordV3",
             method="GET",
             path="/v3/logstore/{name}/logrecord/pull",
             handle=rec.pull_v3,
+            remark="no views",
         ),
         *(
             Operation(

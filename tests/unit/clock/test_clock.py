@@ -180,3 +180,117 @@ def test_a_hold_is_released_whatever_happens():
         raise ValueError("boom")
     clock.acquire()
     clock.release()
+
+
+async def test_a_background_timer_fires_where_an_advance_ends_not_at_its_own_instant():
+    clock = ManualClock(T)
+    clock.start()
+    fired = []
+    clock.call_at(T + 10, lambda: fired.append(clock.time() - T), background=True)
+    assert clock.next_timer_at() is None
+    await clock.advance(9)
+    assert fired == []
+    await clock.advance(51)
+    assert fired == [60]
+
+
+async def test_a_background_timer_fires_before_the_timer_that_the_clock_stops_at():
+    clock = ManualClock(T)
+    clock.start()
+    fired = []
+    clock.call_at(T + 20, lambda: fired.append(("timer", clock.time() - T)))
+    clock.call_at(T + 20, lambda: fired.append(("background", clock.time() - T)), background=True)
+    clock.call_at(T + 1, lambda: fired.append(("background", clock.time() - T)), background=True)
+    await clock.advance(30)
+    assert fired == [("background", 20), ("background", 20), ("timer", 20)]
+
+
+async def test_an_advance_waits_for_what_a_background_timer_set_off_before_the_next_timer():
+    clock = ManualClock(T)
+    clock.start()
+    seen = []
+
+    def begin() -> None:
+        clock.acquire()
+        asyncio.get_running_loop().call_soon(finish)
+
+    def finish() -> None:
+        seen.append("background work")
+        clock.call_at(clock.time(), lambda: seen.append("timer set by it"))
+        clock.release()
+
+    clock.call_at(T + 5, begin, background=True)
+    clock.call_at(T + 10, lambda: seen.append("timer"))
+    await clock.advance(10)
+    assert seen == ["background work", "timer", "timer set by it"]
+
+
+async def test_a_repeating_background_timer_costs_one_turn_per_step_of_the_clock():
+    clock = ManualClock(T)
+    clock.start()
+    fired = []
+
+    def again() -> None:
+        fired.append(clock.time() - T)
+        clock.call_at(clock.time() + 3, again, background=True)
+
+    again()
+    for when in (1, 2, 100, 3600):
+        clock.call_at(T + when, lambda: None)
+    await clock.advance(3 * 3600)
+    assert fired == [0, 100, 3600, 3 * 3600]
+
+
+async def test_a_cancelled_background_timer_never_fires():
+    clock = ManualClock(T)
+    clock.start()
+    fired = []
+    timers = [clock.call_at(T + i, lambda: fired.append(1), background=True) for i in (1, 2)]
+    clock.call_at(T + 1, timers[1].cancel)
+    timers[0].cancel()
+    await clock.advance(1)
+    await clock.advance(9)
+    assert fired == []
+
+
+async def test_a_background_timer_already_due_fires_at_the_next_turn_on_a_standing_clock():
+    clock = ManualClock(T)
+    clock.start()
+    fired = asyncio.Event()
+    clock.call_at(T, fired.set, background=True)
+    await fired.wait()
+
+
+async def test_an_auto_clock_does_not_jump_to_a_background_timer_but_fires_it_on_its_way():
+    clock = SimulatedClock(ClockMode.AUTO, start_at=T)
+    clock.start()
+    fired = []
+    done = asyncio.Event()
+
+    def again() -> None:
+        fired.append(clock.time() - T)
+        clock.call_at(clock.time() + 3, again, background=True)
+
+    clock.call_at(T + 3, again, background=True)
+    loop = asyncio.get_running_loop()
+    for _ in range(50):
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
+    assert clock.time() < T + 3
+    for hour in (1, 2):
+        clock.call_at(T + hour * 3600, lambda: None)
+    clock.call_at(T + 3 * 3600, done.set)
+    await done.wait()
+    assert fired == [pytest.approx(hour * 3600, abs=60) for hour in (1, 2, 3)]
+    clock.stop()
+
+
+@pytest.mark.parametrize("mode", [ClockMode.SCALED, ClockMode.REAL])
+async def test_a_running_clock_fires_background_timers_when_they_are_due(mode: ClockMode):
+    clock = SimulatedClock(mode, start_at=T, rate=1_000_000)
+    clock.start()
+    fired = asyncio.Event()
+    clock.call_at(T + (1000 if mode is ClockMode.SCALED else 0.001), fired.set, background=True)
+    await fired.wait()
+    clock.stop()

@@ -13,9 +13,15 @@ from simulator.dataplane.backend import BackendConnection
 from simulator.dataplane.client import ClientConnection
 from simulator.dataplane.http1 import find_head_end
 from simulator.dataplane.http1_known import remember_request
-from simulator.dataplane.http1_request import encode_forwarded_head, parse_request_head
+from simulator.dataplane.http1_request import (
+    HeaderMemo,
+    encode_forwarded_head,
+    parse_request_head,
+)
+from simulator.dataplane.http1_response import make_response_memo, parse_response_head
 from simulator.dataplane.pool import BackendPool
 from simulator.dataplane.port import ListenerPort
+from simulator.errors import BackendProtocolError
 from simulator.model import (
     BackendServer,
     BackendServerId,
@@ -166,7 +172,7 @@ REQUESTS = [GET, GET.replace(b"GET /a", b"DELETE /other"), GET]
 
 def drive(bench, answers, cut):
     """Each request and its answer, in one read or in two; what each side got and the records."""
-    for request, answer in zip(REQUESTS * 2, answers * 2, strict=True):
+    for request, answer in zip(REQUESTS * 3, answers * 3, strict=True):
         for piece in cut(request):
             bench.client.data_received(piece)
         for piece in cut(answer):
@@ -195,12 +201,12 @@ async def test_both_ways_give_the_same_bytes_and_records(tasks, still, answer, x
     if b"chunked" not in answer:
         assert short == long
     assert short[0] == long[0]
-    assert len(short[2]) == 6
+    assert len(short[2]) == 9
 
 
 async def test_the_short_ways_are_taken_for_what_repeats(tasks, monkeypatch):
     bench = Bench(tasks)
-    for _ in range(2):
+    for _ in range(4):
         bench.client.data_received(GET)
         bench.backend.data_received(ANSWER)
 
@@ -218,12 +224,12 @@ async def test_the_short_ways_are_taken_for_what_repeats(tasks, monkeypatch):
 
 async def test_the_route_of_the_moment_is_asked(tasks):
     bench = Bench(tasks)
-    for _ in range(3):
+    for _ in range(4):
         bench.client.data_received(GET)
         bench.backend.data_received(ANSWER)
     other = Bench(tasks, x_forwarded_for=True)
     bench.port.route = other.port.route
-    for _ in range(3):
+    for _ in range(4):
         bench.client.data_received(GET)
         bench.backend.data_received(ANSWER)
         assert b"X-Forwarded-For: 1.1.1.1, 192.0.2.7\r\n" in bench.backend_side.written[-1]
@@ -233,23 +239,23 @@ async def test_the_route_of_the_moment_is_asked(tasks):
 
 async def test_a_request_that_follows_at_once_waits_its_turn(tasks):
     bench = Bench(tasks)
-    for _ in range(3):
+    for _ in range(4):
         bench.client.data_received(GET)
         bench.backend.data_received(ANSWER)
     bench.client.data_received(GET)
     bench.client.data_received(GET.replace(b"/a", b"/late"))
-    assert len(bench.backend_side.written) == 4
+    assert len(bench.backend_side.written) == 5
     bench.backend.data_received(ANSWER)
     await asyncio.sleep(0)
     assert bench.backend_side.written[-1].startswith(b"GET /late")
     bench.backend.data_received(ANSWER)
-    assert len(bench.records) == 5
+    assert len(bench.records) == 6
     bench.close()
 
 
 async def test_a_long_line_is_refused_though_its_headers_are_known(tasks):
     bench = Bench(tasks, limits=ListenerLimits(request_line_bytes=100))
-    for _ in range(3):
+    for _ in range(4):
         bench.client.data_received(GET)
         bench.backend.data_received(ANSWER)
     bench.client.data_received(GET.replace(b"/a", b"/" + b"a" * 100))
@@ -261,33 +267,33 @@ async def test_a_long_line_is_refused_though_its_headers_are_known(tasks):
 @pytest.mark.parametrize("over", [0, 1])
 async def test_a_head_just_over_the_limit_is_served_not_left_waiting(tasks, over):
     bench = Bench(tasks, limits=ListenerLimits(header_bytes=len(GET) - over))
-    for _ in range(3):
+    for _ in range(4):
         bench.client.data_received(GET)
         bench.backend.data_received(ANSWER)
-    assert [record.response_status for record in bench.records] == [200, 200, 200]
+    assert [record.response_status for record in bench.records] == [200] * 4
     bench.close()
 
 
 @pytest.mark.parametrize("cut", [whole, halves])
 async def test_a_client_that_does_not_read_leaves_the_pooled_connection_readable(tasks, cut):
     bench = Bench(tasks)
-    for _ in range(2):
+    for _ in range(4):
         bench.client.data_received(GET)
         bench.backend.data_received(ANSWER)
     bench.client_side.full_at = 0
     bench.client.data_received(GET)
     for piece in cut(ANSWER):
         bench.backend.data_received(piece)
-    assert len(bench.records) == 2
+    assert len(bench.records) == 4
     assert bench.backend_side.reading
     bench.client.resume_writing()
-    assert len(bench.records) == 3
+    assert len(bench.records) == 5
     bench.close()
 
 
 async def test_excess_bytes_after_a_known_response_are_dropped_with_the_connection(tasks):
     bench = Bench(tasks)
-    for _ in range(2):
+    for _ in range(4):
         bench.client.data_received(GET)
         bench.backend.data_received(ANSWER)
     bench.client.data_received(GET)
@@ -324,7 +330,7 @@ def test_a_head_is_recognised_only_as_what_parsing_it_gives(headers, first, seco
     block += b"".join(b"%s:%s%s" % header for header in headers) + b"\r\n"
     client_ip = "192.0.2.7" if forwarded else None
     raw, data = first + block, second + block
-    memo = {}
+    memo = HeaderMemo()
     known = remember_request(
         parse_request_head(raw, memo), raw, client_ip=client_ip, line_limit=24, head_limit=200
     )
@@ -338,3 +344,32 @@ def test_a_head_is_recognised_only_as_what_parsing_it_gives(headers, first, seco
         assert find_head_end(data) == len(data) <= 200
         assert len(head.line) <= 24
         assert not long.refusal
+
+
+RESPONSE_HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [b"Content-Length", b"Date", b"Connection", b"Transfer-Encoding", b"X Y", b""]
+        ),
+        st.sampled_from([b" 5", b"0", b"close", b" keep-alive", b" chunked ", b"\x00", b" a:b"]),
+        st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n"]),
+    ),
+    max_size=4,
+)
+
+
+@given(st.lists(RESPONSE_HEADERS, min_size=1, max_size=4))
+def test_lines_met_before_change_nothing_in_what_a_response_says(heads):
+    memo = make_response_memo()
+
+    def read(raw, *memos):
+        try:
+            head = parse_response_head(raw, *memos)
+        except BackendProtocolError as error:
+            return str(error)
+        return [getattr(head, name) for name in head.__slots__]
+
+    for headers in heads:
+        block = b"".join(b"%s:%s%s" % header for header in headers)
+        for raw in (b"HTTP/1.1 200 OK\r\n" + block + b"\r\n", b"HTTP/1.0 204 x\n" + block + b"\n"):
+            assert read(raw, memo) == read(raw) == read(raw, memo)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simulator.clock import ManualClock
 from simulator.delivery import Delivery, segment_quantum_s
-from simulator.errors import ControlError
+from simulator.errors import ControlError, SinkError
 from simulator.model import (
     BucketDestination,
     DelayDistribution,
@@ -53,7 +53,7 @@ class FakeEngine:
     ) -> int:
         self.before()
         if (project, log_store) not in self.log_stores:
-            raise ControlError("LogStoreNotFound", 404, log_store)
+            raise SinkError(f"LogStoreNotFound: {log_store}", retryable=False)
         assert self.clock is not None
         lines = [line for path in paths for line in path.read_bytes().splitlines()]
         now = self.clock.time()

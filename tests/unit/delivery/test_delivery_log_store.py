@@ -1,5 +1,6 @@
 """Delivery to a LogStore: when, in what order, how often."""
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from delivery_world import LB, START, FakeEngine, World, at_of, bucket_log, flow_log
 
+from simulator.clock import monotonic
 from simulator.delivery import FlowLogState
 from simulator.errors import SinkError
 from simulator.model import DelayDistribution, DelayKind
@@ -157,10 +159,6 @@ async def test_a_failing_sink_is_retried_in_order_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = World(tmp_path, flow_log(low_s=0, high_s=0))
-
-    def fail() -> None:
-        raise SinkError("busy", retryable=True)
-
     world.engine.before = fail
     with caplog.at_level(logging.WARNING):
         lines = await world.write(START, START + 1, START + 2)
@@ -172,6 +170,99 @@ async def test_a_failing_sink_is_retried_in_order_with_one_warning(
     await world.clock.advance(60)
     assert [line for _, _, line in world.engine.records] == lines
     assert world.engine.calls == [3], "what had become due meanwhile goes in one call"
+    await world.stop()
+
+
+def fail() -> None:
+    raise SinkError("disk full", retryable=True)
+
+
+async def test_warnings_are_a_minute_of_real_time_apart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, flow_log(low_s=0, high_s=0))
+    world.engine.before = fail
+    with caplog.at_level(logging.WARNING):
+        await world.write(START)
+        await world.clock.advance(3600)
+        assert world.delivery.status()[0].retries > 60
+        assert len(caplog.records) == 1, "an hour of the clock is a moment for the reader"
+        monkeypatch.setattr("simulator.delivery.delivery.monotonic", lambda: monotonic() + 60)
+        await world.clock.advance(60)
+        assert len(caplog.records) == 2
+    await world.stop()
+
+
+async def test_waiting_for_a_destination_that_keeps_failing_ends(tmp_path: Path) -> None:
+    world = World(tmp_path, flow_log(low_s=0, high_s=0))
+    world.engine.before = fail
+    (line,) = await world.write(START)
+    await world.clock.advance(200)
+    assert world.delivery.status()[0].retries in range(5, 10)
+    assert world.delivery.failing() is None
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(world.delivery.wait_until_delivered())
+        await world.clock.advance(10)
+        assert not waiting.done()
+        await world.clock.advance(600)
+    assert world.delivery.failing() == "flow log l7: disk full"
+    assert world.delivery.status()[0].pending == 1
+    await world.delivery.wait_until_delivered()
+    world.engine.before = lambda: None
+    await world.clock.advance(60)
+    assert world.delivery.failing() is None
+    assert [record for _, _, record in world.engine.records] == [line]
+    await world.stop()
+
+
+async def test_while_anything_is_delivered_there_is_hope(tmp_path: Path) -> None:
+    world = World(tmp_path, flow_log(low_s=0, high_s=0), bucket_log(low_s=0, high_s=0))
+    deliver = world.engine.deliver_segments
+
+    def fail_always(**call: Any) -> int:
+        raise SinkError("disk full", retryable=True)
+
+    world.engine.deliver_segments = fail_always  # type: ignore[method-assign]
+    await world.write(*(START + 300 * index for index in range(20)))
+    l7, archive = world.delivery.status()
+    assert l7.retries > 60
+    assert archive.delivered > 0
+    assert world.delivery.failing() is None
+    await world.clock.advance(1200)
+    assert world.delivery.failing() is not None
+    world.engine.deliver_segments = deliver  # type: ignore[method-assign]
+    await world.clock.advance(60)
+    assert world.delivery.failing() is None
+    await world.stop()
+
+
+async def test_a_load_too_large_for_the_destination_is_made_smaller(tmp_path: Path) -> None:
+    world = World(tmp_path, flow_log(low_s=0, high_s=0))
+    deliver = world.engine.deliver_segments
+
+    def refuse_many(**call: Any) -> int:
+        if len(call["paths"]) > 5:
+            raise SinkError("out of memory", retryable=True)
+        return deliver(**call)
+
+    world.engine.before = fail
+    lines = await world.write(*(START + index / 100 for index in range(100)))
+    world.engine.before = lambda: None
+    world.engine.deliver_segments = refuse_many  # type: ignore[method-assign]
+    await world.clock.advance(3600)
+    assert [line for _, _, line in world.engine.records] == lines
+    await world.stop()
+
+
+async def test_a_load_is_bounded_in_files_and_keeps_their_order(tmp_path: Path) -> None:
+    world = World(tmp_path, flow_log(low_s=0, high_s=0))
+    world.engine.before = fail
+    lines = await world.write(*(START + index / 10_000 for index in range(5000)))
+    world.engine.before = lambda: None
+    await world.clock.advance(60)
+    assert max(world.engine.calls) <= 4096
+    assert len(world.engine.calls) < 20
+    assert [line for _, _, line in world.engine.records] == lines
     await world.stop()
 
 
@@ -242,8 +333,6 @@ async def test_waiting_ends_when_nothing_is_pending(tmp_path: Path) -> None:
     async def wait() -> None:
         await world.delivery.wait_until_delivered()
         done.append(world.clock.time())
-
-    import asyncio
 
     async with asyncio.TaskGroup() as group:
         group.create_task(wait())

@@ -1,5 +1,6 @@
 """A process that dies at any moment loses nothing and doubles nothing."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -116,4 +117,23 @@ async def test_another_load_balancers_leftovers_stay(tmp_path: Path) -> None:
     second = World(tmp_path, flow_log(), at=START + 1)
     await second.clock.advance(500)
     assert (tmp_path / "lb-gone_100.64.0.1" / "00000001.seg").stat().st_size > 0
+    await second.stop()
+
+
+async def test_an_emptied_spool_does_not_hide_new_records_behind_the_cursors(
+    tmp_path: Path,
+) -> None:
+    engine, objects = FakeEngine(), FakeObjects()
+    first = World(tmp_path / "spool", *FLOW_LOGS, engine=engine, objects=objects)
+    lines = await first.write(*TIMES, pad=100)
+    await first.clock.advance(1000)
+    await first.stop()
+    shutil.rmtree(tmp_path / "spool")
+
+    at = first.clock.time()
+    second = World(tmp_path / "spool", *FLOW_LOGS, engine=engine, objects=objects, at=at)
+    lines += await second.write(*(at + second for second in range(5)), pad=100)
+    await second.clock.advance(1000)
+    check(engine, objects, lines)
+    assert all(status.pending == 0 for status in second.delivery.status())
     await second.stop()

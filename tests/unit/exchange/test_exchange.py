@@ -1,23 +1,30 @@
 """One request's decisions, without sockets or a clock."""
 
+from dataclasses import replace
+
 import pytest
 
-from simulator.exchange import Exchange, Failure, Phase
+from simulator.exchange import REDIRECT, Exchange, Failure, Phase
 from simulator.model import (
     BackendServer,
     BackendServerId,
     Cluster,
     ClusterKind,
+    KeepSession,
     Listener,
     LoadBalancer,
     LoadBalancerId,
     LoadBalancerKind,
+    Policy,
+    PolicyId,
     Protocol,
+    Rule,
+    RuleKey,
     Scheduler,
     ServerGroup,
     ServerGroupId,
 )
-from simulator.routing import RoundRobin, compile_route
+from simulator.routing import RoundRobin, compile_route, session_token
 
 
 def server(name: str, weight: int = 100) -> BackendServer:
@@ -30,7 +37,7 @@ def server(name: str, weight: int = 100) -> BackendServer:
     )
 
 
-def exchange(*servers: BackendServer) -> Exchange:
+def exchange(*servers: BackendServer, **fields) -> Exchange:
     group = ServerGroup(server_group_id=ServerGroupId("sg-1"), name="web", servers=servers)
     listener = Listener(
         protocol=Protocol.HTTP,
@@ -39,8 +46,9 @@ def exchange(*servers: BackendServer) -> Exchange:
         bind_port=0,
         scheduler=Scheduler.ROUND_ROBIN,
         x_forwarded_for=False,
-        server_group_id=group.server_group_id,
+        server_group_id=None if "policies" in fields else group.server_group_id,
     )
+    listener = replace(listener, **fields)
     balancer = LoadBalancer(
         load_balancer_id=LoadBalancerId("lb-1"),
         name="shop",
@@ -146,11 +154,113 @@ def test_a_client_that_leaves_during_the_response_changes_no_status():
 
 def test_an_empty_group_is_told_apart():
     made = exchange()
-    assert made.choose_server(b"GET", 10.0, has_body=False) is None
+    assert made.choose_server(b"GET", 10.0, has_body=False) == 503
     made.reply(503)
     record = made.finish(now=10.0, logged_at=1.0)
     assert (record.response_status, record.attempts) == (503, [])
     assert record.server_group_id == "sg-1"
+
+
+def test_a_group_whose_servers_are_all_dead_stands_in_the_place_of_a_server():
+    made = exchange(server("a"), server("b"), server("idle", weight=0))
+    (target,) = made.route.targets
+    target.mark_dead(BackendServerId("a"))
+    target.mark_dead(BackendServerId("b"))
+    assert made.choose_server(b"GET", 10.0, has_body=False) == 502
+    made.reply(502)
+    record = made.finish(now=10.0, logged_at=1.0)
+    assert tries(made) == [("sg-1", 502, None, 0.0)]
+    assert (record.response_status, record.server_group_id) == (502, "sg-1")
+
+
+def test_a_dead_server_is_not_tried_after_a_failure():
+    made = exchange(server("a"), server("b"))
+    assert made.choose_server(b"GET", 10.0, has_body=False) == server("a")
+    made.route.targets[0].mark_dead(BackendServerId("b"))
+    assert made.fail(Failure.REFUSED, 10.0) == 502
+
+
+API = Policy(
+    policy_id=PolicyId("policy-1"),
+    priority=1,
+    rules=(Rule(key=RuleKey.URI, value="/api/*"),),
+    server_group_id=ServerGroupId("sg-1"),
+)
+
+
+def test_a_request_that_meets_no_policy_has_no_group():
+    made = exchange(server("a"), policies=(API,))
+    assert made.choose_server(b"GET", 10.0, has_body=False, host=b"a", target=b"/") == 404
+    made.reply(404)
+    record = made.finish(now=10.0, logged_at=1.0)
+    assert (record.server_group_id, record.attempts) == (None, [])
+
+
+def test_a_request_that_meets_a_policy_goes_to_its_group():
+    made = exchange(server("a"), policies=(API,))
+    found = made.choose_server(b"GET", 10.0, has_body=False, host=b"a", target=b"/api/?x=1")
+    assert found == server("a")
+    assert made.record.server_group_id == "sg-1"
+
+
+def test_a_redirect_touches_no_group():
+    made = exchange(server("a"), redirect_port=443)
+    assert made.choose_server(b"GET", 10.0, has_body=False) == REDIRECT
+    made.reply(REDIRECT)
+    record = made.finish(now=10.0, logged_at=1.0)
+    assert (record.response_status, record.server_group_id, record.attempts) == (301, None, [])
+
+
+def test_a_session_goes_back_to_its_server_and_moves_when_that_fails():
+    made = exchange(server("a"), server("b"), keep_session=KeepSession())
+    token = session_token(BackendServerId("b"))
+    assert made.choose_server(b"GET", 10.0, has_body=False, session=token) == server("b")
+    assert made.session_token == token
+    assert made.fail(Failure.REFUSED, 10.0) == server("a")
+    assert made.session_token == session_token(BackendServerId("a"))
+
+
+def active(made: Exchange) -> dict[str, int]:
+    states = made.route.targets[0].scheduler.states
+    return {server_id: state.active_count for server_id, state in states.items()}
+
+
+def least(*servers: BackendServer) -> Exchange:
+    return exchange(*servers, scheduler=Scheduler.LEAST_CONNECTION)
+
+
+@pytest.mark.parametrize("end", ["answered", "client gone", "refused", "read timeout", "reply"])
+def test_a_request_is_counted_until_it_ends_whatever_way(end):
+    made = least(server("a"), server("b"))
+    made.choose_server(b"GET", 10.0, has_body=False)
+    assert sum(active(made).values()) == 1
+    if end == "refused":
+        made.fail(Failure.REFUSED, 10.0)
+        assert active(made) == {"a": 0, "b": 1}
+        made.reply(made.fail(Failure.REFUSED, 10.0))
+    elif end == "reply":
+        made.reply(413)
+    elif end == "client gone":
+        made.client_gone(11.0, mid_request=False)
+    else:
+        made.connected(10.0, pooled=True)
+        if end == "answered":
+            made.response_head(200)
+        else:
+            made.reply(made.fail(Failure.READ_TIMEOUT, 11.0))
+    assert sum(active(made).values()) == 1
+    made.finish(now=11.0, logged_at=1.0)
+    assert active(made) == {"a": 0, "b": 0}
+
+
+def test_a_pooled_connection_that_died_does_not_count_twice():
+    made = least(server("a"), server("b"))
+    made.choose_server(b"GET", 10.0, has_body=False)
+    made.connected(10.0, pooled=True)
+    made.fail(Failure.POOLED_CLOSED, 10.0)
+    assert active(made) == {"a": 1, "b": 0}
+    made.finish(now=11.0, logged_at=1.0)
+    assert active(made) == {"a": 0, "b": 0}
 
 
 def test_illegal_events_say_what_and_when():

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from simulator.errors import StartupError
 from simulator.objectstore import ObjectStore, S3Door
+from simulator.objectstore.mirror import Mirror
 
 AT = 1_772_323_380.0
 BUCKET = "shop-logs"
@@ -31,7 +33,14 @@ def store() -> Iterator[ObjectStore]:
 def client(store: ObjectStore) -> Iterator[Any]:
     door = S3Door()
     door.start()
-    client = boto3.client(
+    client = make_client(door)
+    yield client
+    client.close()
+    door.stop()
+
+
+def make_client(door: S3Door) -> Any:
+    return boto3.client(
         "s3",
         endpoint_url=door.url,
         region_name="bj",
@@ -43,9 +52,6 @@ def client(store: ObjectStore) -> Iterator[Any]:
             retries={"max_attempts": 1},
         ),
     )
-    yield client
-    client.close()
-    door.stop()
 
 
 def test_a_pipeline_lists_and_reads_what_was_put_in_process(
@@ -152,3 +158,160 @@ def test_stop_frees_port_threads_and_connections(
     again.start()
     again.stop()
     assert capfd.readouterr() == ("", "")
+
+
+def ipv6_is_there() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not ipv6_is_there(), reason="the machine has no IPv6 loopback")
+def test_the_door_opens_on_ipv6(store: ObjectStore) -> None:
+    store.put_object(BUCKET, "k", b"1")
+    door = S3Door("::1")
+    door.start()
+    try:
+        assert door.url == f"http://[::1]:{door.port}"
+        client = make_client(door)
+        assert client.get_object(Bucket=BUCKET, Key="k")["Body"].read() == b"1"
+        client.close()
+    finally:
+        door.stop()
+
+
+def test_what_is_no_request_is_not_talked_about(
+    store: ObjectStore, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    door = S3Door()
+    door.start()
+    try:
+        for sent in (
+            b"\x16\x03\x01 hello\r\n\r\n",
+            b"GET /\r\n\r\n",
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+        ):
+            with socket.create_connection((door.host, door.port), timeout=10) as connection:
+                connection.sendall(sent)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):
+                    pass
+    finally:
+        door.stop()
+    assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[tuple[ObjectStore, Any]]:
+    """A store on ``tmp_path`` and a client of it."""
+    store = ObjectStore(tmp_path, region="bj")
+    store.create_bucket(BUCKET)
+    door = S3Door()
+    door.start()
+    client = make_client(door)
+    yield store, client
+    client.close()
+    door.stop()
+    store.close()
+
+
+def test_what_a_client_deleted_stays_deleted(kept: tuple[ObjectStore, Any], tmp_path: Path) -> None:
+    store, client = kept
+    for key in ("a", "a/b", "c.log", "d.log", "e" * 500, "stays"):
+        store.put_object(BUCKET, key, b"1", "text/plain")
+    client.delete_object(Bucket=BUCKET, Key="a")
+    client.delete_object(Bucket=BUCKET, Key="e" * 500)
+    client.delete_object(Bucket=BUCKET, Key="never there")
+    client.delete_objects(
+        Bucket=BUCKET, Delete={"Objects": [{"Key": "a/b"}, {"Key": "c.log"}, {"Key": "d.log"}]}
+    )
+    again = ObjectStore(tmp_path, region="bj")
+    assert again.list_keys(BUCKET) == ("stays",)
+    names = {path.name for path in (tmp_path / BUCKET).rglob("*") if path.is_file()}
+    assert names == {"stays", "stays?type"}
+
+
+def test_what_a_client_put_copied_and_completed_is_kept(
+    kept: tuple[ObjectStore, Any], tmp_path: Path
+) -> None:
+    store, client = kept
+    store.put_object(BUCKET, "in/x", b"1", last_modified=AT)
+    client.copy_object(Bucket=BUCKET, Key="done/x", CopySource={"Bucket": BUCKET, "Key": "in/x"})
+    client.put_object(Bucket=BUCKET, Key="y", Body=b"2", ContentType="text/plain")
+    client.put_object(Bucket=BUCKET, Key="y", Body=b"3", ContentType="text/csv")
+    client.put_object(Bucket=BUCKET, Key="untyped", Body=b"4")
+    upload = client.create_multipart_upload(Bucket=BUCKET, Key="big")["UploadId"]
+    parts = []
+    for number, body in enumerate((b"x" * 102_400, b"y"), start=1):
+        tag = client.upload_part(
+            Bucket=BUCKET, Key="big", UploadId=upload, PartNumber=number, Body=body
+        )["ETag"]
+        parts.append({"PartNumber": number, "ETag": tag})
+    assert store.list_keys(BUCKET) == ("done/x", "in/x", "untyped", "y")
+    client.complete_multipart_upload(
+        Bucket=BUCKET, Key="big", UploadId=upload, MultipartUpload={"Parts": parts}
+    )
+    before = {key: store.object_info(BUCKET, key) for key in store.list_keys(BUCKET)}
+
+    again = ObjectStore(tmp_path, region="bj")
+    assert again.list_keys(BUCKET) == ("big", "done/x", "in/x", "untyped", "y")
+    assert again.get_object(BUCKET, "big") == b"x" * 102_400 + b"y"
+    assert [again.get_object(BUCKET, key) for key in ("done/x", "untyped", "y")] == [
+        b"1",
+        b"4",
+        b"3",
+    ]
+    assert again.object_info(BUCKET, "y").content_type == "text/csv"
+    assert again.object_info(BUCKET, "in/x").last_modified == AT
+    for key, info in before.items():
+        found = again.object_info(BUCKET, key)
+        assert found.last_modified == pytest.approx(info.last_modified, abs=1e-5)
+        assert found.content_type == info.content_type
+
+
+def test_buckets_of_clients_are_kept_and_go_with_them(
+    kept: tuple[ObjectStore, Any], tmp_path: Path
+) -> None:
+    _, client = kept
+    for bucket in ("mine", "gone"):
+        client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "bj"})
+        client.put_object(Bucket=bucket, Key="k", Body=b"1")
+    client.delete_object(Bucket="gone", Key="k")
+    client.delete_bucket(Bucket="gone")
+    again = ObjectStore(tmp_path, region="bj")
+    assert again.has_bucket(BUCKET)
+    assert again.list_keys("mine") == ("k",)
+    assert not again.has_bucket("gone")
+
+
+def test_a_versioned_bucket_keeps_the_newest(kept: tuple[ObjectStore, Any], tmp_path: Path) -> None:
+    _, client = kept
+    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("kept", "deleted"):
+        client.put_object(Bucket=BUCKET, Key=key, Body=b"old")
+        client.put_object(Bucket=BUCKET, Key=key, Body=b"new")
+    client.delete_object(Bucket=BUCKET, Key="deleted")
+    again = ObjectStore(tmp_path, region="bj")
+    assert again.list_keys(BUCKET) == ("kept",)
+    assert again.get_object(BUCKET, "kept") == b"new"
+
+
+def test_a_disk_that_refuses_does_not_refuse_the_client(
+    kept: tuple[ObjectStore, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, client = kept
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Mirror, "write", refuse)
+    client.put_object(Bucket=BUCKET, Key="k", Body=b"1")
+    assert store.get_object(BUCKET, "k") == b"1"
+    assert "not kept" in caplog.text

@@ -27,6 +27,7 @@ buckets: [shop-logs]
 flow_logs: [{name: l7, load_balancer: shop, to: {log_store: access}}]
 """
 DURATION = "expected a duration such as 250ms, 5s, 2m, 1h or 7d"
+PRINTABLE = "is not allowed here; expected printable text"
 NAME = "expected 1 to 65 letters, digits and the characters - _ / . beginning with a letter"
 
 
@@ -80,6 +81,29 @@ WHOLE_FILES = [
     ("version: 1\nname: !x y\n", "2:7 name: expected text, got a value with the tag !x"),
     ("version: 1\nseed: 1_0\n", "2:7 seed: expected a whole number from 0, got the number 1_0"),
     ("version: 1\nseed: -1\n", "2:7 seed: -1 is out of range; expected a whole number from 0"),
+    (
+        f"version: 1\nseed: {'9' * 5000}\n",
+        f"2:7 seed: {'9' * 200}… (5000 characters) is out of range; expected a whole number from 0",
+    ),
+    (
+        f"version: {'9' * 5000}\n",
+        f"1:10 version: {'9' * 200}… (5000 characters) is out of range; "
+        "expected a whole number from 0",
+    ),
+    (
+        f"version: 1\nclock: {{mode: scaled, rate: {'9' * 5000}}}\n",
+        f"2:29 clock.rate: {'9' * 200}… (5000 characters) is out of range; "
+        "expected a number above 0",
+    ),
+    (
+        f"version: 1\nname: {'9' * 5000}\n",
+        f"2:7 name: expected text, got the number {'9' * 200}… (5000 characters); put it in quotes",
+    ),
+    ('version: 1\nname: "\\ud800"\n', f"2:7 name: the character U+D800 {PRINTABLE}"),
+    ('version: 1\nname: "a\\0b"\n', f"2:7 name: the character U+0000 {PRINTABLE}"),
+    ('version: 1\nname: "a\\nb"\n', f"2:7 name: the character U+000A {PRINTABLE}"),
+    ('version: 1\n"\\ud800": 1\n', f"2:1: the character U+D800 {PRINTABLE}"),
+    ('version: 1\nregion: "\\e[1m"\n', f"2:9 region: the character U+001B {PRINTABLE}"),
     (
         "version: 1\nregion: bn\n",
         "2:9 region: unknown value 'bn'; expected one of "
@@ -244,10 +268,10 @@ PARTS = [
         "line 6 has a load balancer of that name already",
     ),
     (
-        ("{protocol: HTTP, port: 80, to: web}]\n", "{protocol: HTTPS, port: 80, to: wbe}]\n"),
-        "7:28 load_balancers[0].listeners[0].protocol: the protocol HTTPS is not simulated yet; "
-        "expected HTTP\n"
-        "7:49 load_balancers[0].listeners[0].to: no entry of backends is named 'wbe'; "
+        ("{protocol: HTTP, port: 80, to: web}]\n", "{protocol: TCP, port: 80, to: wbe}]\n"),
+        "7:28 load_balancers[0].listeners[0].protocol: the protocol TCP is not simulated yet; "
+        "expected HTTP or HTTPS\n"
+        "7:47 load_balancers[0].listeners[0].to: no entry of backends is named 'wbe'; "
         "did you mean 'web'?",
     ),
     (
@@ -268,9 +292,9 @@ PARTS = [
         "expected more than 0s and at most 2m",
     ),
     (
-        ("port: 80, to: web}]\n", "port: 80, to: web, scheduler: LeastConnection}]\n"),
-        "7:64 load_balancers[0].listeners[0].scheduler: the scheduler LeastConnection is "
-        "not simulated yet; expected RoundRobin",
+        ("port: 80, to: web}]\n", "port: 80, to: web, scheduler: WeightLeastConn}]\n"),
+        "7:64 load_balancers[0].listeners[0].scheduler: the scheduler WeightLeastConn is for "
+        "listeners of layer 4; expected RoundRobin or LeastConnection",
     ),
     (
         (
@@ -574,3 +598,25 @@ def test_no_document_raises_anything_but_a_scenario_error(data: st.DataObject) -
         path.write_text(text, encoding="utf-8")
         with suppress(ScenarioError):
             load_scenario(path)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("web: {count", "{}: {{count"),
+        ("{name: gold}", "{{name: {}}}"),
+        ("- name: shop", "- name: {}"),
+        ("{name: access}", "{{name: {}}}"),
+        ("[shop-logs]", "[{}]"),
+        ("{name: l7", "{{name: {}"),
+        ("log_store: access", "log_store: {}"),
+        ("to: {log_store: access}", "to: {{log_store: access, project: {}}}"),
+        ("80, to: web", "80, to: {}"),
+    ],
+)
+@pytest.mark.parametrize("text", ['"\\ud800"', '"\\0"', '"a\\nb"', '"\\e[0m"'])
+def test_names_have_to_be_printable(tmp_path: Path, good: str, bad: str, text: str) -> None:
+    assert good in GOOD
+    found = problems_of(tmp_path, GOOD.replace(good, bad.format(text)))
+    assert any(re.match(r"\d+:\d+", problem) for problem in found)
+    assert all(problem.isprintable() for problem in found)

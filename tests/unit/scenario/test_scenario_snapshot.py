@@ -64,10 +64,11 @@ def test_a_load_balancer_put_in_front_changes_nothing_of_the_others(tmp_path: Pa
 def test_listeners_join_their_server_groups_by_id(shop: LoadBalancer) -> None:
     web, outside = shop.server_groups
     assert (web.name, outside.name) == ("web", "outside")
-    assert [listener.server_group_id for listener in shop.listeners] == [
-        web.server_group_id,
-        outside.server_group_id,
-        web.server_group_id,
+    policies = [listener.policies for listener in shop.listeners]
+    assert [[policy.server_group_id for policy in each] for each in policies] == [
+        [web.server_group_id],
+        [outside.server_group_id],
+        [web.server_group_id],
     ]
     assert web.server_group_id.startswith("sg-")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.clock import Clock, ManualClock
+from simulator.clock import Clock, ManualClock, monotonic
 from simulator.errors import StartupError
 from simulator.spool import SegmentInfo, Spool, read_tail
 
@@ -171,14 +171,17 @@ def test_a_disk_that_fills_up_drops_records_and_breaks_nothing(
                 patch.setattr(os, "write", broken)
                 series.append(START, b"lost lost lost")
         assert len(caplog.records) == 1, "one warning a minute"
-        clock._anchor_sim += 60
+        clock._anchor_sim += 600
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", write_nothing)
+            series.append(START, b"lost")
+            assert len(caplog.records) == 1, "a minute of whoever reads it"
+            patch.setattr("simulator.spool.series.monotonic", lambda: monotonic() + 60)
             series.append(START, b"lost")
         assert len(caplog.records) == 2
     series.append(START, b"kept too")
     series.close_segment()
-    assert series.dropped_count == spool.dropped_count == 4
+    assert series.dropped_count == spool.dropped_count == 5
     assert closed[0].record_count == 2
     lines = closed[0].path.read_bytes().splitlines()
     assert [line.partition(b"\t")[2] for line in lines] == [b"kept", b"kept too"]
@@ -230,3 +233,20 @@ def test_the_tail_of_a_segment_is_read_newest_first(tmp_path: Path) -> None:
     tail = read_tail(info.path, 2)
     assert [(at, record[:1]) for at, record in tail] == [(START + 0.4, b"4"), (START + 0.3, b"3")]
     assert len(read_tail(info.path, 99)) == 5
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_a_reserved_number_is_not_used_again(tmp_path: Path, made_before: bool) -> None:
+    spool, closed = open_spool(tmp_path, ManualClock(START))
+    if made_before:
+        spool.series(LB, NODE)
+    spool.reserve(KEY, 41)
+    spool.reserve(KEY, 7)
+    series = spool.series(LB, NODE)
+    for second in range(2):
+        series.append(START + second, b"x")
+        series.close_segment()
+    assert [segment.seq for segment in closed] == [42, 43]
+    for segment in closed:
+        spool.remove(segment)
+    assert list(files(tmp_path)) == ["00000043.seg"]

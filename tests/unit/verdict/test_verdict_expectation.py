@@ -55,7 +55,7 @@ def test_the_right_side_can_be_another_metric() -> None:
         ),
         (
             "speed > 3",
-            "unknown metric 'speed'; expected one of http.requests, http.failed, "
+            "unknown metric 'speed'; expected one of http.requests, http.failed, http.overflowed, "
             "http.success_rate, http.status.<code>, flow_log.<name>.(written|delivered|pending|"
             "lost|objects|delay.min|delay.median|delay.max)",
         ),
@@ -86,7 +86,7 @@ def test_a_text_that_is_no_expectation_says_what_was_expected(text: str, message
     [
         ("http.requests == 500", True, "500", "500"),
         ("http.failed < 1", False, "1", "1"),
-        ("http.success_rate >= 99%", True, "99.5992%", "99%"),
+        ("http.success_rate >= 99%", True, "99.4%", "99%"),
         ("http.status.500 == 2", True, "2", "2"),
         ("http.status.503 == 0", True, "0", "0"),
         ("http.status.404 != 2", False, "2", "2"),
@@ -123,7 +123,13 @@ def test_a_right_side_that_was_not_measured_does_not_hold() -> None:
 
 
 def test_without_responses_there_is_no_success_rate() -> None:
-    assert "http.success_rate" not in HttpMeasures(sent=3, failed=3, by_status={}).metrics()
+    assert "http.success_rate" not in HttpMeasures(sent=0, failed=0, by_status={}).metrics()
+
+
+def test_what_failed_or_was_never_sent_is_no_success():
+    measured = HttpMeasures(sent=8, failed=2, overflowed=2, by_status={200: 4, 404: 1, 500: 1})
+    assert measured.metrics()["http.success_rate"] == 0.5
+    assert measured.metrics()["http.overflowed"] == 2
 
 
 def test_delays_are_summed_up_as_min_median_and_max() -> None:
