@@ -217,7 +217,12 @@ class World:
         scenario, data = self.scenario, self._data
         self._engine = LogStoreEngine(data.log_stores, self.clock, load_from=(data.spool,))
         self._spool = Spool(data.spool, self.clock, quantum_s=segment_quantum_s(scenario.flow_logs))
-        newest = max((segment.last_at for segment in self._spool.recovered), default=0.0)
+        # A crash may have kept state.json from the last instant; what was written knows it.
+        newest = max(
+            (segment.last_at for segment in self._spool.recovered),
+            default=0.0,
+        )
+        newest = max(newest, self._engine.read_clock() or 0.0)
         if newest > self.clock.time():
             self.clock.set_start(newest)
         for log_store in scenario.log_stores:
@@ -374,19 +379,28 @@ class World:
             await sender.wait_done()
 
     async def run_to_the_end(self) -> None:
-        """Send the traffic and return when all of it is delivered. Moves a clock that stands."""
+        """Send the traffic and return when all of it is delivered. Moves a clock that stands.
+
+        Raises:
+            StartupError: a destination keeps refusing; what is pending stays in the spool.
+        """
         self.start_traffic()
         if self.clock.mode is ClockMode.MANUAL:
             while (due_at := self.clock.next_timer_at()) is not None and not self._at_the_end():
                 await self.clock.advance_to(due_at)
         await self.wait_traffic()
         await self.delivery.wait_until_delivered()
+        if (failure := self.delivery.failing()) is not None:
+            raise StartupError(f"records cannot be delivered: {failure}")
 
     def _at_the_end(self) -> bool:
         planned = sum(sender.profile.request_count for sender in self._senders)
         counters = [sender.counters for sender in self._senders]
         done = sum(c.completed + c.failed + c.overflowed for c in counters)
-        return done >= planned and not any(log.pending for log in self.delivery.status())
+        if done < planned:
+            return False
+        pending = any(log.pending for log in self.delivery.status())
+        return not pending or self.delivery.failing() is not None
 
     def metrics(self) -> dict[str, float]:
         """Everything an expectation can compare, by name."""
