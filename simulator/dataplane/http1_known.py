@@ -16,7 +16,7 @@ from simulator.dataplane.http1_request import (
 from simulator.dataplane.http1_response import ResponseHead, encode_response_head
 
 _PLAIN_LINE: Final = re.compile(
-    rb"([A-Z_-]+) ((?:/(?!\.)[\x21-\x24\x26-\x2e\x30-\x3e\x40-\x7e]*)+(?:\?[\x21-\x7e]*)?)"
+    rb"([A-Z_-]+) (/[\x21-\x24\x26-\x3e\x40-\x7e]*(?:\?[\x21-\x7e]*)?)"
 )
 """The common request line up to its version: one that is sent on as it came. Nothing in its path
 needs decoding."""
@@ -60,7 +60,7 @@ class KnownRequest:
         if match is None or line_end > self._line_bytes or size > self._head_bytes:
             return None
         method, target = match.groups()
-        if method in REFUSED_METHODS:
+        if method in REFUSED_METHODS or b"/." in target:
             return None
         head = RequestHead(method, target, data[: line_end + 9], size, self.headers)
         sent_tail = self._sent_tail
