@@ -15,9 +15,7 @@ from simulator.dataplane.http1_request import (
 )
 from simulator.dataplane.http1_response import ResponseHead, encode_response_head
 
-_PLAIN_LINE: Final = re.compile(
-    rb"([A-Z_-]+) (/[\x21-\x24\x26-\x3e\x40-\x7e]*(?:\?[\x21-\x7e]*)?)"
-)
+_PLAIN_LINE: Final = re.compile(rb"([A-Z_-]+) (/[\x21-\x24\x26-\x3e\x40-\x7e]*(?:\?[\x21-\x7e]*)?)")
 """The common request line up to its version: one that is sent on as it came. Nothing in its path
 needs decoding."""
 _PLAIN_VERSION: Final = b" HTTP/1.1\r\n"

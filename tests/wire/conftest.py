@@ -51,6 +51,12 @@ async def read_head(reader: asyncio.StreamReader) -> bytes:
     return await reader.readuntil(b"\r\n\r\n")
 
 
+async def until(fact: Callable[[], object]) -> None:
+    """Wait for something that nobody announces."""
+    while not fact():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
 class Sim:
     """The system under test, and its records."""
 

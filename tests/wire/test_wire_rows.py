@@ -9,12 +9,13 @@ that names none is ``-``, since a listener has no name of its own to fall back o
 import asyncio
 import re
 import socket
+from typing import Self
 
 import pytest
 
 from simulator.dataplane import pages
 from simulator.model import ListenerLimits, ListenerTimeouts
-from tests.wire.conftest import GONE, Sim, read_head
+from tests.wire.conftest import GONE, Sim, read_head, until
 
 GET = b"GET /cart?id=7 HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: t/1\r\n\r\n"
 POST = (
@@ -32,10 +33,7 @@ class Seconds:
         self._high = high
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, float):
-            tries = [f"{other:.3f}"]
-        else:
-            tries = str(other).split(", ")
+        tries = [f"{other:.3f}"] if isinstance(other, float) else str(other).split(", ")
         return len(tries) == len(self._low) and all(
             text == "-"
             if low is None
@@ -102,7 +100,7 @@ class Client:
     def __init__(self, sim: Sim) -> None:
         self._sim = sim
 
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> Self:
         self.reader, self._writer = await self._sim.connect()
         self.port = self._writer.get_extra_info("sockname")[1]
         return self
@@ -386,8 +384,7 @@ async def test_client_leaves_while_connecting(sim: Sim, blocked_address):
     await sim.start([blocked_address])
     async with client_of(sim) as client:
         client.send(GET)
-        while not sim.clock._requests:
-            await asyncio.sleep(0)
+        await until(lambda: sim.clock._requests)
         client.close()
         differs = {
             "response_status": 499,

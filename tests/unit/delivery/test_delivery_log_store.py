@@ -254,15 +254,19 @@ async def test_a_load_too_large_for_the_destination_is_made_smaller(tmp_path: Pa
     await world.stop()
 
 
-async def test_a_load_is_bounded_in_files_and_keeps_their_order(tmp_path: Path) -> None:
-    world = World(tmp_path, flow_log(low_s=0, high_s=0))
+async def test_a_load_is_bounded_in_files_and_keeps_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.delivery.delivery._LOAD_SEGMENTS", 25)
+    world = World(tmp_path, flow_log(low_s=0, high_s=0), flow_log("usual", low_s=2, high_s=4))
     world.engine.before = fail
-    lines = await world.write(*(START + index / 10_000 for index in range(5000)))
+    lines = await world.write(*(START + index / 10 for index in range(100)))
+    await world.clock.advance(4)
     world.engine.before = lambda: None
-    await world.clock.advance(60)
-    assert max(world.engine.calls) <= 4096
-    assert len(world.engine.calls) < 20
-    assert [line for _, _, line in world.engine.records] == lines
+    await world.clock.advance(300)
+    usual = [line for _, stream, line in world.engine.records if "usual" in stream]
+    assert usual == lines
+    assert 10 < max(world.engine.calls) <= 25, "two or more windows of ten at a time"
     await world.stop()
 
 

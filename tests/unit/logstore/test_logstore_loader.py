@@ -24,7 +24,9 @@ def engine(tmp_path: Path) -> Iterator[LogStoreEngine]:
 
 def open_engine(base: Path, at: float = NOW_S) -> LogStoreEngine:
     (base / "spool").mkdir(exist_ok=True)
-    return LogStoreEngine(base / "logs.db", ManualClock(at), load_from=[base / "spool"])
+    return LogStoreEngine(
+        base / "logs.db", ManualClock(at), memory_limit="96MB", load_from=[base / "spool"]
+    )
 
 
 def write_segments(base: Path, *records: object) -> list[Path]:
