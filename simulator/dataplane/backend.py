@@ -56,6 +56,10 @@ class ResponseReceiver(Protocol):
         """
         ...
 
+    def response_upgraded(self, head: ResponseHead) -> None:
+        """The server goes on in the protocol the client asked for: a 101. Data follows."""
+        ...
+
     def response_raw(self) -> None:
         """The backend server does not speak HTTP: what follows as data is all it sent."""
         ...
@@ -83,6 +87,7 @@ class BackendConnection(asyncio.Protocol):
         "_head_limit",
         "_is_head_request",
         "_known",
+        "_may_upgrade",
         "_memo",
         "_receiver",
         "_remaining",
@@ -115,10 +120,17 @@ class BackendConnection(asyncio.Protocol):
         self._decoder: ChunkDecoder | None = None
         self._head_limit = 0
         self._is_head_request = False
+        self._may_upgrade = False
         self._reusable = False
 
     def send_request(
-        self, receiver: ResponseReceiver, data: bytes, *, is_head_request: bool, head_limit: int
+        self,
+        receiver: ResponseReceiver,
+        data: bytes,
+        *,
+        is_head_request: bool,
+        head_limit: int,
+        may_upgrade: bool = False,
     ) -> None:
         """Work for ``receiver`` from now on.
 
@@ -127,8 +139,10 @@ class BackendConnection(asyncio.Protocol):
             data: the request's head and as much of its body as there is.
             is_head_request: its response has no body whatever its head says.
             head_limit: bytes a response head may have.
+            may_upgrade: a 101 ends HTTP on this connection.
         """
         self._receiver = receiver
+        self._may_upgrade = may_upgrade
         self._is_head_request = is_head_request
         self._head_limit = head_limit
         self._state = _HEAD
@@ -159,6 +173,14 @@ class BackendConnection(asyncio.Protocol):
         self.closed = True
         if self.transport is not None:
             self.transport.abort()
+
+    def finish(self) -> None:
+        """Work for nobody: send what is on its way, then close."""
+        self._receiver = None
+        self._state = _CLOSED
+        self.closed = True
+        if self.transport is not None:
+            self.transport.close()
 
     def pause_reading(self) -> None:
         """Take nothing more from the server for now."""
@@ -289,10 +311,21 @@ class BackendConnection(asyncio.Protocol):
         except BackendProtocolError:
             self._fail(Failure.BAD_RESPONSE)
             return
+        self._begin_body(receiver, head, raw, data[end:])
+
+    def _begin_body(
+        self, receiver: ResponseReceiver, head: ResponseHead, raw: bytes, rest: bytes
+    ) -> None:
+        """Settle how the body is framed, tell of the head, take what has arrived of the body."""
+        if head.status == 101 and self._may_upgrade:
+            self._state = _UNTIL_CLOSE
+            receiver.response_upgraded(head)
+            if rest and self._receiver is receiver:
+                receiver.response_data(rest)
+            return
         self._reusable = head.keep_alive
         if not self._is_head_request:
             self._known = remember_response(head, raw)
-        rest = data[end:]
         if self._is_head_request or not head.has_body:
             self._remaining = 0
             self._state = _SIZED

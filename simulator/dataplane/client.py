@@ -47,6 +47,12 @@ class ClientConnection(RequestReader):
             self._keep_alive = False
             self._request_complete = True
             return True
+        if self._state is State.TUNNEL and self._backend is not None:
+            # What it sent last still goes on, a farewell perhaps.
+            if self._exchange is not None:
+                self._exchange.backend_done(monotonic())
+            self._backend.finish()
+            self._backend = None
         self._client_gone()
         return False
 
@@ -139,6 +145,7 @@ class ClientConnection(RequestReader):
             data,
             is_head_request=head.method == b"HEAD",
             head_limit=listener.limits.response_header_bytes,
+            may_upgrade=head.headers.upgrade is not None,
         )
         if self._request_complete:
             self._expect_within(listener.timeouts.server_s, now)
@@ -198,6 +205,35 @@ class ClientConnection(RequestReader):
         self._head_out = encode_response_head(head, end)
         if self._session is not None:
             self._head_out = self._session.encode_for_client(self._head_out, exchange.session_token)
+
+    def response_upgraded(self, head: ResponseHead) -> None:
+        """The backend server goes on in another protocol: from now on bytes just pass.
+
+        Source: observed (reference server) for the record: written when it closes, status 101,
+        with the bytes sent to the client and the time of its whole life.
+        """
+        exchange, request, backend = self._exchange, self._head, self._backend
+        assert exchange is not None
+        assert request is not None
+        assert backend is not None
+        exchange.response_head(101)
+        self._framing = Framing.AS_IS
+        self._keep_alive = False
+        self._state = State.TUNNEL
+        protocol = head.upgrade or request.headers.upgrade or b""
+        end = b"Connection: Upgrade\r\nUpgrade: %s\r\n" % protocol
+        self._transport.write(encode_response_head(head, end))
+        self._expect_within(exchange.route.listener.timeouts.server_s, monotonic())
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+            backend.send(data)
+        self._resume_reading()
+
+    def _relay(self, data: bytes) -> None:
+        exchange, backend = self._exchange, self._backend
+        if exchange is not None and backend is not None:
+            self._due_at = monotonic() + exchange.route.listener.timeouts.server_s
+            backend.send(data)
 
     def response_raw(self) -> None:
         """The backend server does not speak HTTP: hand on what it says, then close."""

@@ -37,6 +37,8 @@ class State(IntEnum):
     LINGER = 4
     """The last response is out; what the client still sends is dropped."""
     CLOSED = 5
+    TUNNEL = 6
+    """HTTP is over: bytes pass both ways until somebody closes."""
 
 
 class Framing(IntEnum):

@@ -42,6 +42,8 @@ class RequestReader(ClientBase):
             self._take_head(self._buffer + data if self._buffer else data)
         elif state is State.BODY:
             self._take_body(data)
+        elif state is State.TUNNEL:
+            self._relay(data)
         elif state is State.LINGER:
             self._body_left -= len(data)
             if self._body_left < 0:
@@ -272,6 +274,10 @@ class RequestReader(ClientBase):
             record.ssl_handshake_time_s = tls.handshake_s
             record.ssl_session_reused = tls.session_reused
         return exchange
+
+    @abstractmethod
+    def _relay(self, data: bytes) -> None:
+        """Pass on what the client sent after an upgrade."""
 
     @abstractmethod
     def _forward(self, exchange: Exchange, now: float) -> None:

@@ -44,6 +44,11 @@ _LINE_ENDED: Final = re.compile(rb"[\r\n]")
 REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE"})
 """Answered 405. Source: observed (reference server). A backend server would take what follows a
 CONNECT for a tunnel, not for the next request."""
+_UPGRADE: Final = re.compile(
+    rb"(?!h2c)[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[0-9A-Za-z.]+)?", re.IGNORECASE
+)
+"""A protocol that may be upgraded to: one, and not HTTP/2, whose requests nobody here would see.
+Source: assumed (the vendor documents no upgrade; blb-api C10 tunnels WebSocket)."""
 _NOT_NOMINATED: Final = frozenset(
     b"close keep-alive upgrade te host content-length content-type authorization cookie".split()
 )
@@ -67,6 +72,7 @@ class RequestHeaders:
         "length",
         "referer",
         "refusal",
+        "upgrade",
         "user_agent",
         "x_forwarded_for",
     )
@@ -86,6 +92,8 @@ class RequestHeaders:
     x_forwarded_for: bytes | None
     refusal: int
     """The status they earn by themselves, 0 for none."""
+    upgrade: bytes | None
+    """The protocol the client asks to go on with; None when it does not, or may not."""
 
     def __init__(self, *, keep_alive: bool) -> None:
         self.block = b""
@@ -99,6 +107,7 @@ class RequestHeaders:
         self.user_agent = None
         self.x_forwarded_for = None
         self.refusal = 0
+        self.upgrade = None
 
     def with_host(self, host: bytes, block: bytes) -> "RequestHeaders":
         """The same for another host."""
@@ -248,8 +257,7 @@ def _take_special(headers: RequestHeaders, special: Headers, minor: int) -> bool
     Returns:
         Whether there are any that must not be sent on.
     """
-    drop = False
-    nominated: list[bytes] = []
+    hops: Headers = []
     for key, value in special:
         if key == b"host":
             _take_host(headers, value)
@@ -265,18 +273,37 @@ def _take_special(headers: RequestHeaders, special: Headers, minor: int) -> bool
         elif key == b"content-length":
             _take_content_length(headers, value)
         else:
-            drop = True
-            if key == b"connection":
-                nominated.extend(part.strip(BLANKS).lower() for part in value.split(b","))
-            elif key == b"transfer-encoding":
-                _take_transfer_encoding(headers, value, minor)
-            elif key == b"expect":
-                headers.expects_continue = value.lower() == b"100-continue"
+            hops.append((key, value))
+    if hops:
+        _take_hop_by_hop(headers, hops, minor)
+    return bool(hops)
+
+
+def _take_hop_by_hop(headers: RequestHeaders, hops: Headers, minor: int) -> None:
+    """Take in the headers that are for this hop, or for nobody."""
+    nominated: list[bytes] = []
+    upgrades: list[bytes] = []
+    for key, value in hops:
+        if key == b"connection":
+            nominated.extend(part.strip(BLANKS).lower() for part in value.split(b","))
+        elif key == b"transfer-encoding":
+            _take_transfer_encoding(headers, value, minor)
+        elif key == b"expect":
+            headers.expects_continue = value.lower() == b"100-continue"
+        elif key == b"upgrade":
+            upgrades.append(value)
     if headers.chunked and headers.content_length is not None:
         headers.refusal = 400
     if nominated:
         _apply_connection(headers, nominated)
-    return drop
+        if minor and len(upgrades) == 1 and b"upgrade" in nominated:
+            _take_upgrade(headers, upgrades[0])
+
+
+def _take_upgrade(headers: RequestHeaders, value: bytes) -> None:
+    """A request with a body asks for no upgrade that anybody could follow."""
+    if not headers.chunked and not headers.content_length and _UPGRADE.fullmatch(value):
+        headers.upgrade = value
 
 
 def _take_host(headers: RequestHeaders, value: bytes) -> None:
@@ -418,4 +445,6 @@ def encode_forwarded_block(
         block = b"%sX-Forwarded-Proto: %s\r\n" % (_FORWARDED_PROTO.sub(b"", block), proto)
     if headers.chunked:
         block += b"Transfer-Encoding: chunked\r\n"
+    elif headers.upgrade is not None:
+        block += b"Connection: Upgrade\r\nUpgrade: %s\r\n" % headers.upgrade
     return block

@@ -35,6 +35,7 @@ class ResponseHead:
         "status",
         "status_text",
         "unbuffered",
+        "upgrade",
     )
 
     status: int
@@ -51,6 +52,8 @@ class ResponseHead:
     unbuffered: bool
     """Whether the client gets the head before there is a body to go with it.
     Source: doc https://cloud.baidu.com/doc/BLB/s/gkk3kb8ic (2025-05-29), X-Accel-Buffering."""
+    upgrade: bytes
+    """The protocol a 101 goes on with; empty without one."""
 
     def __init__(self, status: int, status_text: bytes) -> None:
         self.status = status
@@ -60,6 +63,7 @@ class ResponseHead:
         self.chunked = False
         self.keep_alive = True
         self.unbuffered = False
+        self.upgrade = b""
         self.has_body = status >= 200 and status not in _NO_BODY_STATUS
 
 
@@ -120,7 +124,9 @@ def _take_special(head: ResponseHead, special: Headers) -> bool:
             head.content_length = int(value)
             continue
         drop = True
-        if key == b"connection":
+        if key == b"upgrade":
+            head.upgrade = value
+        elif key == b"connection":
             tokens = [part.strip(BLANKS).lower() for part in value.split(b",")]
             if b"close" in tokens:
                 head.keep_alive = False
