@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from typing import Final
+from zlib import crc32
 
 from simulator.clock import monotonic
 from simulator.dataplane import proxy_protocol
@@ -262,6 +263,11 @@ class RequestReader(ClientBase):
         headers = head.headers
         record = exchange.record
         record.client_ip = record.remote_addr = self._client_ip
+        gateways = exchange.route.load_balancer.gateway_addresses
+        if gateways:
+            # One gateway for all of a connection.
+            pick = crc32(f"{self._client_ip}:{self._client_port}".encode())
+            record.remote_addr = gateways[pick % len(gateways)]
         record.client_port = self._client_port
         record.request = head.line
         record.request_length = head.length

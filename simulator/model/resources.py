@@ -299,6 +299,9 @@ class LoadBalancer:
     name: str
     kind: LoadBalancerKind
     vip: str
+    gateway_addresses: tuple[str, ...] = ()
+    """Addresses (BIPs) of the layer-4 gateway where it does not forward client addresses
+    (``cip_forward`` off): the layer 7 then sees one of these as its peer. Empty: it forwards."""
     cluster: Cluster
     listeners: tuple[Listener, ...]
     server_groups: tuple[ServerGroup, ...]

@@ -32,6 +32,7 @@ from simulator.scenario.tls import read_tls
 from simulator.scenario.units import parse_address, parse_size
 from simulator.verdict import format_duration, parse_duration
 
+_DEFAULT_BIP: Final = "100.64.0.17"
 _OTHER_PROTOCOLS: Final = ("TCP", "UDP", "SSL")
 _LAYER_4_SCHEDULERS: Final = ("WeightLeastConn", "Hash")
 _TIMEOUTS: Final = {
@@ -108,6 +109,8 @@ class _LoadBalancers:
                 "kind",
                 "cluster",
                 "vip",
+                "cip_forward",
+                "bips",
                 "server_groups",
                 "ip_groups",
                 *LIMIT_KEYS,
@@ -136,6 +139,7 @@ class _LoadBalancers:
             name=name,
             kind=kind,
             vip=self._read_vip(entry, name),
+            gateway_addresses=_read_gateway(entry),
             cluster=self._clusters[cluster],
             listeners=tuple(listener for _, listener in listeners),
             server_groups=() if groups is None else tuple(groups.server_groups.values()),
@@ -370,6 +374,26 @@ def _parse_load_balancer_id(text: str) -> LoadBalancerId:
     if not _LOAD_BALANCER_ID.fullmatch(text):
         raise ValueError(f"{text!r} is not an id; expected lb- and 8 letters or digits")
     return LoadBalancerId(text)
+
+
+def _read_gateway(entry: Entry) -> tuple[str, ...]:
+    """``cip_forward`` and ``bips``.
+
+    Source: doc https://cloud.baidu.com/doc/BLB/s/Umbq97b2o (2025-10-16): without cip_forward
+    ``remote_addr`` is the gateway's BIP; its address here is assumed.
+    """
+    forwards = entry.boolean("cip_forward", default=True)
+    bips = entry.get("bips")
+    if forwards:
+        if bips is not None:
+            bips.problem("bips are seen with cip_forward: off only")
+        return ()
+    if bips is None:
+        return (_DEFAULT_BIP,)
+    items = bips.items()
+    if not items:
+        bips.problem("expected at least one address")
+    return tuple(item.parsed(_parse_vip, _DEFAULT_BIP) for item in items)
 
 
 def _parse_vip(text: str) -> str:

@@ -155,6 +155,7 @@ class LoadBalancerPlan:
     name: str
     kind: LoadBalancerKind
     vip: str
+    gateway_addresses: tuple[str, ...] = ()
     cluster: Cluster
     listeners: tuple[ListenerPlan, ...]
     server_groups: tuple[ServerGroupPlan, ...] = ()

@@ -96,6 +96,7 @@ def _load_balancer(
         name=plan.name,
         kind=plan.kind,
         vip=plan.vip,
+        gateway_addresses=plan.gateway_addresses,
         cluster=plan.cluster,
         listeners=tuple(
             Listener(
