@@ -1,4 +1,4 @@
-"""One client connection: drives each exchange and writes its response.
+"""One client connection: picks the way of each request and ends it.
 
 Everything is a callback; one request is served at a time, pipelined ones wait in the buffer.
 """
@@ -6,20 +6,16 @@ Everything is a callback; one request is served at a time, pipelined ones wait i
 from typing import Final
 
 from simulator.clock import monotonic
-from simulator.dataplane import pages
 from simulator.dataplane.backend import BackendConnection
-from simulator.dataplane.client_base import Framing, State
-from simulator.dataplane.client_request import RequestReader
-from simulator.dataplane.http1_chunks import LAST_CHUNK, encode_chunk
+from simulator.dataplane.client_base import State
+from simulator.dataplane.client_response import ResponseWriter
 from simulator.dataplane.http1_cookies import session_cookie
-from simulator.dataplane.http1_known import KnownResponse
 from simulator.dataplane.http1_request import (
     RequestHead,
     encode_forwarded_head,
     first_line,
     parse_request_head,
 )
-from simulator.dataplane.http1_response import ResponseHead, encode_response_head
 from simulator.exchange import CLIENT_CLOSED_REQUEST, REDIRECT, Exchange, Failure
 from simulator.model import BackendServer
 
@@ -28,7 +24,7 @@ _LINGER_BYTES: Final = 1 << 24
 """A refused body is read and dropped this far, so that the refusal is not lost to a reset."""
 
 
-class ClientConnection(RequestReader):
+class ClientConnection(ResponseWriter):
     """A client's connection to a listener."""
 
     __slots__ = ()
@@ -175,259 +171,6 @@ class ClientConnection(RequestReader):
         """Forget what was kept of the request's body: it must not go with the next request."""
         self._outgoing = []
         self._outgoing_bytes = 0
-
-    # -- the response ---------------------------------------------------------------------
-
-    def response_started(self, head: ResponseHead) -> None:
-        """The backend server answered: make the head for the client."""
-        exchange, request = self._exchange, self._head
-        assert exchange is not None
-        assert request is not None
-        exchange.response_head(head.status)
-        framing = Framing.AS_IS
-        end = b""
-        if head.content_length is None and head.has_body and request.method != b"HEAD":
-            if request.minor:
-                framing = Framing.CHUNKED
-                end = b"Transfer-Encoding: chunked\r\n"
-            else:
-                framing = Framing.UNTIL_CLOSE
-                self._keep_alive = False
-        if not self._request_complete or head.status < 200:
-            # It answered without waiting for the body: the rest of it is not read. Or the
-            # answer is an interim one, and none will follow.
-            self._keep_alive = False
-        if not self._keep_alive:
-            end += b"Connection: close\r\n"
-        elif not request.minor:
-            end += b"Connection: keep-alive\r\n"
-        self._framing = framing
-        self._head_out = encode_response_head(head, end)
-        if self._session is not None:
-            self._head_out = self._session.encode_for_client(self._head_out, exchange.session_token)
-
-    def response_upgraded(self, head: ResponseHead) -> None:
-        """The backend server goes on in another protocol: from now on bytes just pass.
-
-        Source: observed (reference server) for the record: written when it closes, status 101,
-        with the bytes sent to the client and the time of its whole life.
-        """
-        exchange, request, backend = self._exchange, self._head, self._backend
-        assert exchange is not None
-        assert request is not None
-        assert backend is not None
-        exchange.response_head(101)
-        self._framing = Framing.AS_IS
-        self._keep_alive = False
-        self._state = State.TUNNEL
-        protocol = head.upgrade or request.headers.upgrade or b""
-        end = b"Connection: Upgrade\r\nUpgrade: %s\r\n" % protocol
-        self._transport.write(encode_response_head(head, end))
-        self._expect_within(exchange.route.listener.timeouts.server_s, monotonic())
-        if self._buffer:
-            data, self._buffer = self._buffer, b""
-            backend.send(data)
-        self._resume_reading()
-
-    def _relay(self, data: bytes) -> None:
-        exchange, backend = self._exchange, self._backend
-        if exchange is not None and backend is not None:
-            self._due_at = monotonic() + exchange.route.listener.timeouts.server_s
-            backend.send(data)
-
-    def response_raw(self) -> None:
-        """The backend server does not speak HTTP: hand on what it says, then close."""
-        exchange = self._exchange
-        assert exchange is not None
-        exchange.response_head(9)
-        self._framing = Framing.UNTIL_CLOSE
-        self._keep_alive = False
-
-    def response_data(self, data: bytes) -> None:
-        """Part of the response's body."""
-        exchange = self._exchange
-        if exchange is None:
-            return
-        if self._framing is Framing.CHUNKED:
-            data = encode_chunk(data)
-        exchange.record.body_bytes_sent += len(data)
-        if self._head_out:
-            data = self._head_out + data
-            self._head_out = b""
-        # Before the write, which may find that the client does not read and set another.
-        self._due_at = monotonic() + exchange.route.listener.timeouts.server_s
-        self._transport.write(data)
-
-    def response_flush(self) -> None:
-        """Nothing more for now: let the client have what there is."""
-        if self._head_out:
-            data, self._head_out = self._head_out, b""
-            self._transport.write(data)
-
-    def response_whole(
-        self, connection: BackendConnection, known: KnownResponse, data: bytes
-    ) -> None:
-        """The short way for a response that arrived in one read and has a head met before.
-
-        What comes of it is the same as of ``response_started``, ``response_data`` and
-        ``response_ended``, which it calls where anything about the request is out of the common.
-        """
-        exchange, request = self._exchange, self._head
-        assert exchange is not None
-        assert request is not None
-        if not (
-            self._request_complete and self._keep_alive and request.minor and self._session is None
-        ):
-            self.response_started(known.head)
-            if known.body_bytes:
-                self.response_data(data[known.head_bytes :])
-            self.response_ended(connection, reusable=True)
-            return
-        now = monotonic()
-        self._backend = None
-        exchange.response_head(known.head.status)
-        exchange.backend_done(now)
-        exchange.record.body_bytes_sent = known.body_bytes
-        timeouts = exchange.route.listener.timeouts
-        self._due_at = now + timeouts.server_s
-        sent = known.sent
-        self._transport.write(data if sent is None else sent + data[known.head_bytes :])
-        self._port.pool.put(connection, now=now, keep_alive_s=timeouts.backend_keep_alive_s)
-        self._end_response(now)
-
-    def response_ended(self, connection: BackendConnection, *, reusable: bool) -> None:
-        """The response is complete."""
-        exchange = self._exchange
-        self._backend = None
-        if exchange is None:
-            connection.release()
-            return
-        now = monotonic()
-        exchange.backend_done(now)
-        if reusable and self._request_complete:
-            if self._write_paused:
-                connection.resume_reading()
-            timeouts = exchange.route.listener.timeouts
-            self._port.pool.put(connection, now=now, keep_alive_s=timeouts.backend_keep_alive_s)
-        else:
-            connection.release()
-        tail = self._head_out
-        self._head_out = b""
-        if self._framing is Framing.CHUNKED:
-            tail += LAST_CHUNK
-            exchange.record.body_bytes_sent += len(LAST_CHUNK)
-        if tail:
-            self._transport.write(tail)
-        self._end_response(now)
-
-    def backend_failed(self, failure: Failure) -> None:
-        """The connection to the backend server failed under the request."""
-        exchange = self._exchange
-        self._backend = None
-        if exchange is None:
-            return
-        if self._head_out or exchange.record.response_status:
-            self._cut_short(exchange)
-        else:
-            self._attempt_failed(exchange, failure)
-
-    def backend_writable(self, writable: bool) -> None:
-        """Whether the backend server takes more of the request's body."""
-        if writable:
-            if self._exchange is not None and self._state is State.BODY:
-                timeouts = self._exchange.route.listener.timeouts
-                self._expect_within(timeouts.client_body_s, monotonic())
-            self._resume_reading()
-        else:
-            self._pause_reading()
-
-    def pause_writing(self) -> None:
-        """The kernel takes no more for this client."""
-        self._write_paused = True
-        exchange = self._exchange
-        if exchange is not None:
-            self._expect_within(exchange.route.listener.timeouts.client_send_s, monotonic())
-        if self._backend is not None:
-            self._backend.pause_reading()
-
-    def resume_writing(self) -> None:
-        """All that was written is in the kernel's hands."""
-        self._write_paused = False
-        if self._state is State.DRAIN:
-            self._finish(monotonic())
-        elif self._backend is not None:
-            if self._exchange is not None:
-                timeouts = self._exchange.route.listener.timeouts
-                self._expect_within(timeouts.server_s, monotonic())
-            self._backend.resume_reading()
-
-    def _reply(self, status: int) -> None:
-        """Answer in the load balancer's own name."""
-        exchange, head = self._exchange, self._head
-        assert exchange is not None
-        assert head is not None
-        exchange.reply(status)
-        self._drop_outgoing()
-        if not self._request_complete:
-            self._keep_alive = False
-        head_only = head.method == b"HEAD"
-        if not head_only:
-            exchange.record.body_bytes_sent = len(pages.page(status))
-        self._transport.write(
-            pages.encode_reply(
-                status,
-                date_s=self._port.clock.time(),
-                keep_alive=self._keep_alive,
-                head_only=head_only,
-            )
-        )
-        self._end_response(monotonic())
-
-    def _redirect(self, exchange: Exchange, head: RequestHead) -> None:
-        """Send the client to the HTTPS listener.
-
-        Source: assumed (the form of the Location and the empty body, blb-api C14).
-        """
-        route = exchange.route
-        exchange.reply(REDIRECT)
-        self._drop_outgoing()
-        if not self._request_complete:
-            self._keep_alive = False
-        port = route.listener.redirect_port
-        location = b"https://%s%s%s" % (
-            head.headers.host or route.load_balancer.vip.encode(),
-            b"" if port == 443 else b":%d" % port,
-            head.target,
-        )
-        self._transport.write(
-            pages.encode_redirect(
-                REDIRECT, location, date_s=self._port.clock.time(), keep_alive=self._keep_alive
-            )
-        )
-        self._end_response(monotonic())
-
-    def _refuse_body(self, exchange: Exchange, status: int) -> None:
-        self._keep_alive = False
-        self._abandon_backend()
-        if exchange.record.response_status:
-            # A backend server that did not wait for the body has begun to answer.
-            self._cut_short(exchange)
-        else:
-            self._reply(status)
-
-    def _cut_short(self, exchange: Exchange) -> None:
-        """The response ends before its end; closing is the only way to say so."""
-        self._keep_alive = False
-        exchange.backend_done(monotonic())
-        self.response_flush()
-        self._request_complete = True
-        self._end_response(monotonic())
-
-    def _end_response(self, now: float) -> None:
-        if self._write_paused:
-            self._state = State.DRAIN
-        else:
-            self._finish(now)
 
     # -- the end --------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from simulator.accesslog import AccessRecord, RecordEncoder
 from simulator.clock import ManualClock
-from simulator.dataplane import backend, client, client_base, client_request
+from simulator.dataplane import backend, client, client_base, client_request, client_response
 from simulator.dataplane.backend import BackendConnection
 from simulator.dataplane.client import ClientConnection
 from simulator.dataplane.client_base import State
@@ -258,7 +258,7 @@ class Bench:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.loop = Loop()
-        for module in (client, client_base, client_request):
+        for module in (client, client_base, client_request, client_response):
             patch.setattr(module, "monotonic", lambda: self.loop.now)
         patch.setattr(backend.asyncio, "get_running_loop", lambda: self.loop)
         self.pool = Pool(self.loop)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from simulator.accesslog import AccessRecord, RecordEncoder
 from simulator.clock import ManualClock
-from simulator.dataplane import client, client_base, client_request
+from simulator.dataplane import client, client_base, client_request, client_response
 from simulator.dataplane.backend import BackendConnection
 from simulator.dataplane.client import ClientConnection
 from simulator.dataplane.http1 import find_head_end
@@ -155,7 +155,7 @@ async def tasks():
 @pytest.fixture
 def still(monkeypatch):
     """Durations of zero, so that records compare whole."""
-    for module in (client, client_base, client_request):
+    for module in (client, client_base, client_request, client_response):
         monkeypatch.setattr(module, "monotonic", lambda: 50.0)
 
 
