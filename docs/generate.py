@@ -42,7 +42,7 @@ HOW: Final = {
     "vdum_ups_id": "`sg-…`; the load balancer's id for `kind: standard`; `-` if none was chosen",
     "upstream_addr": "`ip:port`, IPv6 in brackets; built-in servers get private addresses",
     "upstream_status": "an element is `-` when the try ended before any status",
-    "remote_addr": "the client; equal to `cip` (there is no switch for `cip_forward` yet)",
+    "remote_addr": "equal to `cip`; one of the gateway's `bips` with `cip_forward: false`",
     "cip": "from the PROXY protocol, else the socket's peer",
     "cport": "from the PROXY protocol, else the socket's peer",
     "server_addr": "",
@@ -62,7 +62,7 @@ HOW: Final = {
     "ssl_session_reused": "of the connection",
     "vdum_rs_proto": "`http`; `-` if no server was tried",
     "upstream_local_addr": "in 100.64.0.0/10, drawn from the seed; `-` if no server was tried",
-    "extension_log": "`lb-…&0&0&0`: nothing is rate limited yet",
+    "extension_log": "`lb-…&0&0&0`; of a request that was limited `lb-…&1&<qps>&<tokens>`",
 }
 """What the table of fields does not say: how a value is made, and what it is when absent."""
 
