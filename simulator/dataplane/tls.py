@@ -289,6 +289,9 @@ class TlsAcceptor(asyncio.Protocol):
                     transport.close()
                 return
             protocol.data_received(data)
+            if not self._incoming.pending and not tls.pending():
+                # Asking again would raise, which costs more than the request.
+                return
 
     def _flush(self) -> None:
         data = self._outgoing.read()
