@@ -74,7 +74,6 @@ class ClientBase(asyncio.Protocol):
         "_loop",
         "_outgoing",
         "_outgoing_bytes",
-        "_peer_ip",
         "_port",
         "_proxy_allowed",
         "_read_paused",
@@ -107,7 +106,7 @@ class ClientBase(asyncio.Protocol):
         self._state = State.HEAD
         self._buffer = b""
         self._started_at = -1.0
-        self._peer_ip = self._client_ip = ""
+        self._client_ip = ""
         self._client_port = 0
         self._proxy_allowed = False
         self._exchange: Exchange | None = None
@@ -140,9 +139,9 @@ class ClientBase(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=_SEND_BUFFER)
         peer = transport.get_extra_info("peername")
-        self._peer_ip = self._client_ip = peer[0] if peer else "127.0.0.1"
+        self._client_ip = peer[0] if peer else "127.0.0.1"
         self._client_port = peer[1] if peer else 0
-        self._proxy_allowed = self._via is None and self._peer_ip in ("127.0.0.1", "::1")
+        self._proxy_allowed = self._via is None and self._client_ip in ("127.0.0.1", "::1")
         if self._via is not None:
             if self._via.client is not None:
                 self._client_ip, self._client_port = self._via.client

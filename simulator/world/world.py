@@ -218,11 +218,8 @@ class World:
         self._engine = LogStoreEngine(data.log_stores, self.clock, load_from=(data.spool,))
         self._spool = Spool(data.spool, self.clock, quantum_s=segment_quantum_s(scenario.flow_logs))
         # A crash may have kept state.json from the last instant; what was written knows it.
-        newest = max(
-            (segment.last_at for segment in self._spool.recovered),
-            default=0.0,
-        )
-        newest = max(newest, self._engine.read_clock() or 0.0)
+        spooled = (segment.last_at for segment in self._spool.recovered)
+        newest = max(self._engine.read_clock() or 0.0, *spooled, 0.0)
         if newest > self.clock.time():
             self.clock.set_start(newest)
         for log_store in scenario.log_stores:

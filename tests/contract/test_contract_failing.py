@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.contract.test_contract_cli import QUICKSTART, blbsim, variant
+from tests.contract.test_contract_cli import blbsim, variant
 
 
 def test_a_run_whose_bucket_cannot_be_written_ends_and_keeps_the_records(tmp_path: Path):
@@ -15,4 +15,3 @@ def test_a_run_whose_bucket_cannot_be_written_ends_and_keeps_the_records(tmp_pat
     assert "records cannot be delivered" in done.stderr
     assert len(done.stderr.splitlines()) < 10
     assert list((data / "spool").rglob("*.seg"))
-    assert QUICKSTART.exists()

@@ -49,7 +49,6 @@ async def test_bytes_pass_both_ways_and_are_logged_at_the_end(sim: Sim, greeting
     assert record["request"] == "GET /chat HTTP/1.1"
     assert record["request_length"] == len(ASK)
     assert record["body_bytes_sent"] == len(greeting) + 5 + 18
-    assert record["upstream_response_time"] > 0 or record["request_time"] < 0.001
 
 
 async def test_what_the_client_says_last_still_arrives(sim: Sim):
@@ -98,6 +97,7 @@ async def test_silence_ends_it(sim: Sim):
     [record] = await sim.fields()
     assert record["response_status"] == 101
     assert record["request_time"] >= 0.048
+    assert record["upstream_response_time"] >= 0.048
 
 
 async def test_a_refused_upgrade_is_an_ordinary_response(sim: Sim):
