@@ -16,6 +16,7 @@ from simulator.dataplane.http1_request import (
     first_line,
     parse_request_head,
 )
+from simulator.dataplane.http1_set_headers import header_setter
 from simulator.exchange import CLIENT_CLOSED_REQUEST, REDIRECT, Exchange, Failure
 from simulator.model import BackendServer
 
@@ -132,6 +133,8 @@ class ClientConnection(ResponseWriter):
         )
         if self._session is not None:
             data = self._session.encode_for_backend(data)
+        if listener.custom.set_headers:
+            data = _set_headers(exchange, data)
         if self._outgoing:
             data += b"".join(self._outgoing)
             self._outgoing = []
@@ -291,3 +294,19 @@ class ClientConnection(ResponseWriter):
         self._record(now)
         self._set_closed()
         self._transport.close()
+
+
+def _set_headers(exchange: Exchange, head: bytes) -> bytes:
+    """The head for a backend server with what ``proxy_set_header`` says."""
+    route, record = exchange.route, exchange.record
+    listener = route.listener
+    return header_setter(listener.custom.set_headers).encode_for_backend(
+        head,
+        {
+            "host": record.host or b"",
+            "remote_addr": record.remote_addr.encode(),
+            "scheme": listener.protocol.lower().encode(),
+            "server_addr": route.load_balancer.vip.encode(),
+            "server_port": b"%d" % listener.port,
+        },
+    )

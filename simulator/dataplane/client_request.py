@@ -111,7 +111,8 @@ class RequestReader(ClientBase):
             self._started_at = now
             self._port.clock.begin_request()
         end = find_head_end(data)
-        limits = self._port.route.listener.limits
+        listener = self._port.route.listener
+        limits = listener.limits
         if end < 0 or end > limits.header_bytes:
             status = check_request_begun(
                 data, line_limit=limits.request_line_bytes, head_limit=limits.header_bytes
@@ -121,13 +122,13 @@ class RequestReader(ClientBase):
                 return
         if end < 0:
             self._buffer = data
-            self._expect_within(
-                self._port.route.listener.timeouts.client_header_s, self._started_at
-            )
+            self._expect_within(listener.timeouts.client_header_s, self._started_at)
             return
         raw = data if end == len(data) else data[:end]
         self._buffer = data[end:]
-        head = parse_request_head(raw, self._port.header_memo)
+        head = parse_request_head(
+            raw, self._port.header_memo, allow_non_ascii=listener.allow_non_ascii
+        )
         if len(head.line) > limits.request_line_bytes:
             self._refuse_unread(data, 414, limits.request_line_bytes)
             return

@@ -197,12 +197,15 @@ class RequestHead:
         self.refusal = 0
 
 
-def parse_request_head(raw: bytes, memo: HeaderMemo | None = None) -> RequestHead:
+def parse_request_head(
+    raw: bytes, memo: HeaderMemo | None = None, *, allow_non_ascii: bool = False
+) -> RequestHead:
     """Read a whole request head; what is wrong with it is in ``refusal``, never raised.
 
     Args:
         raw: from the first byte of the request line to the empty line.
         memo: header blocks met before; this one is added to it.
+        allow_non_ascii: take bytes above 0x7F in the request line; they are sent on as they came.
     """
     match = _REQUEST_LINE.match(raw)
     if match is None:
@@ -226,6 +229,10 @@ def parse_request_head(raw: bytes, memo: HeaderMemo | None = None) -> RequestHea
     head.refusal = headers.refusal
     if not head.refusal:
         _resolve_target(head)
+        if not allow_non_ascii and not target.isascii():
+            # Source: doc https://cloud.baidu.com/doc/BLB/s/Ymotqzfzu: refused by default. That
+            # header values are not meant is assumed (the reference server takes them).
+            head.refusal = 400
     return head
 
 
@@ -365,9 +372,6 @@ def _resolve_target(head: RequestHead) -> None:
         head.refusal = 400
     elif head.method in REFUSED_METHODS:
         head.refusal = 405
-    if not target.isascii():
-        # Source: doc https://cloud.baidu.com/doc/BLB/s/Ymotqzfzu: refused by default.
-        head.refusal = 400
 
 
 def _is_sound(target: bytes) -> bool:

@@ -1,5 +1,11 @@
 """The resources of the simulated region, as values. It decides nothing and does no I/O."""
 
+from simulator.model.custom import (
+    HEADER_VARIABLES,
+    CustomConfiguration,
+    HeaderToSet,
+    parse_header_value,
+)
 from simulator.model.health import (
     HealthCheck,
     HealthCheckMethod,
@@ -57,6 +63,7 @@ from simulator.model.tls import (
 )
 
 __all__ = [
+    "HEADER_VARIABLES",
     "LIMITS_BY_LEVEL",
     "AuthMode",
     "BackendServer",
@@ -68,11 +75,13 @@ __all__ = [
     "CertificateForDomains",
     "Cluster",
     "ClusterKind",
+    "CustomConfiguration",
     "DelayDistribution",
     "DelayKind",
     "EncryptionType",
     "FlowLog",
     "FlowLogId",
+    "HeaderToSet",
     "HealthCheck",
     "HealthCheckMethod",
     "HealthCheckType",
@@ -106,6 +115,7 @@ __all__ = [
     "SniCertificate",
     "TlsSettings",
     "format_normal_status",
+    "parse_header_value",
     "parse_normal_status",
     "parse_payload",
 ]

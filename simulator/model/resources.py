@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NewType
 
+from simulator.model.custom import CustomConfiguration
 from simulator.model.health import HealthCheck
 from simulator.model.limits import InstanceLimits, PerformanceLevel
 
@@ -289,6 +290,9 @@ class Listener:
     """Of the servers it forwards to, where their group has no check of its own."""
     timeouts: ListenerTimeouts = field(default_factory=ListenerTimeouts)
     limits: ListenerLimits = field(default_factory=ListenerLimits)
+    custom: CustomConfiguration = field(default_factory=CustomConfiguration)
+    allow_non_ascii: bool = False
+    """Whether a request line may hold bytes above 0x7F."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from simulator.model import (
     Scheduler,
     TlsSettings,
 )
+from simulator.scenario.custom import CUSTOM_KEYS, read_custom
 from simulator.scenario.document import Entry, Value
 from simulator.scenario.groups import Groups
 from simulator.scenario.health import read_health_check
@@ -202,6 +203,8 @@ class _LoadBalancers:
                 "tls",
                 "timeouts",
                 "limits",
+                "allow_non_ascii",
+                *CUSTOM_KEYS,
             ),
             required=("protocol", "port"),
         )
@@ -238,6 +241,8 @@ class _LoadBalancers:
             health_check=read_health_check(entry.get("health_check")),
             timeouts=_read_timeouts(entry.get("timeouts")),
             limits=_read_limits(entry.get("limits")),
+            custom=read_custom(entry),
+            allow_non_ascii=entry.boolean("allow_non_ascii", default=False),
         )
 
     def _read_tls(self, entry: Entry, protocol: Protocol) -> TlsSettings | None:

@@ -9,6 +9,7 @@ from simulator.model import (
     AuthMode,
     Bucket,
     Cluster,
+    CustomConfiguration,
     FlowLog,
     HealthCheck,
     InstanceLimits,
@@ -145,6 +146,8 @@ class ListenerPlan:
     """``file:line:col path`` of ``bind``; empty without one."""
     timeouts: ListenerTimeouts
     limits: ListenerLimits
+    custom: CustomConfiguration
+    allow_non_ascii: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

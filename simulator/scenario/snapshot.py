@@ -122,6 +122,8 @@ def _load_balancer(
                 health_check=listener.health_check,
                 timeouts=listener.timeouts,
                 limits=listener.limits,
+                custom=listener.custom,
+                allow_non_ascii=listener.allow_non_ascii,
             )
             for listener in plan.listeners
         ),
