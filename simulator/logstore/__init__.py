@@ -4,6 +4,10 @@ from simulator.logstore.engine import MAX_PUSH_RECORDS, LogStoreEngine
 from simulator.logstore.statement import is_search
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
+    DEFAULT_SEPARATORS,
+    IndexField,
+    IndexSettings,
+    IndexType,
     LogStore,
     LogStoreSettings,
     LogStream,
@@ -21,7 +25,11 @@ from simulator.logstore.watchdog import QueryHandle
 
 __all__ = [
     "DEFAULT_PROJECT",
+    "DEFAULT_SEPARATORS",
     "MAX_PUSH_RECORDS",
+    "IndexField",
+    "IndexSettings",
+    "IndexType",
     "LogStore",
     "LogStoreEngine",
     "LogStoreSettings",

@@ -1,6 +1,6 @@
 """The LogStores: one database, calls that are synchronous and safe from any thread."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ from simulator.clock import Clock
 from simulator.errors import ControlError, SinkError
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Database, LoadError, first_line, is_passing
+from simulator.logstore.indexes import Indexes
 from simulator.logstore.loader import Batch, load_records, load_segments
 from simulator.logstore.queries import QueryRunner
 from simulator.logstore.values import (
@@ -80,6 +81,7 @@ class LogStoreEngine:
         with self._database.writing() as transaction:
             self._catalog.load(transaction, clock.time())
         self._queries = QueryRunner(self._database)
+        self.indexes = Indexes(self._database, self._catalog, clock)
 
     # Projects
 
@@ -144,14 +146,17 @@ class LogStoreEngine:
             now = self._clock.time()
             return self._catalog.add_store(transaction, project, name, settings, now).log_store
 
-    def update_log_store(self, project: str, name: str, settings: LogStoreSettings) -> LogStore:
-        """Replace a LogStore's settings.
+    def update_log_store(
+        self, project: str, name: str, change: Callable[[LogStoreSettings], LogStoreSettings]
+    ) -> LogStore:
+        """Put what ``change`` makes of a LogStore's settings in their place.
 
         Raises:
             ControlError: LogStoreNotFound, InvalidParameter.
         """
         with self._database.writing() as transaction:
             state = self._catalog.store(project, name)
+            settings = change(state.log_store.settings)
             return self._catalog.update_store(transaction, state, settings, self._clock.time())
 
     def describe_log_store(self, project: str, name: str) -> LogStore:
@@ -261,8 +266,6 @@ class LogStoreEngine:
         handle: QueryHandle | None = None,
     ) -> QueryResult:
         """What a statement finds: ``match ...``, ``select ...`` or both with a pipe.
-
-        Without index definitions, which do not exist yet, every search scans.
 
         ``handle`` lets another thread give the query up.
 

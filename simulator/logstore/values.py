@@ -42,6 +42,51 @@ class Project:
     updated_at: float
 
 
+DEFAULT_SEPARATORS: Final = "@&?|#()='\",;:<>[]{}/ \n\t\r\\"
+"""Of an index that names none. Source: observed in SDK tests (Go 0.9.273), exact."""
+
+
+class IndexType(StrEnum):
+    """What the values of an indexed field are; names are those of the wire."""
+
+    TEXT = "text"
+    LONG = "long"
+    FLOAT = "float"
+    BOOL = "bool"
+    JSON = "json"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexField:
+    """The index of one field."""
+
+    name: str
+    """A first-level field of a record, or one within the field above."""
+    type: IndexType
+    case_sensitive: bool = False
+    include_chinese: bool = False
+    """Each Chinese character is a word."""
+    separators: str = DEFAULT_SEPARATORS
+    """The characters between words; never empty."""
+    dynamic_mapping: bool = False
+    """Kept for ``json`` and ``object``; without effect of its own."""
+    fields: tuple["IndexField", ...] = ()
+    """What is indexed within a ``json`` or ``object``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSettings:
+    """The index of a LogStore."""
+
+    fulltext: bool = False
+    """Words of the raw text can be searched."""
+    case_sensitive: bool = False
+    include_chinese: bool = False
+    separators: str = DEFAULT_SEPARATORS
+    fields: tuple[IndexField, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogStoreSettings:
     """The part of a LogStore its owner chooses."""
@@ -54,6 +99,10 @@ class LogStoreSettings:
     shard_count: int = 1
     max_shard_count: int = 50
     disable_shard_auto_split: bool = False
+    index: IndexSettings | None = None
+    """None when no index was made, or it was deleted."""
+    index_enabled: bool = True
+    """False switches an index off and keeps its definition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +116,11 @@ class LogStore:
     resource_id: str
     created_at: float
     updated_at: float
+
+    @property
+    def active_index(self) -> IndexSettings | None:
+        """The index that searches and statements have; None without one or when it is off."""
+        return self.settings.index if self.settings.index_enabled else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,112 +1,20 @@
 """The vendor's own SDK, unmodified, against the BLS API."""
 
 import asyncio
-import base64
-import hashlib
-import io
 import json
 import threading
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import aiohttp
 import duckdb
 import pytest
-import yarl
-from aiohttp import web
-from baidubce.auth.bce_credentials import BceCredentials
-from baidubce.bce_client_configuration import BceClientConfiguration
 from baidubce.exception import BceHttpClientError
-from baidubce.services.bls.bls_client import BlsClient
 from baidubce.services.bls.bls_model import LogRecordModel, TagModel
+from bls_served import START_MS, Served
 
-from simulator.api import Authenticator, make_api_app
-from simulator.api.auth import canonical_request, sign
-from simulator.clock import ManualClock, wall_time
-from simulator.logstore import LogStoreEngine, LogStoreSettings
 from simulator.logstore import queries as queries_module
 
-AK, SK = "ak-of-the-tests", "sk-of-the-tests"
-START_S = 1_772_323_200
-START_MS = START_S * 1000
 FROM, TO = "2026-03-01T00:00:00Z", "2026-03-01T01:00:00Z"
 RECORDS = "/v1/logstore/access/logrecord?startDateTime=2026-03-01&endDateTime=2026-03-02"
-
-
-class Served:
-    def __init__(
-        self, port: int, engine: LogStoreEngine, changes: list[str], runner: web.AppRunner
-    ) -> None:
-        self.port = port
-        self.runner = runner
-        self.engine = engine
-        self.changes = changes
-
-    def client(self, secret_key: str = SK) -> BlsClient:
-        return BlsClient(
-            BceClientConfiguration(
-                credentials=BceCredentials(AK, secret_key),
-                endpoint=f"http://127.0.0.1:{self.port}",
-            )
-        )
-
-    async def go(
-        self, method: str, target: str, body: object = None, secret_key: str = SK
-    ) -> tuple[int, dict[str, object]]:
-        """One request the way the Go SDK signs it: listed headers, bare keys as they are."""
-        date = datetime.fromtimestamp(wall_time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        raw = b"" if body is None else json.dumps(body).encode()
-        headers = {
-            "Host": f"127.0.0.1:{self.port}",
-            "Content-Type": "application/json;charset=utf-8",
-            "x-bce-date": date,
-            "x-bce-request-id": "11111111-2222-3333-4444-555555555555",
-        }
-        names = ["content-type", "host", "x-bce-date"]
-        if raw:
-            headers["Content-Length"] = str(len(raw))
-            headers["Content-Md5"] = base64.b64encode(hashlib.md5(raw).digest()).decode()
-            names = ["content-length", "content-md5", *names]
-        prefix = f"bce-auth-v1/{AK}/{date}/1800"
-        signature = sign(
-            secret_key, prefix, canonical_request(method, target, list(headers.items()), names)
-        )
-        headers["Authorization"] = f"{prefix}/{';'.join(names)}/{signature}"
-        url = yarl.URL(f"http://127.0.0.1:{self.port}{target}", encoded=True)
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(
-                method, url, data=io.BytesIO(raw) if raw else None, headers=headers
-            ) as response,
-        ):
-            text = await response.text()
-            answer = json.loads(text)
-            assert response.headers["x-bce-request-id"] == headers["x-bce-request-id"]
-            return response.status, answer
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    clock = ManualClock(START_S + 600.0)
-    engine = LogStoreEngine(None, clock)
-    changes: list[str] = []
-    app = make_api_app(
-        engine=engine, clock=clock, auth=Authenticator({AK: SK}), on_change=changes.append
-    )
-    app.router.add_get("/_sim/live", _ok)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
-    yield Served(port, engine, changes, runner)
-    await runner.cleanup()
-    engine.close()
-
-
-async def _ok(_request: web.Request) -> web.Response:
-    return web.Response(text="ok")
 
 
 async def push(served: Served, records: list[tuple[str, int]], type_: str = "JSON") -> None:
@@ -324,7 +232,7 @@ async def test_go_spelling_pushes_lists_streams_and_queries_with_bare_keys(serve
     [
         ("GET", "/v1/nothing", None, 404, "InvalidURI"),
         ("PUT", "/v1/logstore", {}, 405, "InvalidHTTPRequest"),
-        ("POST", "/v1/logstore/access/index?project=default", {}, 501, "NotImplemented"),
+        ("POST", "/v1/logstore/access/index?project=default", {}, 400, "InvalidParameter"),
         ("POST", "/v3/bls?action=CreateLogStoreView", {}, 501, "NotImplemented"),
         ("DELETE", "/v1/logshipper", {"logShipperIDs": ["x"]}, 501, "NotImplemented"),
         ("POST", "/v1/logstore", {"logStoreName": "a b", "retention": 7}, 400, "InvalidParameter"),

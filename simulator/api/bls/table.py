@@ -6,14 +6,15 @@ Source: doc the vendor's SDKs (Go 0.9.273, Go 2, Python 0.9.79) and API schemas 
 from collections.abc import Callable
 from functools import partial
 
+from simulator.api.bls.indexes import Indexes
+from simulator.api.bls.log_stores import LogStores
+from simulator.api.bls.projects import Projects
 from simulator.api.bls.records import Records
-from simulator.api.bls.resources import Resources
-from simulator.api.operations import Operation, OperationStatus
+from simulator.api.operations import Handle, Operation, OperationStatus
 from simulator.clock import Clock
 from simulator.logstore import LogStoreEngine
 
 _STORE = "/v1/logstore/{name}"
-_NO_INDEX = "an index cannot be given"
 _done = partial(Operation, service="bls", status=OperationStatus.DONE)
 _partly = partial(Operation, service="bls", status=OperationStatus.PARTLY)
 
@@ -26,66 +27,32 @@ def bls_operations(
     Args:
         engine: holds the LogStores.
         clock: held while a call is at work.
-        on_change: told the name of each operation that has changed a project or LogStore.
+        on_change: told the name of each operation that has changed a resource.
     """
-    res = Resources(engine, clock, on_change)
+    projects = Projects(engine, clock, on_change)
+    stores = LogStores(engine, clock, on_change)
     rec = Records(engine, clock, on_change)
+    indexes = Indexes(engine, clock, on_change)
     return (
-        _done(name="CreateProject", method="POST", path="/v1/project", handle=res.create_project),
-        _done(name="UpdateProject", method="PUT", path="/v1/project", handle=res.update_project),
-        _done(name="ListProject", method="POST", path="/v1/project/list", handle=res.list_project),
-        _done(
-            name="DescribeProject",
-            method="GET",
-            path="/v1/project/{uuid}",
-            handle=res.describe_project,
-        ),
-        _done(
-            name="DeleteProject",
-            method="DELETE",
-            path="/v1/project/{uuid}",
-            handle=res.delete_project,
-        ),
-        _partly(
-            name="CreateLogStore",
-            method="POST",
-            path="/v1/logstore",
-            handle=res.create_log_store,
-            remark=_NO_INDEX,
-        ),
-        _done(name="ListLogStore", method="GET", path="/v1/logstore", handle=res.list_log_store),
-        _done(
-            name="ListLogStore",
-            method="POST",
-            path="/v1/logstore/list",
-            handle=res.list_log_store_post,
-        ),
-        _done(
-            name="ListLogStore",
-            method="POST",
-            path="/v2/logstore/list",
-            handle=res.list_log_store_post,
-        ),
-        _done(
-            name="BatchGetLogStore",
-            method="POST",
-            path="/v1/logstore/batch",
-            handle=res.batch_get_log_store,
-        ),
-        _partly(
-            name="UpdateLogStore",
-            method="PUT",
-            path=_STORE,
-            handle=res.update_log_store,
-            remark=_NO_INDEX,
-        ),
-        _done(name="DescribeLogStore", method="GET", path=_STORE, handle=res.describe_log_store),
-        _done(name="DeleteLogStore", method="DELETE", path=_STORE, handle=res.delete_log_store),
-        _done(
-            name="ListLogStream",
-            method="GET",
-            path=f"{_STORE}/logstream",
-            handle=res.list_log_stream,
+        *_rows(
+            ("CreateProject", "POST", "/v1/project", projects.create),
+            ("UpdateProject", "PUT", "/v1/project", projects.update),
+            ("ListProject", "POST", "/v1/project/list", projects.list_all),
+            ("DescribeProject", "GET", "/v1/project/{uuid}", projects.describe),
+            ("DeleteProject", "DELETE", "/v1/project/{uuid}", projects.delete),
+            ("CreateLogStore", "POST", "/v1/logstore", stores.create),
+            ("ListLogStore", "GET", "/v1/logstore", stores.list_all),
+            ("ListLogStore", "POST", "/v1/logstore/list", stores.list_all_post),
+            ("ListLogStore", "POST", "/v2/logstore/list", stores.list_all_post),
+            ("BatchGetLogStore", "POST", "/v1/logstore/batch", stores.get_batch),
+            ("UpdateLogStore", "PUT", _STORE, stores.update),
+            ("DescribeLogStore", "GET", _STORE, stores.describe),
+            ("DeleteLogStore", "DELETE", _STORE, stores.delete),
+            ("ListLogStream", "GET", f"{_STORE}/logstream", stores.list_streams),
+            ("CreateIndex", "POST", f"{_STORE}/index", indexes.create),
+            ("UpdateIndex", "PUT", f"{_STORE}/index", indexes.update),
+            ("DescribeIndex", "GET", f"{_STORE}/index", indexes.describe),
+            ("DeleteIndex", "DELETE", f"{_STORE}/index", indexes.delete),
         ),
         _done(name="PushLogRecord", method="POST", path=f"{_STORE}/logrecord", handle=rec.push),
         _partly(
@@ -111,14 +78,18 @@ def bls_operations(
     )
 
 
+def _rows(*rows: tuple[str, str, str, Handle]) -> tuple[Operation, ...]:
+    """Operations that are simulated in full."""
+    return tuple(
+        _done(name=name, method=method, path=path, handle=handle)
+        for name, method, path, handle in rows
+    )
+
+
 _NOT_SIMULATED = (
     ("BindResource", "POST", "/v1/logstore/bind"),
     ("UnBindResource", "POST", "/v1/logstore/unbind"),
     ("QueryLogHistogram", "GET", "/v2/logstore/{name}/loghistogram"),
-    ("CreateIndex", "POST", f"{_STORE}/index"),
-    ("UpdateIndex", "PUT", f"{_STORE}/index"),
-    ("DescribeIndex", "GET", f"{_STORE}/index"),
-    ("DeleteIndex", "DELETE", f"{_STORE}/index"),
     ("CreateFastQuery", "POST", "/v1/fastquery"),
     ("ListFastQuery", "GET", "/v1/fastquery"),
     ("DescribeFastQuery", "GET", "/v1/fastquery/{fastQueryName}"),

@@ -17,9 +17,6 @@ from simulator.api.errors import JSON_TYPE
 from simulator.errors import ControlError
 from simulator.logstore import (
     DEFAULT_PROJECT,
-    LogStore,
-    LogStoreSettings,
-    Project,
     QueryResult,
     Selection,
 )
@@ -30,41 +27,6 @@ T = TypeVar("T")
 
 _OUTSIDE_TEXT: Final = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 _ORDERS: Final = frozenset({"asc", "desc"})
-
-
-class Tag(msgspec.Struct, rename="camel"):
-    """A tag of a LogStore."""
-
-    tag_key: str = ""
-    tag_value: str = ""
-
-
-class LogStoreBody(msgspec.Struct, rename="camel"):
-    """Body of CreateLogStore and UpdateLogStore."""
-
-    project: str | None = None
-    log_store_name: str | None = None
-    retention: int | None = None
-    tags: list[Tag] | None = None
-    enable_hot_retention: bool | None = None
-    capital_enable_hot_retention: bool | None = msgspec.field(
-        default=None, name="EnableHotRetention"
-    )
-    hot_retention: int | None = None
-    shard_count: int | None = None
-    max_shard_count: int | None = None
-    disable_shard_auto_split: bool | None = None
-    index: dict[str, Any] | None = None  # Any: only whether it is there matters
-    index_enabled: bool | None = None
-
-
-class ProjectBody(msgspec.Struct, rename="camel"):
-    """Body of CreateProject and UpdateProject."""
-
-    uuid: str | None = None
-    name: str | None = None
-    description: str | None = None
-    top: bool | None = None
 
 
 class ListBody(msgspec.Struct, rename="camel"):
@@ -79,20 +41,6 @@ class ListBody(msgspec.Struct, rename="camel"):
     page_no: int | None = None
     page_size: int | None = None
     binding_resources: list[dict[str, Any]] | None = None  # Any: values are checked where used
-
-
-class StoreName(msgspec.Struct, rename="camel"):
-    """One entry of BatchGetLogStore."""
-
-    project: str | None = None
-    log_store_name: str = ""
-
-
-class BatchBody(msgspec.Struct):
-    """Body of BatchGetLogStore; Go spells the key one way, the schema the other."""
-
-    log_stores: list[StoreName] | None = msgspec.field(default=None, name="logStores")
-    capital_log_stores: list[StoreName] | None = msgspec.field(default=None, name="LogStores")
 
 
 class PushedRecord(msgspec.Struct):
@@ -131,6 +79,8 @@ async def read_body(request: web.Request, type_: type[T]) -> T:
         return msgspec.json.decode(raw or b"{}", type=type_)
     except msgspec.ValidationError as error:
         raise invalid("body", str(error)) from error
+    except RecursionError as error:
+        raise invalid("body", "is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeError) as error:
         content = raw[:100].decode("utf-8", "replace")
         raise ControlError(
@@ -169,6 +119,11 @@ def invalid(parameter: str, expected: str) -> ControlError:
 def project_of(name: str | None) -> str:
     """Empty stands for the default project, except in lists."""
     return name or DEFAULT_PROJECT
+
+
+def parse_address(request: web.Request) -> tuple[str, str]:
+    """Project and name of the LogStore a path is about."""
+    return project_of(parse_query(request).get("project")), request.match_info["name"]
 
 
 def parse_instant(parameter: str, text: str | None) -> int:
@@ -250,79 +205,6 @@ def list_query(parameters: Mapping[str, str]) -> ListBody:
         page_no=parse_whole(parameters, "pageNo", 1, INT32_MAX),
         page_size=parse_whole(parameters, "pageSize", 10, INT32_MAX),
     )
-
-
-def settings_of(body: LogStoreBody, before: LogStoreSettings | None) -> LogStoreSettings:
-    """The settings a create or update asks for.
-
-    Args:
-        body: as sent.
-        before: the settings to start from; None at creation.
-    """
-    if not body.retention:
-        raise invalid("retention", "is required")
-    if body.index or body.index_enabled:
-        raise ControlError("NotImplemented", 501, "The index of a LogStore is not simulated")
-    old = before or LogStoreSettings(retention_days=body.retention)
-    hot = body.enable_hot_retention
-    if hot is None:
-        hot = body.capital_enable_hot_retention
-    tags = body.tags
-    split = body.disable_shard_auto_split
-    return LogStoreSettings(
-        retention_days=body.retention,
-        tags=old.tags if tags is None else tuple((t.tag_key, t.tag_value) for t in tags),
-        enable_hot_retention=old.enable_hot_retention if hot is None else hot,
-        hot_retention_days=body.hot_retention or old.hot_retention_days,
-        shard_count=body.shard_count or old.shard_count,
-        max_shard_count=body.max_shard_count or old.max_shard_count,
-        disable_shard_auto_split=old.disable_shard_auto_split if split is None else split,
-    )
-
-
-def from_project(project: Project, log_store_count: int) -> dict[str, object]:
-    """A project as described. Times as date-time text (assumed)."""
-    return {
-        "uuid": project.uuid,
-        "name": project.name,
-        "description": project.description,
-        "top": project.top,
-        "logStoreCount": log_store_count,
-        "createdTime": date_time(project.created_at),
-        "updatedTime": date_time(project.updated_at),
-    }
-
-
-def from_log_store(store: LogStore) -> dict[str, object]:
-    """A LogStore as described."""
-    settings = store.settings
-    body: dict[str, object] = {
-        "creationDateTime": date_time(store.created_at),
-        "lastModifiedTime": date_time(store.updated_at),
-        "project": store.project,
-        "logStoreName": store.name,
-        "retention": settings.retention_days,
-        "enableHotRetention": settings.enable_hot_retention,
-        "hotRetention": settings.hot_retention_days,
-        "shardCount": settings.shard_count,
-        "maxShardCount": settings.max_shard_count,
-        "disableShardAutoSplit": settings.disable_shard_auto_split,
-        "indexEnabled": False,
-        "shortID": store.short_id,
-    }
-    if settings.tags:
-        body["tags"] = [{"tagKey": key, "tagValue": value} for key, value in settings.tags]
-    return body
-
-
-def from_log_store_in_list(store: LogStore) -> dict[str, object]:
-    """A LogStore as an item of a list."""
-    return {
-        **from_log_store(store),
-        "enableArchiveRetention": False,
-        "lowFrequencyRetention": 0,
-        "resourceID": store.resource_id,
-    }
 
 
 def from_query_result(result: QueryResult) -> dict[str, object]:

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -216,7 +217,7 @@ async def test_retention_follows_the_clock(store, clock: ManualClock) -> None:
     await clock.advance(1)
     assert engine.pull("default", "short", EVERYTHING).records == ()
     assert engine.query("default", "short", EVERYTHING, "select count(*)").rows == ((0,),)
-    engine.update_log_store("default", "short", LogStoreSettings(retention_days=2))
+    engine.update_log_store("default", "short", lambda s: replace(s, retention_days=2))
     assert len(engine.pull("default", "short", EVERYTHING).records) == 1
 
 

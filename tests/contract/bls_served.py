@@ -1,0 +1,81 @@
+"""The BLS API on a socket, and requests to it in the spelling of several SDKs."""
+
+import base64
+import hashlib
+import io
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import yarl
+from aiohttp import web
+from baidubce.auth.bce_credentials import BceCredentials
+from baidubce.bce_client_configuration import BceClientConfiguration
+from baidubce.services.bls.bls_client import BlsClient
+
+from simulator.api.auth import canonical_request, sign
+from simulator.clock import wall_time
+from simulator.logstore import LogStoreEngine
+
+AK, SK = "ak-of-the-tests", "sk-of-the-tests"
+START_S = 1_772_323_200
+START_MS = START_S * 1000
+FROM, TO = "2026-03-01T00:00:00Z", "2026-03-01T01:00:00Z"
+
+
+class Served:
+    def __init__(
+        self, port: int, engine: LogStoreEngine, changes: list[str], runner: web.AppRunner
+    ) -> None:
+        self.port = port
+        self.runner = runner
+        self.engine = engine
+        self.changes = changes
+
+    def client(self, secret_key: str = SK) -> BlsClient:
+        return BlsClient(
+            BceClientConfiguration(
+                credentials=BceCredentials(AK, secret_key),
+                endpoint=f"http://127.0.0.1:{self.port}",
+            )
+        )
+
+    async def go(
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        secret_key: str = SK,
+        raw: bytes = b"",
+    ) -> tuple[int, dict[str, Any]]:
+        """One request the way the Go SDK signs it: listed headers, bare keys as they are."""
+        date = datetime.fromtimestamp(wall_time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        raw = raw if body is None else json.dumps(body).encode()
+        headers = {
+            "Host": f"127.0.0.1:{self.port}",
+            "Content-Type": "application/json;charset=utf-8",
+            "x-bce-date": date,
+            "x-bce-request-id": "11111111-2222-3333-4444-555555555555",
+        }
+        names = ["content-type", "host", "x-bce-date"]
+        if raw:
+            headers["Content-Length"] = str(len(raw))
+            headers["Content-Md5"] = base64.b64encode(hashlib.md5(raw).digest()).decode()
+            names = ["content-length", "content-md5", *names]
+        prefix = f"bce-auth-v1/{AK}/{date}/1800"
+        signature = sign(
+            secret_key, prefix, canonical_request(method, target, list(headers.items()), names)
+        )
+        headers["Authorization"] = f"{prefix}/{';'.join(names)}/{signature}"
+        url = yarl.URL(f"http://127.0.0.1:{self.port}{target}", encoded=True)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                method, url, data=io.BytesIO(raw) if raw else None, headers=headers
+            ) as response,
+        ):
+            text = await response.text()
+            answer = json.loads(text)
+            assert response.headers["x-bce-request-id"] == headers["x-bce-request-id"]
+            return response.status, answer
