@@ -25,6 +25,7 @@ from simulator.clock import Clock
 from simulator.logstore import LogStoreEngine
 from simulator.logstore.functions import FUNCTIONS
 from simulator.model import ListenerLimits, ListenerTimeouts
+from simulator.model.fault_catalogue import CATALOGUE, FaultStage, Knob
 from simulator.verdict import format_duration
 
 DOCS: Final = Path(__file__).resolve().parent
@@ -95,6 +96,16 @@ _NOTES: Final = {
     "body_buffer": "bodies up to this are read whole before a backend server sees the request",
     "body": "larger body: 413",
 }
+
+
+_STAGES: Final = {
+    FaultStage.RECORD: "What a record says",
+    FaultStage.DELIVERY: "Whether, when and how often records arrive",
+    FaultStage.OBJECT: "Objects in a bucket",
+    FaultStage.MANAGEMENT: "The flow log and its destination",
+    FaultStage.READ: "What meets a pipeline that reads",
+}
+"""Headings of the catalogue of faults."""
 
 
 _STANDINGS: Final = {
@@ -188,6 +199,33 @@ def listener_limits() -> str:
     return _table(("key", "default", "what"), rows)
 
 
+def fault_catalogue() -> str:
+    """Every kind of fault with its knobs, by the stage it sits at."""
+    parts: list[str] = []
+    for stage in FaultStage:
+        parts.append(f"### {_STAGES[stage]}\n")
+        specs = [spec for spec in CATALOGUE.values() if spec.stage is stage]
+        rows = [
+            (
+                f"`{spec.kind}`",
+                spec.what,
+                spec.subject.value,
+                "; ".join(_knob(knob) for knob in spec.knobs) or "none",
+                spec.why,
+            )
+            for spec in specs
+        ]
+        parts.append(
+            _table(("fault", "what is seen", "decided per", "its own keys", "why"), rows) + "\n"
+        )
+    return "\n".join(parts).rstrip()
+
+
+def _knob(knob: Knob) -> str:
+    choices = f"; {', '.join(f'`{choice}`' for choice in knob.choices)}" if knob.choices else ""
+    return f"`{knob.name}` ({knob.type.value}{choices}; `{knob.default}`): {knob.what}"
+
+
 def fidelity_register() -> str:
     """Every behaviour whose source the code names."""
     claims = [claim for path in sorted(ROOT.glob("simulator/**/*.py")) for claim in _claims(path)]
@@ -212,6 +250,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "sql-functions": sql_functions,
     "listener-timeouts": listener_timeouts,
     "listener-limits": listener_limits,
+    "fault-catalogue": fault_catalogue,
     "fidelity-register": fidelity_register,
 }
 

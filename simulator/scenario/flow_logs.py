@@ -15,6 +15,7 @@ from simulator.model import (
     LogStore,
     LogStoreDestination,
 )
+from simulator.model.units import parse_duration_range, parse_size
 from simulator.scenario.document import Entry, Value
 from simulator.scenario.identity import Identities
 from simulator.scenario.names import (
@@ -24,7 +25,6 @@ from simulator.scenario.names import (
     take_name,
 )
 from simulator.scenario.scenario import LoadBalancerPlan
-from simulator.scenario.units import parse_duration_range, parse_size
 from simulator.verdict import parse_duration
 
 _MAX_FLOW_LOGS: Final = 10  # per region; doc https://cloud.baidu.com/doc/VPC/s/Lkdonb0v7

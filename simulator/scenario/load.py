@@ -6,12 +6,13 @@ from typing import Final
 from simulator.rng import entropy_seed
 from simulator.scenario.backends import read_backends
 from simulator.scenario.document import open_document
+from simulator.scenario.faults import read_faults
 from simulator.scenario.flow_logs import read_destinations, read_flow_logs
 from simulator.scenario.identity import Identities
 from simulator.scenario.load_balancers import read_clusters, read_load_balancers
 from simulator.scenario.scenario import Scenario
 from simulator.scenario.settings import Region, read_account, read_clock, read_ports, read_record
-from simulator.scenario.traffic import read_expectations, read_faults, read_traffic
+from simulator.scenario.traffic import read_expectations, read_traffic
 
 _KEYS: Final = (
     "version",
@@ -69,7 +70,6 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         destinations=destinations,
         identities=identities,
     )
-    read_faults(root.get("faults"))
     scenario = Scenario(
         path=path,
         name=root.text("name", path.stem),
@@ -86,6 +86,7 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         buckets=destinations.buckets,
         flow_logs=flow_logs,
         traffic=read_traffic(root.get("traffic"), load_balancers),
+        faults=read_faults(root.get("faults"), flow_log_names),
         expectations=read_expectations(root.get("expect"), flow_log_names),
     )
     problems.raise_if_any()

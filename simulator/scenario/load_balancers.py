@@ -16,6 +16,7 @@ from simulator.model import (
     Scheduler,
     TlsSettings,
 )
+from simulator.model.units import parse_size
 from simulator.scenario.custom import CUSTOM_KEYS, read_custom
 from simulator.scenario.document import Entry, Value
 from simulator.scenario.groups import Groups
@@ -30,7 +31,7 @@ from simulator.scenario.names import UniqueNames, take_name
 from simulator.scenario.policies import ALL, LOWEST_PRIORITY, read_keep_session, read_policies
 from simulator.scenario.scenario import Backends, ListenerPlan, LoadBalancerPlan, PolicyPlan
 from simulator.scenario.tls import read_tls
-from simulator.scenario.units import parse_address, parse_size
+from simulator.scenario.units import parse_address
 from simulator.verdict import format_duration, parse_duration
 
 _DEFAULT_BIP: Final = "100.64.0.17"

@@ -25,6 +25,7 @@ from simulator.model import (
     Scheduler,
     TlsSettings,
 )
+from simulator.model.faults import Fault
 from simulator.verdict import Expectation
 from simulator.workload import BackendProfile, TrafficProfile
 
@@ -188,6 +189,8 @@ class Scenario:
     buckets: tuple[Bucket, ...] = ()
     flow_logs: tuple[FlowLog, ...] = ()
     traffic: tuple[TrafficProfile, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    """Their time counts from the beginning of the simulation."""
     expectations: tuple[Expectation, ...] = ()
 
     @property

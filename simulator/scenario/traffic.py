@@ -52,12 +52,6 @@ def read_traffic(
     return tuple(profiles)
 
 
-def read_faults(value: Value | None) -> None:
-    """``faults: []``; anything in it is refused."""
-    for entry in [] if value is None else value.items():
-        entry.problem("faults are not simulated yet; expected an empty list")
-
-
 def read_expectations(
     value: Value | None, flow_log_names: tuple[str, ...]
 ) -> tuple[Expectation, ...]:

@@ -1,51 +1,20 @@
-"""Ranges, sizes and rates as a scenario writes them; durations and shares are ``verdict``'s."""
+"""Rates, addresses and zones as a scenario writes them; other units are ``model``'s."""
 
 import re
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final
 
-from simulator.verdict import parse_duration
+from simulator.model.units import parse_range, parse_size
 from simulator.workload import SizeRange
 
-_SIZE_UNITS: Final = {
-    "B": 1,
-    "KB": 1000,
-    "MB": 1000**2,
-    "GB": 1000**3,
-    "KiB": 1024,
-    "MiB": 1024**2,
-    "GiB": 1024**3,
-}
 _HIGHEST_RATE: Final = 1_000_000  # per second, far beyond what one process sends
 _RATE_PERIODS: Final = {"s": 1, "m": 60, "h": 3600}
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
 _BARE_NUMBER: Final = re.compile(_NUMBER)
-_SIZE: Final = re.compile(rf"({_NUMBER})\s*({'|'.join(_SIZE_UNITS)})")
 _RATE: Final = re.compile(rf"({_NUMBER})\s*/\s*([smh])")
-_N = TypeVar("_N", int, float)
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
-SIZE_EXPECTED: Final = "expected a size such as 200B, 4KiB or 64MB"
 RATE_EXPECTED: Final = "expected a rate such as 50/s"
-
-
-def parse_size(text: str) -> int:
-    """Bytes in ``text``: ``200B``, ``4KiB`` (1024), ``64MB`` (1000).
-
-    Raises:
-        ValueError: it is not a size of whole bytes.
-    """
-    text = text.strip()
-    if _BARE_NUMBER.fullmatch(text):
-        raise ValueError(f"the size {text} has no unit; {SIZE_EXPECTED}")
-    found = _SIZE.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is not a size; {SIZE_EXPECTED}")
-    size = Decimal(found[1]) * _SIZE_UNITS[found[2]]
-    if size != int(size):
-        raise ValueError(f"{text!r} is not a whole number of bytes; {SIZE_EXPECTED}")
-    return int(size)
 
 
 def parse_size_range(text: str) -> SizeRange:
@@ -54,17 +23,8 @@ def parse_size_range(text: str) -> SizeRange:
     Raises:
         ValueError: an end is not a size, or they are the wrong way round.
     """
-    low, high = _parse_range(text, parse_size)
+    low, high = parse_range(text, parse_size)
     return SizeRange(low=low, high=high)
-
-
-def parse_duration_range(text: str) -> tuple[float, float]:
-    """Seconds of ``2m..3m``, or of one duration for both ends.
-
-    Raises:
-        ValueError: an end is not a duration, or they are the wrong way round.
-    """
-    return _parse_range(text, parse_duration)
 
 
 def parse_rate(text: str) -> float:
@@ -109,12 +69,3 @@ def parse_zone(text: str) -> int:
         raise ValueError(f"{text!r} is not a zone; expected an offset such as '+08:00'")
     seconds = int(found[2]) * 3600 + int(found[3]) * 60
     return seconds if found[1] == "+" else -seconds
-
-
-def _parse_range(text: str, parse: Callable[[str], _N]) -> tuple[_N, _N]:
-    low_text, dots, high_text = text.partition("..")
-    low = parse(low_text)
-    high = parse(high_text) if dots else low
-    if high < low:
-        raise ValueError(f"the range {text!r} ends before it begins")
-    return low, high

@@ -1,5 +1,6 @@
 """What a run was expected to do and whether it did. It measures nothing itself."""
 
+from simulator.model.units import format_duration, format_share, parse_duration, parse_share
 from simulator.verdict.evaluation import Outcome, evaluate, format_value
 from simulator.verdict.expectation import (
     Comparator,
@@ -10,7 +11,6 @@ from simulator.verdict.expectation import (
     parse_expectation,
 )
 from simulator.verdict.measures import DelaySummary, FlowLogMeasures, HttpMeasures
-from simulator.verdict.units import format_duration, format_share, parse_duration, parse_share
 
 __all__ = [
     "Comparator",

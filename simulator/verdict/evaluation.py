@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+from simulator.model.units import format_duration, format_share
 from simulator.verdict.expectation import (
     Comparator,
     Expectation,
@@ -12,7 +13,6 @@ from simulator.verdict.expectation import (
     Unit,
     closest_metric,
 )
-from simulator.verdict.units import format_duration, format_share
 
 _OPERATORS: Final[Mapping[Comparator, Callable[[float, float], bool]]] = {
     Comparator.AT_LEAST: operator.ge,

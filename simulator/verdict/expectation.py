@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from simulator.verdict.units import parse_duration, parse_share
+from simulator.model.units import parse_duration, parse_share
 
 
 class Unit(StrEnum):

@@ -184,6 +184,8 @@ class World:
         Raises:
             StartupError: something the machine refused; what was up is stopped by ``aclose``.
         """
+        if self.scenario.faults:
+            raise StartupError("faults are not simulated yet; leave `faults` empty")
         self._data.lock()
         await self._start_stores()
         bound = {}

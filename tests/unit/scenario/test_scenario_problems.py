@@ -153,7 +153,9 @@ WHOLE_FILES = [
     ),
     (
         "version: 1\nfaults: [{drop: 1%}]\n",
-        "2:10 faults[0]: faults are not simulated yet; expected an empty list",
+        "2:10 faults[0]: the key 'fault' is missing\n"
+        "2:11 faults[0].drop: unknown key 'drop'; expected one of fault, name, at, for, share, "
+        "where, flow_log, node, to",
     ),
 ]
 

@@ -2,14 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.scenario.units import (
-    parse_address,
-    parse_duration_range,
-    parse_rate,
-    parse_size,
-    parse_size_range,
-    parse_zone,
-)
+from simulator.model.units import parse_duration_range, parse_size
+from simulator.scenario.units import parse_address, parse_rate, parse_size_range, parse_zone
 from simulator.verdict import format_duration
 from simulator.workload import SizeRange
 

@@ -1,11 +1,12 @@
-"""Durations and shares as people write them: ``2m``, ``1h30m``, ``99.5%``.
+"""Durations, sizes and shares as people write them: ``2m``, ``4KiB``, ``99.5%``.
 
 Both directions live here so that what a scenario says and what a report prints read the same.
 """
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 _DURATION_UNITS: Final = {
     "ms": Decimal("0.001"),
@@ -14,15 +15,28 @@ _DURATION_UNITS: Final = {
     "h": Decimal(3600),
     "d": Decimal(86400),
 }
+_SIZE_UNITS: Final = {
+    "B": 1,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
 _LONGEST_S: Final = 36500 * 86400  # a century; keeps sums of durations within dates
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
 _BARE_NUMBER: Final = re.compile(_NUMBER)
 _DURATION_PART: Final = re.compile(rf"({_NUMBER})(ms|[smhd])")
 _DURATION: Final = re.compile(rf"(?:{_NUMBER}(?:ms|[smhd]))+")
+_SIZE: Final = re.compile(rf"({_NUMBER})\s*({'|'.join(_SIZE_UNITS)})")
 _SHARE: Final = re.compile(rf"({_NUMBER})\s*%")
 
 DURATION_EXPECTED: Final = "expected a duration such as 250ms, 5s, 2m, 1h or 7d"
+SIZE_EXPECTED: Final = "expected a size such as 200B, 4KiB or 64MB"
 SHARE_EXPECTED: Final = "expected a percentage such as 0.5%"
+
+_N = TypeVar("_N", int, float)
 
 
 def parse_duration(text: str) -> float:
@@ -88,6 +102,47 @@ def parse_share(text: str) -> float:
 def format_share(fraction: float) -> str:
     """``fraction`` as a percentage with up to four decimals, as ``parse_share`` reads it."""
     return f"{_trimmed(Decimal(repr(round(fraction, 6))) * 100)}%"
+
+
+def parse_size(text: str) -> int:
+    """Bytes in ``text``: ``200B``, ``4KiB`` (1024), ``64MB`` (1000).
+
+    Raises:
+        ValueError: it is not a size of whole bytes.
+    """
+    text = text.strip()
+    if _BARE_NUMBER.fullmatch(text):
+        raise ValueError(f"the size {text} has no unit; {SIZE_EXPECTED}")
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a size; {SIZE_EXPECTED}")
+    size = Decimal(found[1]) * _SIZE_UNITS[found[2]]
+    if size != int(size):
+        raise ValueError(f"{text!r} is not a whole number of bytes; {SIZE_EXPECTED}")
+    return int(size)
+
+
+def parse_duration_range(text: str) -> tuple[float, float]:
+    """Seconds of ``2m..3m``, or of one duration for both ends.
+
+    Raises:
+        ValueError: an end is not a duration, or they are the wrong way round.
+    """
+    return parse_range(text, parse_duration)
+
+
+def parse_range(text: str, parse: Callable[[str], _N]) -> tuple[_N, _N]:
+    """Both ends of ``low..high``, or of one value for both.
+
+    Raises:
+        ValueError: from ``parse``, or they are the wrong way round.
+    """
+    low_text, dots, high_text = text.partition("..")
+    low = parse(low_text)
+    high = parse(high_text) if dots else low
+    if high < low:
+        raise ValueError(f"the range {text!r} ends before it begins")
+    return low, high
 
 
 def _trimmed(number: Decimal) -> str:
