@@ -74,7 +74,11 @@ ADMIN: Final = {
     ("GET", "/_sim/v1/authority.pem"): "the certificate that signed those made for HTTPS listeners",
     ("GET", "/_sim/v1/clock"): "mode, time, next delivery",
     ("POST", "/_sim/v1/clock/advance"): "moves the clock and answers with a receipt",
-    ("GET", "/_sim/v1/status"): "counts of traffic and of every flow log",
+    (
+        "GET",
+        "/_sim/v1/status",
+    ): "counts of load balancers, traffic and flow logs; health of backend servers",
+    ("GET", "/_sim/metrics"): "the counts of load balancers and flow logs for Prometheus",
     ("GET", "/_sim/v1/records"): "the newest records; `last` 1 to 1000, `pending` true or false",
 }
 """What each route of the admin API is for."""

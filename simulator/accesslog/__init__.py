@@ -1,5 +1,6 @@
 """The access record of one request: what happened, the 28 fields, their encoding."""
 
+from simulator.accesslog.counts import TrafficCounts, status_class
 from simulator.accesslog.encoder import RecordEncoder, ServedBy
 from simulator.accesslog.fields import FIELDS, Field, FieldType
 from simulator.accesslog.record import AccessRecord, AccessRecordShape, Attempt
@@ -13,4 +14,6 @@ __all__ = [
     "FieldType",
     "RecordEncoder",
     "ServedBy",
+    "TrafficCounts",
+    "status_class",
 ]

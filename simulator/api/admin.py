@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from simulator.api.metrics import CONTENT_TYPE, encode_metrics
 from simulator.api.simulation import Simulation
 from simulator.errors import ControlError
 from simulator.verdict import parse_duration
@@ -38,6 +39,7 @@ def add_admin_routes(app: web.Application, simulation: Simulation, *, token: str
     app.router.add_post("/_sim/v1/clock/advance", admin.advance)
     app.router.add_get("/_sim/v1/status", admin.status)
     app.router.add_get("/_sim/v1/records", admin.records)
+    app.router.add_get("/_sim/metrics", admin.metrics)
 
 
 class _Admin:
@@ -91,6 +93,11 @@ class _Admin:
     async def status(self, request: web.Request) -> web.Response:
         self._authorize(request)
         return _json(self._simulation.status())
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        self._authorize(request)
+        text = encode_metrics(self._simulation.status())
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def records(self, request: web.Request) -> web.Response:
         self._authorize(request)

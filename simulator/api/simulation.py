@@ -93,6 +93,54 @@ class TrafficView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerView:
+    """One listener's counts since the start."""
+
+    port: int
+    """The simulated one."""
+    protocol: str
+    open_connections: int
+    new_connections: int
+    requests: int
+    by_status: dict[str, int]
+    limited_requests: int
+    forwarded_requests: int
+    request_time_s: float
+    """Of all requests together."""
+    upstream_time_s: float
+    """Of all tries at backend servers together."""
+    request_bytes: int
+    response_body_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerView:
+    """A backend server as a listener or group sees it."""
+
+    server: str
+    scope: str
+    """The server group or IP group, its port, and the listener if the check is its own."""
+    state: str
+    """``Alive``, ``Dead``, or ``Unknown`` when it is not checked, or not yet."""
+    since: str | None
+    """When it came into this state; None for one that is not checked."""
+    detail: str
+    """What the newest probe found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancerView:
+    """One load balancer's counts and backend servers."""
+
+    name: str
+    load_balancer_id: str
+    dropped_connections: int
+    """Refused by its limits."""
+    listeners: tuple[ListenerView, ...]
+    servers: tuple[ServerView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationStatus:
     """The whole simulation at one moment."""
 
@@ -105,6 +153,7 @@ class SimulationStatus:
     """Client connections open at the listeners."""
     dropped_records: int
     """Records the disk did not take."""
+    load_balancers: tuple[LoadBalancerView, ...]
     traffic: tuple[TrafficView, ...]
     flow_logs: tuple[FlowLogView, ...]
 

@@ -8,7 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from simulator.api.simulation import Endpoints, FlowLogView, SimulationStatus
+from simulator.api.simulation import (
+    Endpoints,
+    FlowLogView,
+    LoadBalancerView,
+    SimulationStatus,
+)
 from simulator.verdict import Outcome, format_duration
 
 _COUNTS: Final = ("written", "delivered", "pending", "lost", "objects")
@@ -71,6 +76,8 @@ def print_status(found: Mapping[str, Any]) -> None:
         line += f"  next delivery {clock.next_delivery}"
     out.print(line)
     out.print(f"{status.connections} client connections open")
+    for balancer in status.load_balancers:
+        _print_load_balancer(out, balancer)
     for traffic in status.traffic:
         by_status = ", ".join(f"{code}: {count}" for code, count in traffic.by_status.items())
         out.print(
@@ -84,6 +91,28 @@ def print_status(found: Mapping[str, Any]) -> None:
         out.print(f"flow log {log.name} -> {log.destination}")
     if status.flow_logs:
         out.print(flow_log_table(status.flow_logs))
+
+
+def _print_load_balancer(out: Console, balancer: LoadBalancerView) -> None:
+    for listener in balancer.listeners:
+        by_status = ", ".join(f"{code}: {count}" for code, count in listener.by_status.items())
+        out.print(
+            f"{listener.protocol} {balancer.name}:{listener.port}: {listener.requests} requests"
+            + (f" ({by_status})" if by_status else "")
+            + (f", {listener.limited_requests} over the limit" if listener.limited_requests else "")
+            + f", {listener.new_connections} connections, {listener.open_connections} of them open"
+        )
+    if balancer.dropped_connections:
+        out.print(
+            f"{balancer.dropped_connections} connections to {balancer.name} dropped by its limits"
+        )
+    for server in balancer.servers:
+        if server.since is not None:
+            out.print(
+                f"server {server.server} {server.state} since {server.since}: "
+                f"{server.detail or 'not probed yet'} ({server.scope})",
+                style="bold red" if server.state == "Dead" else "",
+            )
 
 
 def print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:

@@ -3,6 +3,18 @@
 It moves bytes and reports what happened; what to do about it is decided in ``exchange``.
 """
 
-from simulator.dataplane.dataplane import DataPlane, ListenerAddress, ListenerSettings
+from simulator.dataplane.dataplane import (
+    ConnectionCounts,
+    DataPlane,
+    ListenerAddress,
+    ListenerKey,
+    ListenerSettings,
+)
 
-__all__ = ["DataPlane", "ListenerAddress", "ListenerSettings"]
+__all__ = [
+    "ConnectionCounts",
+    "DataPlane",
+    "ListenerAddress",
+    "ListenerKey",
+    "ListenerSettings",
+]

@@ -60,6 +60,16 @@ class ListenerAddress:
     """``http`` or ``https``."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionCounts:
+    """The client connections of a listener."""
+
+    open: int
+    """Now, with TLS handshakes under way."""
+    accepted: int
+    """Since it listens."""
+
+
 class DataPlane:
     """Serves requests on every listener.
 
@@ -158,6 +168,16 @@ class DataPlane:
         """Client connections open now."""
         return sum(len(listener.port.connections) for listener in self._all())
 
+    def connections(self, key: ListenerKey) -> ConnectionCounts:
+        """The client connections of one listener; none of one that is not served."""
+        listener = self._open.get(key)
+        if listener is None:
+            return ConnectionCounts(open=0, accepted=0)
+        port = listener.port
+        return ConnectionCounts(
+            open=len(port.connections) + len(port.handshakes), accepted=port.accepted_count
+        )
+
     async def aclose(self, *, drain_s: float) -> None:
         """Accept no more, let requests under way finish for ``drain_s``, cut the rest.
 
@@ -250,6 +270,7 @@ class _OpenListener:
 
 def _client_of(port: ListenerPort, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
     """The protocol of a client connection that is let in."""
+    port.accepted_count += 1
     if port.tls is None:
         return ClientConnection(port, loop)
     return TlsAcceptor(

@@ -20,6 +20,7 @@ class ListenerPort:
     """What every connection of one listener shares."""
 
     __slots__ = (
+        "accepted_count",
         "clock",
         "connections",
         "draining",
@@ -54,5 +55,7 @@ class ListenerPort:
         self.connections: set[ClientBase] = set()
         self.handshakes: set[TlsAcceptor] = set()
         """Connections of an HTTPS listener that have not become clients yet."""
+        self.accepted_count = 0
+        """Connections let in so far."""
         self.header_memo = HeaderMemo()
         self.draining = False

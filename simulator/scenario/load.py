@@ -87,7 +87,7 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         flow_logs=flow_logs,
         traffic=read_traffic(root.get("traffic"), load_balancers),
         faults=read_faults(root.get("faults"), flow_log_names),
-        expectations=read_expectations(root.get("expect"), flow_log_names),
+        expectations=read_expectations(root.get("expect"), flow_log_names, tuple(load_balancers)),
     )
     problems.raise_if_any()
     return scenario

@@ -53,9 +53,9 @@ def read_traffic(
 
 
 def read_expectations(
-    value: Value | None, flow_log_names: tuple[str, ...]
+    value: Value | None, flow_log_names: tuple[str, ...], load_balancer_names: tuple[str, ...]
 ) -> tuple[Expectation, ...]:
-    """``expect: [{that: text}]``; a metric of a flow log has to name one."""
+    """``expect: [{that: text}]``; a metric of a flow log or load balancer has to name one."""
     expectations: list[Expectation] = []
     for entry_value in [] if value is None else value.items():
         entry = entry_value.mapping(("that",), required=("that",))
@@ -65,11 +65,12 @@ def read_expectations(
             continue
         expectations.append(expectation)
         for metric in expectation.metrics:
-            if metric.flow_log is not None and metric.flow_log not in flow_log_names:
-                that.problem(
-                    f"no flow log is named {metric.flow_log!r}; "
-                    f"{suggest(metric.flow_log, flow_log_names)}"
-                )
+            for kind, name, known in (
+                ("flow log", metric.flow_log, flow_log_names),
+                ("load balancer", metric.load_balancer, load_balancer_names),
+            ):
+                if name is not None and name not in known:
+                    that.problem(f"no {kind} is named {name!r}; {suggest(name, known)}")
     return tuple(expectations)
 
 

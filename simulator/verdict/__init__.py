@@ -10,7 +10,12 @@ from simulator.verdict.expectation import (
     closest_metric,
     parse_expectation,
 )
-from simulator.verdict.measures import DelaySummary, FlowLogMeasures, HttpMeasures
+from simulator.verdict.measures import (
+    DelaySummary,
+    FlowLogMeasures,
+    HttpMeasures,
+    LoadBalancerMeasures,
+)
 
 __all__ = [
     "Comparator",
@@ -18,6 +23,7 @@ __all__ = [
     "Expectation",
     "FlowLogMeasures",
     "HttpMeasures",
+    "LoadBalancerMeasures",
     "Metric",
     "Outcome",
     "Unit",

@@ -90,13 +90,15 @@ def _evaluate_one(expectation: Expectation, measured: Mapping[str, float]) -> Ou
 
 def _lookup(metric: Metric, measured: Mapping[str, float]) -> float | None:
     value = measured.get(metric.name)
-    if value is None and metric.name.startswith("http.status.") and "http.requests" in measured:
+    if value is None and metric.total in measured:
         return 0.0  # a status nobody got is counted nowhere
     return value
 
 
 def _absent(metric: Metric, measured: Mapping[str, float]) -> str:
-    known = metric.flow_log is None or f"flow_log.{metric.flow_log}.written" in measured
+    known = (metric.flow_log is None or f"flow_log.{metric.flow_log}.written" in measured) and (
+        metric.load_balancer is None or f"load_balancer.{metric.load_balancer}.requests" in measured
+    )
     closest = None if known else closest_metric(metric.name, measured)
     return f"not measured; did you mean {closest!r}?" if closest else "not measured"
 

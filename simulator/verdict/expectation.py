@@ -52,9 +52,23 @@ FLOW_LOG_METRICS: Final = {
 }
 """What follows ``flow_log.<name>.``."""
 
+LOAD_BALANCER_METRICS: Final = {
+    "requests": Unit.COUNT,
+    "limited_requests": Unit.COUNT,
+    "new_connections": Unit.COUNT,
+    "dropped_connections": Unit.COUNT,
+    "alive_servers": Unit.COUNT,
+    "dead_servers": Unit.COUNT,
+}
+"""What follows ``load_balancer.<name>.``; ``status.<code>`` and ``status.4xx`` are counts as
+well."""
+
 _STATUS_METRIC: Final = re.compile(r"http\.status\.([0-9]{3})")
 _FLOW_LOG_METRIC: Final = re.compile(
     r"flow_log\.(\S+)\.(" + "|".join(map(re.escape, FLOW_LOG_METRICS)) + ")"
+)
+_LOAD_BALANCER_METRIC: Final = re.compile(
+    r"load_balancer\.(\S+)\.(status\.[0-9](?:[0-9]{2}|xx)|" + "|".join(LOAD_BALANCER_METRICS) + ")"
 )
 _COMPARISON: Final = re.compile(r"\s*([^\s<>=!]+)\s*(>=|<=|==|!=|>|<)\s*([^\s<>=!]+)\s*")
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -76,9 +90,21 @@ class Metric:
 
     @property
     def flow_log(self) -> str | None:
-        """The flow log it is about, None for a metric of the traffic."""
+        """The flow log it is about, None for another metric."""
         found = _FLOW_LOG_METRIC.fullmatch(self.name)
         return found[1] if found else None
+
+    @property
+    def load_balancer(self) -> str | None:
+        """The load balancer it is about, None for another metric."""
+        found = _LOAD_BALANCER_METRIC.fullmatch(self.name)
+        return found[1] if found else None
+
+    @property
+    def total(self) -> str | None:
+        """The metric that a count of one status is a part of; None for another metric."""
+        whole, status, _ = self.name.rpartition(".status.")
+        return f"{whole}.requests" if status else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +158,8 @@ def _parse_metric(name: str) -> Metric:
         return Metric(name=name, unit=Unit.COUNT)
     if found := _FLOW_LOG_METRIC.fullmatch(name):
         return Metric(name=name, unit=FLOW_LOG_METRICS[found[2]])
+    if found := _LOAD_BALANCER_METRIC.fullmatch(name):
+        return Metric(name=name, unit=LOAD_BALANCER_METRICS.get(found[2], Unit.COUNT))
     raise ValueError(f"unknown metric {name!r}; {_suggestion(name)}")
 
 
@@ -139,14 +167,17 @@ def _suggestion(name: str) -> str:
     candidates = [*HTTP_METRICS, "http.status.200"]
     parts = name.split(".")
     if len(parts) > 1:
-        # The flow log's name is the second part of whatever was meant.
+        # The name of flow log or load balancer is the second part of whatever was meant.
         candidates += [f"flow_log.{parts[1]}.{suffix}" for suffix in FLOW_LOG_METRICS]
+        candidates += [f"load_balancer.{parts[1]}.{suffix}" for suffix in LOAD_BALANCER_METRICS]
+        candidates += [f"load_balancer.{parts[1]}.status.{status}" for status in ("200", "5xx")]
     closest = closest_metric(name, candidates)
     if closest is not None:
         return f"did you mean {closest!r}?"
     return (
         f"expected one of {', '.join(HTTP_METRICS)}, http.status.<code>, "
-        f"flow_log.<name>.({'|'.join(FLOW_LOG_METRICS)})"
+        f"flow_log.<name>.({'|'.join(FLOW_LOG_METRICS)}), "
+        f"load_balancer.<name>.({'|'.join(LOAD_BALANCER_METRICS)}|status.<code>|status.<n>xx)"
     )
 
 

@@ -39,6 +39,40 @@ class HttpMeasures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancerMeasures:
+    """What one load balancer did, on all of its listeners and nodes."""
+
+    by_status: Mapping[int, int]
+    """Requests by the status in their record."""
+    limited_requests: int = 0
+    """Those refused because the instance was over its limit."""
+    new_connections: int = 0
+    """Connections let in."""
+    dropped_connections: int = 0
+    """Connections refused because the instance was over its limit."""
+    alive_servers: int = 0
+    """By the health checks, at the end; a server counts once for each check it is under."""
+    dead_servers: int = 0
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """``load_balancer.<name>.*``."""
+        prefix = f"load_balancer.{name}."
+        measured: dict[str, float] = {
+            f"{prefix}requests": sum(self.by_status.values()),
+            f"{prefix}limited_requests": self.limited_requests,
+            f"{prefix}new_connections": self.new_connections,
+            f"{prefix}dropped_connections": self.dropped_connections,
+            f"{prefix}alive_servers": self.alive_servers,
+            f"{prefix}dead_servers": self.dead_servers,
+        }
+        for status, count in sorted(self.by_status.items()):
+            measured[f"{prefix}status.{status:03d}"] = count
+            of_class = f"{prefix}status.{status // 100}xx"
+            measured[of_class] = measured.get(of_class, 0) + count
+        return measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DelaySummary:
     """Seconds from the write of a record to its visibility."""
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from simulator.accesslog import AccessRecord, RecordEncoder, ServedBy
-from simulator.dataplane import ListenerSettings
+from simulator.accesslog import AccessRecord, RecordEncoder, ServedBy, TrafficCounts
+from simulator.dataplane import ListenerKey, ListenerSettings
 from simulator.dataplane.certificates import Authority, make_server_context
 from simulator.model import LoadBalancer, LoadBalancerId, Snapshot
 from simulator.routing import compile_route
@@ -47,6 +47,8 @@ class Listeners:
         self.authority: Authority | None = None
         """Signed the certificates that were made; None while there is none."""
         self.recent: deque[RecentRecord] = deque(maxlen=_RECENT_RECORDS)
+        self.counts: dict[ListenerKey, TrafficCounts] = {}
+        """Of every listener there was."""
         self._scenario = scenario
         self._data = data
         self._spool = spool
@@ -83,6 +85,11 @@ class Listeners:
             place=plan.place,
         )
 
+    def dropped_connections(self, load_balancer_id: LoadBalancerId) -> int:
+        """Connections that the limits of a load balancer have refused so far."""
+        limiter = self._limiters.get(load_balancer_id)
+        return 0 if limiter is None else limiter.dropped_connection_count
+
     def _tls_context(self, plan: ListenerPlan) -> ssl.SSLContext | None:
         """Of an HTTPS listener; its certificate is made now if the scenario gives none."""
         if plan.tls is None:
@@ -116,12 +123,14 @@ class Listeners:
             zone_offset_s=self._scenario.record.zone_offset_s,
         ).encode
         recent = self.recent
+        count = self.counts.setdefault((load_balancer_id, vport), TrafficCounts()).add
         has_flow_log = any(
             flow_log.load_balancer_id == load_balancer_id for flow_log in self._scenario.flow_logs
         )
         append = self._spool.series(load_balancer_id, node.address).append if has_flow_log else None
 
         def on_record(record: AccessRecord) -> None:
+            count(record)
             line = encode(record)
             if append is not None:
                 append(record.logged_at, line)

@@ -1,7 +1,7 @@
 """What the admin API and the command show of the parts of a world. It reads, it changes nothing."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
@@ -9,7 +9,12 @@ import msgspec
 from simulator.api.simulation import FlowLogView, RecordView, TrafficView
 from simulator.delivery import FlowLogStatus, PendingLine
 from simulator.model import BucketDestination, FlowLog, LogStoreDestination
-from simulator.verdict import DelaySummary, FlowLogMeasures, HttpMeasures
+from simulator.verdict import (
+    DelaySummary,
+    FlowLogMeasures,
+    HttpMeasures,
+    LoadBalancerMeasures,
+)
 from simulator.workload import TrafficSender
 from simulator.world.listeners import RecentRecord
 
@@ -98,7 +103,9 @@ def recent_views(records: Sequence[RecentRecord], calendar: Calendar) -> tuple[R
 
 
 def measure(
-    senders: Sequence[TrafficSender], statuses: Sequence[FlowLogStatus]
+    senders: Sequence[TrafficSender],
+    statuses: Sequence[FlowLogStatus],
+    balancers: Mapping[str, LoadBalancerMeasures],
 ) -> dict[str, float]:
     """Everything an expectation can compare, by name."""
     by_status: Counter[int] = Counter()
@@ -119,6 +126,8 @@ def measure(
             objects=log.objects,
             delay=_delays(log),
         ).metrics(log.name)
+    for name, balancer in balancers.items():
+        measured |= balancer.metrics(name)
     return measured
 
 

@@ -19,6 +19,7 @@ from simulator.api.simulation import (
     ClockStatus,
     Endpoints,
     ListenerEndpoint,
+    LoadBalancerView,
     RecordView,
     SimulationStatus,
 )
@@ -28,15 +29,14 @@ from simulator.dataplane.health import HealthChecks
 from simulator.delivery import Delivery, segment_quantum_s
 from simulator.errors import ControlError, StartupError
 from simulator.logstore import LogStoreEngine, LogStoreSettings
-from simulator.model import (
-    LoadBalancerId,
-)
+from simulator.model import LoadBalancerId, Snapshot
 from simulator.objectstore import ObjectStore, S3Door
 from simulator.rng import Rng
 from simulator.routing.health import HealthChange
 from simulator.scenario import Ports, Scenario, build_snapshot
 from simulator.spool import Spool
 from simulator.workload import BuiltinBackends, TrafficSender
+from simulator.world.balancers import BalancerViews, balancer_measures
 from simulator.world.listeners import LOOPBACK, Listeners
 from simulator.world.reading import ReadBack, read_back
 from simulator.world.state import DataDirectory
@@ -149,6 +149,7 @@ class World:
         self._delivery: Delivery | None = None
         self._runner: web.AppRunner | None = None
         self._api_url = ""
+        self._snapshot = Snapshot(load_balancers=())
         self._listeners: Listeners | None = None
         self._addresses: tuple[ListenerAddress, ...] = ()
         self._senders: tuple[TrafficSender, ...] = ()
@@ -193,7 +194,7 @@ class World:
             backends = BuiltinBackends(profile, self._rng)
             self._backends.append(backends)
             bound[profile.name] = await backends.start()
-        snapshot = build_snapshot(self.scenario, bound)
+        self._snapshot = build_snapshot(self.scenario, bound)
         assert self._spool is not None
         self._listeners = Listeners(
             self.scenario,
@@ -202,7 +203,7 @@ class World:
             host=self._options.host,
             free_ports=self._options.free_ports,
         )
-        settings = self._listeners.settings(snapshot)
+        settings = self._listeners.settings(self._snapshot)
         self._health.apply(setting.route for setting in settings)
         await self._start_api()
         # No request may come before it is known who can serve it.
@@ -403,7 +404,12 @@ class World:
 
     def metrics(self) -> dict[str, float]:
         """Everything an expectation can compare, by name."""
-        return measure(self._senders, self.delivery.status())
+        views = self._balancers()
+        return measure(
+            self._senders,
+            self.delivery.status(),
+            {view.name: balancer_measures(view) for view in views},
+        )
 
     async def read_back(self) -> ReadBack:
         """Count what is at the destinations, the way a pipeline would find it."""
@@ -464,9 +470,20 @@ class World:
             clock=self.clock_status(),
             connections=self._data_plane.open_connections,
             dropped_records=self._spool.dropped_count if self._spool is not None else 0,
+            load_balancers=self._balancers(),
             traffic=traffic_views(self._senders),
             flow_logs=flow_log_views(self.delivery.status(), self.scenario.flow_logs),
         )
+
+    def _balancers(self) -> tuple[LoadBalancerView, ...]:
+        if self._listeners is None:
+            return ()
+        return BalancerViews(
+            data_plane=self._data_plane,
+            health=self._health,
+            listeners=self._listeners,
+            calendar=self._calendar,
+        ).views(self._snapshot.load_balancers)
 
     def records(self, limit: int, *, pending: bool) -> tuple[RecordView, ...]:
         """The newest records, oldest of them first; only those not yet visible if ``pending``."""

@@ -210,7 +210,11 @@ def test_every_verb_against_a_simulator_that_is_up(simulator: dict):
     assert "shop-logs/l7/" in text
     done = blbsim("records", "--pending", env=env)
     assert (done.stdout, done.stderr) == ("", "no record is pending\n")
-    assert " 7 " in blbsim("status", env=env).stdout
+    text = blbsim("status", env=env).stdout
+    assert " 7 " in text
+    assert re.search(
+        r"^HTTP shop:80: 7 requests \(.*\), 7 connections, 0 of them open$", text, re.M
+    )
 
     variables = json.loads(blbsim("env", "--shell", "json", env=env).stdout)
     assert variables["BLBSIM_ENDPOINT"] == simulator["api"]

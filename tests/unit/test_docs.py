@@ -17,8 +17,12 @@ from aiohttp import web
 import simulator.scenario
 from simulator.accesslog import FIELDS
 from simulator.api.admin import add_admin_routes
+from simulator.api.metrics import encode_metrics
+from simulator.api.simulation import SimulationStatus
 from simulator.cli.main import _parser
 from simulator.scenario import load_scenario
+from simulator.verdict import parse_expectation
+from simulator.verdict.expectation import FLOW_LOG_METRICS, HTTP_METRICS, LOAD_BALANCER_METRICS
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -64,6 +68,49 @@ def test_every_verb_and_option_of_the_command_is_documented():
 def test_every_field_of_the_record_is_documented():
     words = code_words(page("record.md"))
     assert [field.name for field in FIELDS if field.name not in words] == []
+
+
+def test_every_metric_that_can_be_expected_is_documented():
+    """In a row of its own, or after the first of a row by its last part."""
+    lines = page("scenario.md").splitlines()
+    documented = {
+        before + name
+        for line in lines
+        if (row := re.match(r"\| `((?:\w+\.<name>|http)\.(?:delay\.)?)", line))
+        for before, name in [
+            *(("", word) for word in re.findall(r"`(\w[^`]*)`", line.split("|")[1])),
+            *((row[1], word) for word in re.findall(r"`\.([^`]*)`", line.split("|")[1])),
+        ]
+    }
+    metrics = {
+        *HTTP_METRICS,
+        *(f"flow_log.<name>.{name}" for name in FLOW_LOG_METRICS),
+        *(f"load_balancer.<name>.{name}" for name in LOAD_BALANCER_METRICS),
+        "load_balancer.<name>.status.<code>",
+        "load_balancer.<name>.status.4xx",
+    }
+    assert metrics - documented == set()
+    for name in documented:
+        example = name.replace("<name>", "shop").replace("<code>", "404")
+        parse_expectation(f"{example} == {example}")
+
+
+def test_every_metric_for_prometheus_is_documented():
+    status = SimulationStatus(
+        scenario="",
+        version="",
+        seed=0,
+        ready=True,
+        clock=None,  # type: ignore[arg-type]  not shown
+        connections=0,
+        dropped_records=0,
+        load_balancers=(),
+        traffic=(),
+        flow_logs=(),
+    )
+    names = re.findall("^# TYPE (\\w+) ", encode_metrics(status), re.MULTILINE)
+    assert len(names) > 8
+    assert [name for name in names if name not in code_words(page("api.md"))] == []
 
 
 def test_every_route_of_the_admin_api_is_documented():
