@@ -10,17 +10,18 @@ from simulator.clock import monotonic
 from simulator.dataplane.backend import BackendConnection
 from simulator.dataplane.http1_chunks import ChunkDecoder
 from simulator.dataplane.http1_cookies import SessionCookie
-from simulator.dataplane.http1_known import KnownRequest
+from simulator.dataplane.http1_known import KnownRequest, VaryingRequest
 from simulator.dataplane.http1_request import RequestHead, RequestHeaders
 from simulator.dataplane.pool import ConnectAttempt
 from simulator.dataplane.port import ListenerPort
 from simulator.dataplane.tls import TlsConnection
 from simulator.exchange import Exchange
-from simulator.routing import ListenerRoute
 
 _SEND_BUFFER: Final = 0
 """Bytes we buffer for a client that does not read: none, so that "written" means "handed to the
 kernel" and a record is made at that moment."""
+_DIFFERENCES: Final = 3
+"""How often two requests of a connection are compared in vain before that is given up."""
 
 
 class State(IntEnum):
@@ -61,6 +62,7 @@ class ClientBase(asyncio.Protocol):
         "_client_ip",
         "_client_port",
         "_connecting",
+        "_differences_left",
         "_due_at",
         "_exchange",
         "_framing",
@@ -69,7 +71,6 @@ class ClientBase(asyncio.Protocol):
         "_head_sent",
         "_keep_alive",
         "_known",
-        "_known_route",
         "_last_headers",
         "_loop",
         "_outgoing",
@@ -114,8 +115,8 @@ class ClientBase(asyncio.Protocol):
         self._head_sent = b""
         """The head for the backend server if it is already encoded."""
         self._last_headers: RequestHeaders | None = None
-        self._known: KnownRequest | None = None
-        self._known_route: ListenerRoute | None = None
+        self._known: KnownRequest | VaryingRequest | None = None
+        self._differences_left = _DIFFERENCES
         self._body_left = 0
         self._body_decoder: ChunkDecoder | None = None
         self._request_complete = False

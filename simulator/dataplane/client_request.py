@@ -9,7 +9,6 @@ from simulator.dataplane import proxy_protocol
 from simulator.dataplane.client_base import ClientBase, Framing, State
 from simulator.dataplane.http1 import find_head_end
 from simulator.dataplane.http1_chunks import LAST_CHUNK, ChunkDecoder, encode_chunk
-from simulator.dataplane.http1_known import KnownRequest, remember_request
 from simulator.dataplane.http1_request import (
     NO_HEADERS,
     RequestHead,
@@ -33,7 +32,7 @@ class RequestReader(ClientBase):
         """The client sent something."""
         state = self._state
         if state is State.HEAD:
-            if self._known is not None and self._take_known(self._known, data):
+            if self._take_known(data):
                 return
             if self._proxy_allowed:
                 stripped = self._take_proxy_header(data)
@@ -75,25 +74,35 @@ class RequestReader(ClientBase):
             self._client_ip, self._client_port = client
         return data[length:] or None
 
-    def _take_known(self, known: KnownRequest, data: bytes) -> bool:
-        """The short way for a request that differs from the last one in its line only.
+    def _take_known(self, data: bytes) -> bool:
+        """The short way for a request with headers met before.
 
         Returns:
             Whether it was one; if not, nothing has changed and ``_take_head`` must follow. What
             comes of the request is the same either way.
         """
+        if self._buffer or self._refusal:
+            return False
         port = self._port
-        if self._buffer or self._known_route is not port.route:
-            return False
-        recognised = known.recognise(data)
+        requests = port.known_requests()
+        known = self._known
+        recognised = None if known is None else known.recognise(data, requests, self._client_ip)
         if recognised is None:
-            return False
+            found = requests.find(data)
+            if found is None:
+                return False
+            recognised = found.recognise(data, requests, self._client_ip)
+            if recognised is None:
+                return False
+            self._known = found
+            self._proxy_allowed = False
         head, self._head_sent = recognised
         now = self._started_at = monotonic()
         port.clock.begin_request()
         exchange = self._open_exchange(head)
         self._head = head
-        self._keep_alive = known.headers.keep_alive and not port.draining
+        self._last_headers = headers = head.headers
+        self._keep_alive = headers.keep_alive and not port.draining
         self._framing = Framing.AS_IS
         self._request_complete = True
         self._state = State.WAIT
@@ -134,25 +143,20 @@ class RequestReader(ClientBase):
             return
         if self._refusal and not head.refusal:
             head.refusal = self._refusal
-        if head.headers is not self._last_headers:
-            self._last_headers = head.headers
-            self._known = None
-        elif self._known is None or self._known_route is not self._port.route:
-            self._remember(head, raw)
+        self._remember(head, raw)
         self._begin_exchange(head, now)
 
     def _remember(self, head: RequestHead, raw: bytes) -> None:
-        """The client repeats its headers: be ready to recognise them."""
-        self._known_route = route = self._port.route
-        listener = route.listener
-        self._known = remember_request(
-            head,
-            raw,
-            client_ip=self._client_ip if listener.x_forwarded_for else None,
-            proto=route.forwarded_proto,
-            line_limit=listener.limits.request_line_bytes,
-            head_limit=listener.limits.header_bytes,
-        )
+        """Be ready to recognise requests like this one, if the client repeats itself."""
+        port = self._port
+        headers = head.headers
+        before, self._last_headers = self._last_headers, headers
+        if headers is before or port.header_memo.holds(raw[-headers.length :]):
+            self._known = port.known_requests().remember(head, raw)
+        elif before is not None and self._differences_left:
+            self._known = port.known_requests().remember_varying(head, raw, before)
+            if self._known is None:
+                self._differences_left -= 1
 
     def _begin_exchange(self, head: RequestHead, now: float) -> None:
         exchange = self._open_exchange(head)

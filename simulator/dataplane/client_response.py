@@ -10,7 +10,7 @@ from simulator.dataplane.client_request import RequestReader
 from simulator.dataplane.http1_chunks import LAST_CHUNK, encode_chunk
 from simulator.dataplane.http1_known import KnownResponse
 from simulator.dataplane.http1_request import RequestHead
-from simulator.dataplane.http1_response import ResponseHead, encode_response_head
+from simulator.dataplane.http1_response import CLOSE, ResponseHead, encode_response_head
 from simulator.exchange import REDIRECT, Exchange, Failure
 
 
@@ -39,7 +39,7 @@ class ResponseWriter(RequestReader):
             # answer is an interim one, and none will follow.
             self._keep_alive = False
         if not self._keep_alive:
-            end += b"Connection: close\r\n"
+            end += CLOSE
         elif not request.minor:
             end += b"Connection: keep-alive\r\n"
         self._framing = framing
@@ -116,9 +116,7 @@ class ResponseWriter(RequestReader):
         exchange, request = self._exchange, self._head
         assert exchange is not None
         assert request is not None
-        if not (
-            self._request_complete and self._keep_alive and request.minor and self._session is None
-        ):
+        if not self._request_complete or not request.minor or self._session is not None:
             self.response_started(known.head)
             if known.body_bytes:
                 self.response_data(data[known.head_bytes :])
@@ -131,7 +129,7 @@ class ResponseWriter(RequestReader):
         exchange.record.body_bytes_sent = known.body_bytes
         timeouts = exchange.route.listener.timeouts
         self._due_at = now + timeouts.server_s
-        sent = known.sent
+        sent = known.sent if self._keep_alive else known.sent_last()
         self._transport.write(data if sent is None else sent + data[known.head_bytes :])
         self._port.pool.put(connection, now=now, keep_alive_s=timeouts.backend_keep_alive_s)
         self._end_response(now)

@@ -131,6 +131,10 @@ class HeaderMemo:
         self._blocks: dict[bytes, RequestHeaders] = {}
         self._lines = LineMemo(frozenset(_SPECIAL_NAMES.split(b"|")))
 
+    def holds(self, block: bytes) -> bool:
+        """Whether this very block was met before."""
+        return block in self._blocks
+
     def parse(self, raw: bytes, at: int) -> RequestHeaders:
         """Read the header lines of a head that begin at ``at``."""
         block = raw[at:]

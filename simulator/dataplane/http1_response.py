@@ -14,6 +14,8 @@ from simulator.dataplane.http1 import (
 )
 from simulator.errors import BackendProtocolError
 
+CLOSE: Final = b"Connection: close\r\n"
+"""The header line that ends a connection."""
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.(\d) (\d{3})( [^\x00\r\n]*)?\r?\n")
 _SPECIAL_NAMES: Final = HOP_BY_HOP + b"|content-length|x-accel-buffering"
 _SPECIAL: Final = re.compile(rb"\n(" + _SPECIAL_NAMES + rb"):[ \t]*([^\r\n]*)", re.IGNORECASE)

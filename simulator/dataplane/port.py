@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from simulator.accesslog import AccessRecord
 from simulator.clock import Clock
+from simulator.dataplane.http1_known import KnownRequests
 from simulator.dataplane.http1_request import HeaderMemo
 from simulator.dataplane.pool import BackendPool
 from simulator.routing import ListenerRoute
@@ -20,6 +21,8 @@ class ListenerPort:
     """What every connection of one listener shares."""
 
     __slots__ = (
+        "_known",
+        "_known_route",
         "accepted_count",
         "clock",
         "connections",
@@ -59,3 +62,20 @@ class ListenerPort:
         """Connections let in so far."""
         self.header_memo = HeaderMemo()
         self.draining = False
+        self._known_route: ListenerRoute | None = None
+        self._known: KnownRequests = None  # type: ignore[assignment]  # set when first asked for
+
+    def known_requests(self) -> KnownRequests:
+        """The requests that clients repeat, and what the route of the moment makes of them."""
+        route = self.route
+        if route is not self._known_route:
+            listener = route.listener
+            self._known_route = route
+            self._known = KnownRequests(
+                adds_client_ip=listener.x_forwarded_for,
+                proto=route.forwarded_proto,
+                line_limit=listener.limits.request_line_bytes,
+                head_limit=listener.limits.header_bytes,
+                reads_cookies=listener.keep_session is not None,
+            )
+        return self._known

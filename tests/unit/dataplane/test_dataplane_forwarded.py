@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.dataplane.http1_known import remember_request
+from simulator.dataplane.http1_known import KnownRequests
 from simulator.dataplane.http1_request import encode_forwarded_head, parse_request_head
 
 LINES = [
@@ -24,17 +24,13 @@ LINES = [
 )
 def test_a_recognised_head_is_forwarded_like_any_other(lines, client_ip, proto):
     first, second = (b"GET /%s HTTP/1.1\r\n%s\r\n" % (n, b"".join(lines)) for n in (b"a", b"b"))
-    known = remember_request(
-        parse_request_head(first),
-        first,
-        client_ip=client_ip,
-        proto=proto,
-        line_limit=100,
-        head_limit=1000,
+    requests = KnownRequests(
+        adds_client_ip=client_ip is not None, proto=proto, line_limit=100, head_limit=1000
     )
+    known = requests.remember(parse_request_head(first), first)
     assert (known is not None) == (lines.count(LINES[0]) == 1)
     if known is not None:
-        recognised = known.recognise(second)
+        recognised = known.recognise(second, requests, client_ip or "")
         assert recognised is not None
         head = parse_request_head(second)
         assert recognised[1] == encode_forwarded_head(

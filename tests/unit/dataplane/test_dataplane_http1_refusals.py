@@ -7,7 +7,7 @@ import time
 import pytest
 
 from simulator.dataplane import proxy_protocol
-from simulator.dataplane.http1_known import remember_request
+from simulator.dataplane.http1_known import KnownRequests
 from simulator.dataplane.http1_request import HeaderMemo, parse_request_head
 from simulator.dataplane.http1_response import (
     encode_response_head,
@@ -34,9 +34,10 @@ REFUSED_LINES = [
 def test_a_refused_line_is_not_recognised_behind_headers_met_before(line):
     first = b"GET /a HTTP/1.1\r\n" + BLOCK
     head = parse_request_head(first)
-    known = remember_request(head, first, client_ip=None, line_limit=8192, head_limit=32768)
-    assert known.recognise(first) is not None
-    assert known.recognise(line + BLOCK) is None
+    requests = KnownRequests(adds_client_ip=False, line_limit=8192, head_limit=32768)
+    known = requests.remember(head, first)
+    assert known.recognise(first, requests, "") is not None
+    assert known.recognise(line + BLOCK, requests, "") is None
     assert parse_request_head(line + BLOCK).refusal
 
 

@@ -12,7 +12,7 @@ from simulator.dataplane import client, client_base, client_request, client_resp
 from simulator.dataplane.backend import BackendConnection
 from simulator.dataplane.client import ClientConnection
 from simulator.dataplane.http1 import find_head_end
-from simulator.dataplane.http1_known import remember_request
+from simulator.dataplane.http1_known import KnownRequests
 from simulator.dataplane.http1_request import (
     HeaderMemo,
     encode_forwarded_head,
@@ -222,6 +222,73 @@ async def test_the_short_ways_are_taken_for_what_repeats(tasks, monkeypatch):
     bench.close()
 
 
+async def test_the_short_way_is_taken_though_a_trace_id_differs(tasks, monkeypatch):
+    bench = Bench(tasks, x_forwarded_for=True)
+
+    def ask(trace_id):
+        bench.client.data_received(GET.replace(b"Referer", b"X-Trace: %s\r\nReferer" % trace_id))
+        bench.backend.data_received(ANSWER)
+        return bench.backend_side.written[-1]
+
+    for number in range(3):
+        ask(b"%d" % number)
+
+    def never(*_):
+        raise AssertionError("the long way")
+
+    monkeypatch.setattr(ClientConnection, "_take_head", never)
+    assert ask(b"10") == ask(b"9").replace(b"X-Trace: 9", b"X-Trace: 10")
+    assert ask(b"11").endswith(b"X-Forwarded-For: 1.1.1.1, 192.0.2.7\r\n\r\n")
+    with pytest.raises(AssertionError, match="the long way"):
+        ask(b"1\r\nX-More: 1")
+    bench.close()
+
+
+async def test_the_first_request_of_a_connection_takes_the_short_way_too(tasks, monkeypatch):
+    bench = Bench(tasks, x_forwarded_for=True)
+    last = GET.replace(b"keep-alive", b"close")
+    written = []
+    for _ in range(3):
+        side = FakeTransport()
+        connection = ClientConnection(bench.port, asyncio.get_running_loop())
+        connection.connection_made(side)
+        connection.data_received(last)
+        bench.backend.data_received(ANSWER)
+        assert side.closed
+        written.append((bench.backend_side.written[-1], side.written))
+        # From the third on, at the latest.
+        if len(written) == 2:
+            monkeypatch.setattr(ClientConnection, "_take_head", None)
+    assert written[0] == written[1] == written[2]
+    assert written[0][1][0].endswith(b"\r\nConnection: close\r\n\r\nhello")
+    bench.close()
+
+
+async def test_what_is_refused_or_comes_too_late_is_so_on_the_short_way_too(tasks):
+    bench = Bench(tasks)
+    for _ in range(3):
+        bench.client.data_received(GET)
+        bench.backend.data_received(ANSWER)
+    sides = []
+    for _ in range(2):
+        side = FakeTransport()
+        side.get_extra_info = lambda name: ("127.0.0.1", 4712)
+        connection = ClientConnection(bench.port, asyncio.get_running_loop())
+        connection.connection_made(side)
+        sides.append((side, connection))
+    (side, connection), (refused_side, refused) = sides
+    connection.data_received(GET)
+    bench.backend.data_received(ANSWER)
+    # A PROXY header is for the beginning of a connection.
+    connection.data_received(b"PROXY TCP4 192.0.2.9 10.0.0.1 5 80\r\n" + GET)
+    assert [data[:12] for data in side.written] == [b"HTTP/1.1 200", b"HTTP/1.1 400"]
+    # As on a TLS port that is spoken to in plain HTTP.
+    refused._refusal = 400
+    refused.data_received(GET)
+    assert refused_side.written[0].startswith(b"HTTP/1.1 400 ")
+    bench.close()
+
+
 async def test_the_route_of_the_moment_is_asked(tasks):
     bench = Bench(tasks)
     for _ in range(4):
@@ -324,26 +391,66 @@ def values(head):
     return [getattr(head, name) for name in head.__slots__ if name != "headers"], headers
 
 
+def check_recognised(recognised, data, client_ip):
+    head, sent = recognised
+    long = parse_request_head(data)
+    assert values(head) == values(long)
+    assert sent == encode_forwarded_head(long, backend_host="b", client_ip=client_ip)
+    assert find_head_end(data) == len(data) <= 200
+    assert len(head.line) <= 24
+    assert not long.refusal
+
+
 @given(headers=HEADERS, first=LINES, second=LINES, forwarded=st.booleans())
 def test_a_head_is_recognised_only_as_what_parsing_it_gives(headers, first, second, forwarded):
     block = b"Host: h\r\n" * (len(headers) % 2)
     block += b"".join(b"%s:%s%s" % header for header in headers) + b"\r\n"
-    client_ip = "192.0.2.7" if forwarded else None
     raw, data = first + block, second + block
     memo = HeaderMemo()
-    known = remember_request(
-        parse_request_head(raw, memo), raw, client_ip=client_ip, line_limit=24, head_limit=200
-    )
-    long = parse_request_head(data)
-    assert values(parse_request_head(data, memo)) == values(long)
-    recognised = known and known.recognise(data)
+    requests = KnownRequests(adds_client_ip=forwarded, line_limit=24, head_limit=200)
+    known = requests.remember(parse_request_head(raw, memo), raw)
+    assert values(parse_request_head(data, memo)) == values(parse_request_head(data))
+    assert requests.find(data) is known
+    recognised = known and known.recognise(data, requests, "192.0.2.7")
     if recognised:
-        head, sent = recognised
-        assert values(head) == values(long)
-        assert sent == encode_forwarded_head(long, backend_host="b", client_ip=client_ip)
-        assert find_head_end(data) == len(data) <= 200
-        assert len(head.line) <= 24
-        assert not long.refusal
+        check_recognised(recognised, data, "192.0.2.7" if forwarded else None)
+
+
+@given(
+    headers=HEADERS,
+    at=st.integers(0, 6),
+    name=st.sampled_from([*NAMES, b"X-Request-Id", b"x-a", b"Cookie"]),
+    parts=st.lists(st.sampled_from([*VALUES, b"1", b"22", b"3\r\nHost: i", b"\x00"]), min_size=3),
+    second=LINES,
+    forwarded=st.booleans(),
+)
+def test_a_head_with_a_header_that_varies_is_recognised_only_as_what_parsing_it_gives(
+    headers, at, name, parts, second, forwarded
+):
+    lines = [b"%s:%s\r\n" % header[:2] for header in headers]
+    first = [b"GET / HTTP/1.1\r\nHost: h\r\n", *lines[:at], b"%s:%s\r\n", *lines[at:], b"\r\n"]
+    one, two, *others = [b"".join(first) % (name, part) for part in parts]
+    requests = KnownRequests(adds_client_ip=forwarded, line_limit=24, head_limit=200)
+    known = requests.remember_varying(parse_request_head(two), two, parse_request_head(one).headers)
+    for data in others:
+        for raw in (data, second + data[data.index(b"\n") + 1 :]):
+            recognised = known and known.recognise(raw, requests, "192.0.2.7")
+            if recognised:
+                head, sent = recognised
+                long = parse_request_head(raw)
+                assert sent == encode_forwarded_head(
+                    long, backend_host="b", client_ip="192.0.2.7" if forwarded else None
+                )
+                assert find_head_end(raw) == len(raw) <= 200
+                assert not long.refusal
+                # The headers of another request stand for these: all but what is sent on agrees.
+                assert values(head)[0] == values(long)[0]
+                meant, meaning = values(head)[1], values(long)[1]
+                assert {**meant, "block": b"", "length": 0} == {
+                    **meaning,
+                    "block": b"",
+                    "length": 0,
+                }
 
 
 RESPONSE_HEADERS = st.lists(
