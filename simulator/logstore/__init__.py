@@ -1,7 +1,10 @@
 """LogStores: records in DuckDB, and the query language that reads them."""
 
+from simulator.logstore.bindings import Binding
 from simulator.logstore.engine import MAX_PUSH_RECORDS, LogStoreEngine
+from simulator.logstore.fast_queries import FastQuery, FastQueryContent
 from simulator.logstore.statement import is_search
+from simulator.logstore.upkeep import Upkeep
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
     DEFAULT_SEPARATORS,
@@ -27,6 +30,9 @@ __all__ = [
     "DEFAULT_PROJECT",
     "DEFAULT_SEPARATORS",
     "MAX_PUSH_RECORDS",
+    "Binding",
+    "FastQuery",
+    "FastQueryContent",
     "IndexField",
     "IndexSettings",
     "IndexType",
@@ -44,5 +50,6 @@ __all__ = [
     "RecordType",
     "Selection",
     "Sort",
+    "Upkeep",
     "is_search",
 ]

@@ -59,6 +59,11 @@ class StoreState:
     next_seq: int = 0
     streams: dict[str, LogStream] = field(default_factory=dict)
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Project and name."""
+        return (self.log_store.project, self.log_store.name)
+
 
 class Catalog:
     """All projects and LogStores of one database."""
@@ -97,7 +102,7 @@ class Catalog:
         for state in states.values():
             row = cursor.execute(f"SELECT max(seq) FROM {state.table}").fetchone()
             state.next_seq = 0 if row is None or row[0] is None else row[0] + 1
-        self.stores = {(s.log_store.project, s.log_store.name): s for s in states.values()}
+        self.stores = {state.key: state for state in states.values()}
         self.cursors = {row[0]: row[1] for row in _rows(cursor, "cursors")}
         if DEFAULT_PROJECT not in self.projects:
             self.add_project(transaction, DEFAULT_PROJECT, "", now)
@@ -130,12 +135,12 @@ class Catalog:
         self, transaction: Transaction, name: str, description: str, now: float
     ) -> Project:
         """Make a project."""
-        _check_name("name", name)
+        check_name("name", name)
         if name in self.projects:
             raise ControlError("ProjectAlreadyExist", 409, "Project already exists")
         if len(self.projects) >= MAX_PROJECTS:
             raise ControlError("ResourceOverflow", 403, "The number of projects reaches the limit")
-        made = self._count(transaction)
+        made = self.count(transaction)
         # The default project is not the first of several runs only: its uuid is always the same.
         seed = "default" if name == DEFAULT_PROJECT else f"{made}/{name}"
         project = Project(
@@ -178,14 +183,14 @@ class Catalog:
     ) -> StoreState:
         """Make a LogStore and its table."""
         self.project(project)
-        _check_name("logStoreName", name)
+        check_name("logStoreName", name)
         check_settings(settings)
         if (project, name) in self.stores:
             raise ControlError("LogStoreAlreadyExist", 409, f"LogStore [{name}] already exists")
         if sum(owner == project for owner, _ in self.stores) >= MAX_LOG_STORES_PER_PROJECT:
             raise ControlError("ResourceOverflow", 403, "The number of logStores reaches the limit")
         row = (
-            self._count(transaction),
+            self.count(transaction),
             project,
             name,
             msgspec.json.encode(settings).decode(),
@@ -224,8 +229,7 @@ class Catalog:
             _delete(transaction, table, "store", state.id)
         _delete(transaction, "log_stores", "id", state.id)
         transaction.cursor.execute(f"DROP TABLE {state.table}")
-        key = (state.log_store.project, state.log_store.name)
-        rest = {other: kept for other, kept in self.stores.items() if other != key}
+        rest = {other: kept for other, kept in self.stores.items() if other != state.key}
         transaction.after_commit(lambda: setattr(self, "stores", rest))
 
     def set_cursor(self, transaction: Transaction, name: str, position: int, now: float) -> None:
@@ -295,8 +299,8 @@ class Catalog:
         projects = {**self.projects, project.name: project}
         transaction.after_commit(lambda: setattr(self, "projects", projects))
 
-    def _count(self, transaction: Transaction) -> int:
-        """A number no project or LogStore of this database has had."""
+    def count(self, transaction: Transaction) -> int:
+        """A number that nothing made in this database has had."""
         self._made += 1
         _delete(transaction, "counters", "name", "made")
         _insert(transaction, "counters", ("made", self._made))
@@ -329,7 +333,12 @@ def check_settings(settings: LogStoreSettings) -> None:
             raise _invalid("tags", "only letters, digits and `-_ /.` are allowed")
 
 
-def _check_name(parameter: str, name: str) -> None:
+def check_name(parameter: str, name: str) -> None:
+    """Refuse what cannot be the name of a project, a LogStore or a fast query.
+
+    Raises:
+        ControlError: InvalidParameter naming the parameter.
+    """
     if not _NAME.fullmatch(name):
         raise _invalid(parameter, "expected 1 to 128 of letters, digits, `_`, `-` and `.`")
 

@@ -8,11 +8,15 @@ import msgspec
 
 from simulator.clock import Clock
 from simulator.errors import ControlError, SinkError
+from simulator.logstore.bindings import Bindings
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Database, LoadError, first_line, is_passing
+from simulator.logstore.fast_queries import FastQueries
 from simulator.logstore.indexes import Indexes
 from simulator.logstore.loader import Batch, load_records, load_segments
 from simulator.logstore.queries import QueryRunner
+from simulator.logstore.retention import Retention, oldest_ms
+from simulator.logstore.upkeep import Job
 from simulator.logstore.values import (
     LogStore,
     LogStoreSettings,
@@ -82,6 +86,10 @@ class LogStoreEngine:
             self._catalog.load(transaction, clock.time())
         self._queries = QueryRunner(self._database)
         self.indexes = Indexes(self._database, self._catalog, clock)
+        self.bindings = Bindings(self._database, self._catalog)
+        self.fast_queries = FastQueries(self._database, self._catalog, clock)
+        self.jobs: tuple[Job, ...] = (Retention(self._database, self._catalog, clock),)
+        """What is to be done on the clock; see ``Upkeep``."""
 
     # Projects
 
@@ -171,10 +179,12 @@ class LogStoreEngine:
         """Remove a LogStore with its records and streams.
 
         Raises:
-            ControlError: LogStoreNotFound.
+            ControlError: LogStoreNotFound, LogStoreAlreadyBind.
         """
         with self._database.writing() as transaction:
-            self._catalog.remove_store(transaction, self._catalog.store(project, name))
+            state = self._catalog.store(project, name)
+            self.bindings.check_unbound(project, name)
+            self._catalog.remove_store(transaction, state)
 
     def list_log_stores(self, project: str | None = None) -> list[LogStore]:
         """The LogStores of ``project``, or all, in the order they were made."""
@@ -360,14 +370,10 @@ class LogStoreEngine:
             raise ControlError(error.code, error.status, "LogStore not found") from error
 
     def _kept(self, state: StoreState, selection: Selection) -> Selection:
-        """``selection`` without what retention has taken.
-
-        Source: assumed: judged by a record's own time, when it is read.
-        """
-        days = state.log_store.settings.retention_days
-        if days < 0:
+        """``selection`` without what retention has taken, deleted already or not."""
+        oldest = oldest_ms(state, self._clock.time())
+        if oldest is None:
             return selection
-        oldest = int((self._clock.time() - days * 86_400) * 1000)
         return Selection(
             start_ms=max(selection.start_ms, oldest),
             end_ms=selection.end_ms,

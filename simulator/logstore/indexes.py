@@ -9,6 +9,7 @@ from simulator.clock import Clock
 from simulator.errors import ControlError
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import Database
+from simulator.logstore.resources import invalid
 from simulator.logstore.values import IndexField, IndexSettings, IndexType
 
 MAX_INDEX_FIELDS: Final = 1000
@@ -88,30 +89,26 @@ def check_index(index: IndexSettings) -> None:
         ControlError: InvalidParameter naming the field.
     """
     if not index.fulltext and not index.fields:
-        raise _invalid("fields", "a full-text index or the index of a field must be on")
+        raise invalid("fields", "a full-text index or the index of a field must be on")
     if _check_fields(index.fields, "fields", 1) > MAX_INDEX_FIELDS:
-        raise _invalid("fields", f"expected at most {MAX_INDEX_FIELDS} fields")
+        raise invalid("fields", f"expected at most {MAX_INDEX_FIELDS} fields")
 
 
 def _check_fields(fields: Sequence[IndexField], place: str, depth: int) -> int:
     """How many fields there are, those within others too."""
     if depth > MAX_INDEX_DEPTH:
-        raise _invalid(place, f"expected at most {MAX_INDEX_DEPTH} levels of fields")
+        raise invalid(place, f"expected at most {MAX_INDEX_DEPTH} levels of fields")
     count = len(fields)
     for name, times in Counter(field.name for field in fields).items():
         if times > 1:
-            raise _invalid(f"{place}.{name}", "is named twice")
+            raise invalid(f"{place}.{name}", "is named twice")
     for field in fields:
         if not 1 <= len(field.name) <= MAX_FIELD_NAME_LENGTH:
-            raise _invalid(place, f"a name has 1 to {MAX_FIELD_NAME_LENGTH} characters")
+            raise invalid(place, f"a name has 1 to {MAX_FIELD_NAME_LENGTH} characters")
         if field.fields and field.type not in _NESTING:
-            raise _invalid(
+            raise invalid(
                 f"{place}.{field.name}.fields",
                 f"only json and object have fields, not {field.type}",
             )
         count += _check_fields(field.fields, f"{place}.{field.name}.fields", depth + 1)
     return count
-
-
-def _invalid(parameter: str, expected: str) -> ControlError:
-    return ControlError("InvalidParameter", 400, f"Request param invalid: [{parameter}] {expected}")

@@ -28,7 +28,7 @@ from simulator.dataplane import DataPlane, ListenerAddress
 from simulator.dataplane.health import HealthChecks
 from simulator.delivery import Delivery, segment_quantum_s
 from simulator.errors import ControlError, StartupError
-from simulator.logstore import LogStoreEngine, LogStoreSettings
+from simulator.logstore import LogStoreEngine, LogStoreSettings, Upkeep
 from simulator.model import LoadBalancerId, Snapshot
 from simulator.objectstore import ObjectStore, S3Door
 from simulator.rng import Rng
@@ -144,6 +144,7 @@ class World:
         self._health = HealthChecks(clock=self.clock, tasks=tasks, on_change=self._tell_health)
         self._spool: Spool | None = None
         self._engine: LogStoreEngine | None = None
+        self._upkeep: Upkeep | None = None
         self._objects: ObjectStore | None = None
         self._door: S3Door | None = None
         self._delivery: Delivery | None = None
@@ -210,6 +211,8 @@ class World:
         await self._health.wait_first()
         self.clock.start()
         self.delivery.start()
+        assert self._upkeep is not None
+        self._upkeep.start()
         self._addresses = await self._data_plane.start(settings)
         self._save()
         if self.clock.mode is not ClockMode.MANUAL:
@@ -219,6 +222,7 @@ class World:
     async def _start_stores(self) -> None:
         scenario, data = self.scenario, self._data
         self._engine = LogStoreEngine(data.log_stores, self.clock, load_from=(data.spool,))
+        self._upkeep = Upkeep(self._engine.jobs, self.clock, self._spawn)
         self._spool = Spool(data.spool, self.clock, quantum_s=segment_quantum_s(scenario.flow_logs))
         # A crash may have kept state.json from the last instant; what was written knows it.
         spooled = (segment.last_at for segment in self._spool.recovered)
@@ -259,6 +263,7 @@ class World:
             engine=self.engine,
             clock=self.clock,
             auth=Authenticator({account.access_key: account.secret_key}, mode=account.auth),
+            on_change=lambda _operation: self._look_after(),
         )
         token = options.admin_token if options.host not in LOOPBACK else None
         add_admin_routes(app, self, token=token)
@@ -285,6 +290,11 @@ class World:
                 place = f"{ports.s3_place}: " if ports.s3_place else ""
                 raise StartupError(f"{place}{error}") from error
             self._door = door
+
+    def _look_after(self) -> None:
+        """Let the LogStores' own work follow what a call has changed."""
+        assert self._upkeep is not None
+        self._upkeep.look()
 
     def authority_pem(self) -> bytes | None:
         """The certificate of the authority that clients of HTTPS listeners can trust."""
@@ -339,6 +349,8 @@ class World:
                 stack.callback(self._spool.close)
             if self._delivery is not None:
                 stack.push_async_callback(self._delivery.aclose)
+            if self._upkeep is not None:
+                stack.push_async_callback(self._upkeep.aclose)
             if self._door is not None:
                 stack.callback(self._door.stop)
             if self._runner is not None:

@@ -15,7 +15,7 @@ from baidubce.bce_client_configuration import BceClientConfiguration
 from baidubce.services.bls.bls_client import BlsClient
 
 from simulator.api.auth import canonical_request, sign
-from simulator.clock import wall_time
+from simulator.clock import ManualClock, wall_time
 from simulator.logstore import LogStoreEngine
 
 AK, SK = "ak-of-the-tests", "sk-of-the-tests"
@@ -26,12 +26,21 @@ FROM, TO = "2026-03-01T00:00:00Z", "2026-03-01T01:00:00Z"
 
 class Served:
     def __init__(
-        self, port: int, engine: LogStoreEngine, changes: list[str], runner: web.AppRunner
+        self,
+        port: int,
+        engine: LogStoreEngine,
+        changes: list[str],
+        runner: web.AppRunner,
+        clock: ManualClock,
     ) -> None:
+        self.clock = clock
         self.port = port
         self.runner = runner
         self.engine = engine
         self.changes = changes
+
+    async def advance(self, seconds: float) -> None:
+        await self.clock.advance(seconds)
 
     def client(self, secret_key: str = SK) -> BlsClient:
         return BlsClient(

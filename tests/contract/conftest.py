@@ -26,7 +26,7 @@ async def served() -> AsyncIterator[Served]:
     await site.start()
     port = runner.addresses[0][1]
     engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
-    yield Served(port, engine, changes, runner)
+    yield Served(port, engine, changes, runner, clock)
     await runner.cleanup()
     engine.close()
 

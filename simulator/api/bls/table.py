@@ -6,6 +6,7 @@ Source: doc the vendor's SDKs (Go 0.9.273, Go 2, Python 0.9.79) and API schemas 
 from collections.abc import Callable
 from functools import partial
 
+from simulator.api.bls.fast_queries import FastQueries
 from simulator.api.bls.indexes import Indexes
 from simulator.api.bls.log_stores import LogStores
 from simulator.api.bls.projects import Projects
@@ -15,6 +16,7 @@ from simulator.clock import Clock
 from simulator.logstore import LogStoreEngine
 
 _STORE = "/v1/logstore/{name}"
+_FAST = "/v1/fastquery"
 _done = partial(Operation, service="bls", status=OperationStatus.DONE)
 _partly = partial(Operation, service="bls", status=OperationStatus.PARTLY)
 
@@ -33,6 +35,7 @@ def bls_operations(
     stores = LogStores(engine, clock, on_change)
     rec = Records(engine, clock, on_change)
     indexes = Indexes(engine, clock, on_change)
+    fast = FastQueries(engine, clock, on_change)
     return (
         *_rows(
             ("CreateProject", "POST", "/v1/project", projects.create),
@@ -53,6 +56,13 @@ def bls_operations(
             ("UpdateIndex", "PUT", f"{_STORE}/index", indexes.update),
             ("DescribeIndex", "GET", f"{_STORE}/index", indexes.describe),
             ("DeleteIndex", "DELETE", f"{_STORE}/index", indexes.delete),
+            ("BindResource", "POST", "/v1/logstore/bind", stores.bind),
+            ("UnBindResource", "POST", "/v1/logstore/unbind", stores.unbind),
+            ("CreateFastQuery", "POST", _FAST, fast.create),
+            ("ListFastQuery", "GET", _FAST, fast.list_all),
+            ("DescribeFastQuery", "GET", f"{_FAST}/{{fastQueryName}}", fast.describe),
+            ("UpdateFastQuery", "PUT", f"{_FAST}/{{fastQueryName}}", fast.update),
+            ("DeleteFastQuery", "DELETE", f"{_FAST}/{{fastQueryName}}", fast.delete),
         ),
         _done(name="PushLogRecord", method="POST", path=f"{_STORE}/logrecord", handle=rec.push),
         _partly(
@@ -87,14 +97,7 @@ def _rows(*rows: tuple[str, str, str, Handle]) -> tuple[Operation, ...]:
 
 
 _NOT_SIMULATED = (
-    ("BindResource", "POST", "/v1/logstore/bind"),
-    ("UnBindResource", "POST", "/v1/logstore/unbind"),
     ("QueryLogHistogram", "GET", "/v2/logstore/{name}/loghistogram"),
-    ("CreateFastQuery", "POST", "/v1/fastquery"),
-    ("ListFastQuery", "GET", "/v1/fastquery"),
-    ("DescribeFastQuery", "GET", "/v1/fastquery/{fastQueryName}"),
-    ("UpdateFastQuery", "PUT", "/v1/fastquery/{fastQueryName}"),
-    ("DeleteFastQuery", "DELETE", "/v1/fastquery/{fastQueryName}"),
     ("CreateLogShipper", "POST", "/v1/logshipper"),
     ("ListLogShipper", "GET", "/v1/logshipper"),
     ("BulkDeleteLogShipper", "DELETE", "/v1/logshipper"),

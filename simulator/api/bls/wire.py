@@ -154,11 +154,22 @@ def parse_selection(parameters: Mapping[str, str]) -> Selection:
     end_ms = parse_instant("endDateTime", parameters.get("endDateTime"))
     if end_ms <= start_ms:
         raise invalid("endDateTime", "must be after startDateTime")
-    if parameters.get("logStoreType", "") not in {"", "LOGSTORE"}:
-        raise ControlError("NotImplemented", 501, "LogStore views are not simulated")
+    check_log_store_type(parameters.get("logStoreType"))
     return Selection(
         start_ms=start_ms, end_ms=end_ms, stream=parameters.get("logStreamName") or None
     )
+
+
+def check_log_store_type(type_: str | None) -> None:
+    """Refuse views, and what is neither a LogStore nor a view.
+
+    Raises:
+        ControlError: NotImplemented, InvalidParameter.
+    """
+    if type_ == "LOGSTORE_VIEW":
+        raise ControlError("NotImplemented", 501, "LogStore views are not simulated")
+    if type_ not in {None, "", "LOGSTORE"}:
+        raise invalid("logStoreType", "expected LOGSTORE or LOGSTORE_VIEW")
 
 
 def list_page(

@@ -1,0 +1,128 @@
+"""Fast queries: statements kept under a name. They are stored, not run and not checked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from simulator.clock import Clock
+from simulator.errors import ControlError
+from simulator.logstore.catalog import Catalog, check_name
+from simulator.logstore.database import Database
+from simulator.logstore.resources import ResourceTable, invalid
+
+MAX_FAST_QUERIES: Final = 200
+"""Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
+MAX_STATEMENT_LENGTH: Final = 65_536
+"""Of its texts. Source: assumed (no limit is documented)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastQueryContent:
+    """The part of a fast query its owner chooses."""
+
+    query: str
+    project: str
+    log_store: str
+    description: str = ""
+    stream: str = ""
+    log_store_type: str = "LOGSTORE"
+    start: str = ""
+    """Start and end of its range as they were sent: text, whatever it says."""
+    end: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastQuery:
+    """A statement under a name."""
+
+    name: str
+    """Unique in the account."""
+    content: FastQueryContent
+    created_at: float
+    updated_at: float
+
+
+class FastQueries:
+    """Every fast query."""
+
+    def __init__(self, database: Database, catalog: Catalog, clock: Clock) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._clock = clock
+        self._table = ResourceTable(database, "fast_queries", FastQuery)
+
+    def create(self, name: str, content: FastQueryContent) -> None:
+        """Keep a statement.
+
+        Source: assumed: its LogStore must exist.
+
+        Raises:
+            ControlError: FastQueryAlreadyExist, LogStoreNotFound, ResourceOverflow,
+                InvalidParameter.
+        """
+        check_name("fastQueryName", name)
+        _check(content)
+        with self._database.writing() as transaction:
+            if name in self._table.items:
+                raise ControlError(
+                    "FastQueryAlreadyExist", 409, f"FastQuery [{name}] already exists"
+                )
+            self._catalog.store(content.project, content.log_store)
+            if len(self._table.items) >= MAX_FAST_QUERIES:
+                raise ControlError(
+                    "ResourceOverflow", 403, "The number of fastQueries reaches the limit"
+                )
+            now = self._clock.time()
+            made = FastQuery(name=name, content=content, created_at=now, updated_at=now)
+            self._table.put(transaction, name, made)
+
+    def update(self, name: str, change: Callable[[FastQueryContent], FastQueryContent]) -> None:
+        """Put what ``change`` makes of a fast query's content in its place.
+
+        Raises:
+            ControlError: FastQueryNotFound, LogStoreNotFound, InvalidParameter.
+        """
+        with self._database.writing() as transaction:
+            before = self.describe(name)
+            content = change(before.content)
+            _check(content)
+            if (content.project, content.log_store) != (
+                before.content.project,
+                before.content.log_store,
+            ):
+                self._catalog.store(content.project, content.log_store)
+            after = replace(before, content=content, updated_at=self._clock.time())
+            self._table.put(transaction, name, after)
+
+    def describe(self, name: str) -> FastQuery:
+        """The fast query called ``name``.
+
+        Raises:
+            ControlError: FastQueryNotFound.
+        """
+        found = self._table.items.get(name)
+        if found is None:
+            raise ControlError("FastQueryNotFound", 404, f"FastQuery [{name}] not found")
+        return found
+
+    def delete(self, name: str) -> None:
+        """Forget a fast query.
+
+        Raises:
+            ControlError: FastQueryNotFound.
+        """
+        with self._database.writing() as transaction:
+            self.describe(name)
+            self._table.remove(transaction, name)
+
+    def list_all(self) -> list[FastQuery]:
+        """Every fast query in the order made, those of deleted LogStores too (assumed)."""
+        return list(self._table.items.values())
+
+
+def _check(content: FastQueryContent) -> None:
+    if not content.query:
+        raise invalid("query", "is required")
+    for text in (content.query, content.description, content.start, content.end, content.stream):
+        if len(text) > MAX_STATEMENT_LENGTH:
+            raise invalid("query", f"expected at most {MAX_STATEMENT_LENGTH} characters")

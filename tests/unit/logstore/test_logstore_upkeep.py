@@ -1,0 +1,144 @@
+"""Work on the clock, and the retention that is done there."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from simulator.clock import ClockMode, ManualClock, SimulatedClock
+from simulator.errors import SinkError
+from simulator.logstore import LogStoreEngine, LogStoreSettings, NewRecord, Selection, Upkeep
+from simulator.logstore import retention as retention_module
+
+HOUR, DAY = 3600.0, 86_400.0
+START_S = 1_772_323_200  # a full hour
+ALL = Selection(start_ms=0, end_ms=2**50)
+
+
+class Ticks:
+    """A job that is due every ten seconds."""
+
+    def __init__(self) -> None:
+        self.at: float | None = START_S + 10.0
+        self.runs: list[float] = []
+        self.failing = 0
+
+    def next_at(self) -> float | None:
+        return self.at
+
+    def run(self, now: float) -> None:
+        self.runs.append(now - START_S)
+        if self.failing:
+            self.failing -= 1
+            raise SinkError("the disk is full", retryable=True)
+        self.at = now + 10.0
+
+
+@pytest.fixture
+async def spawn() -> Callable[[Coroutine[None, None, None], str], object]:
+    tasks = set()
+
+    def start(work: Coroutine[None, None, None], name: str) -> object:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        tasks.add(task)
+        return task
+
+    return start
+
+
+async def test_jobs_run_when_they_are_due_and_not_once_it_is_closed(spawn) -> None:
+    clock, job = ManualClock(START_S), Ticks()
+    upkeep = Upkeep([job], clock, spawn)
+    clock.start()
+    await clock.advance(60)
+    assert job.runs == []
+    upkeep.start()
+    await clock.advance(0)
+    await clock.advance(9)
+    await clock.advance(1)
+    assert job.runs == [60, 70]
+    job.at = None
+    upkeep.look()
+    await clock.advance(60)
+    assert job.runs == [60, 70]
+    job.at = START_S + 131.0
+    upkeep.look()
+    await upkeep.aclose()
+    await upkeep.aclose()
+    await clock.advance(60)
+    assert job.runs == [60, 70]
+
+
+async def test_a_job_that_fails_runs_again_a_minute_later(
+    spawn, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, job, other = ManualClock(START_S), Ticks(), Ticks()
+    job.failing = 1
+    upkeep = Upkeep([job, other], clock, spawn)
+    clock.start()
+    upkeep.start()
+    await clock.advance(10)
+    await clock.advance(10)
+    assert (job.runs, other.runs) == ([10], [10, 20])
+    assert "Ticks failed: the disk is full" in caplog.text
+    await clock.advance(50)
+    assert (job.runs, other.runs) == ([10, 70], [10, 20, 70])
+    await upkeep.aclose()
+
+
+async def test_upkeep_is_no_reason_for_a_clock_to_jump(spawn) -> None:
+    clock, job = SimulatedClock(ClockMode.AUTO, start_at=START_S), Ticks()
+    upkeep = Upkeep([job], clock, spawn)
+    clock.start()
+    upkeep.start()
+    reached = asyncio.Event()
+    clock.call_at(START_S + 35.0, reached.set)
+    await reached.wait()
+    await upkeep.aclose()
+    assert len(job.runs) == 1
+    assert job.runs[0] >= 35
+    clock.stop()
+
+
+async def test_expired_records_are_deleted_from_the_database(
+    spawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention_module, "SLICE_ROWS", 7)
+    clock = ManualClock(START_S)
+    engine = LogStoreEngine(tmp_path / "db", clock)
+    engine.create_log_store("default", "short", LogStoreSettings(retention_days=1))
+    engine.create_log_store("default", "kept", LogStoreSettings(retention_days=-1))
+    for store in ("short", "kept"):
+        engine.push(
+            "default",
+            store,
+            [NewRecord(message=f"m{n}", timestamp_ms=START_S * 1000 + n) for n in range(20)],
+        )
+    engine.push(
+        "default", "short", [NewRecord(message="new", timestamp_ms=(START_S + 7200) * 1000)]
+    )
+    upkeep = Upkeep(engine.jobs, clock, spawn)
+    clock.start()
+    upkeep.start()
+
+    async def left(store: str) -> list[str]:
+        page = await asyncio.to_thread(engine.pull, "default", store, ALL)
+        return [record.message for record in page.records]
+
+    await clock.advance(DAY + 2)
+    assert await left("short") == ["new"]  # hidden, not yet deleted
+    await clock.advance(HOUR - 2)
+    await upkeep.aclose()
+    engine.close()
+    with duckdb.connect(str(tmp_path / "db"), read_only=True) as connection:
+        counts = [
+            connection.execute(f"SELECT count(*) FROM records_{n}").fetchone()[0] for n in (2, 3)
+        ]
+    assert counts == [1, 20]
+    again = LogStoreEngine(tmp_path / "db", clock)
+    again.push("default", "short", [NewRecord(message="later")])
+    page = again.pull("default", "short", ALL)
+    assert [record.message for record in page.records] == ["new", "later"]
+    again.close()
