@@ -10,6 +10,7 @@ from simulator.clock import monotonic
 from simulator.dataplane.backend import BackendConnection
 from simulator.dataplane.http1_chunks import ChunkDecoder
 from simulator.dataplane.http1_cookies import SessionCookie
+from simulator.dataplane.http1_gzip import GzipBody
 from simulator.dataplane.http1_known import KnownRequest, VaryingRequest
 from simulator.dataplane.http1_request import RequestHead, RequestHeaders
 from simulator.dataplane.pool import ConnectAttempt
@@ -49,6 +50,8 @@ class Framing(IntEnum):
     """Content-Length, no body, or raw bytes: passed on unchanged."""
     CHUNKED = 1
     UNTIL_CLOSE = 2
+    GZIP = 3
+    """Compressed, and chunked."""
 
 
 class ClientBase(asyncio.Protocol):
@@ -66,6 +69,7 @@ class ClientBase(asyncio.Protocol):
         "_due_at",
         "_exchange",
         "_framing",
+        "_gzip",
         "_head",
         "_head_out",
         "_head_sent",
@@ -127,6 +131,8 @@ class ClientBase(asyncio.Protocol):
         self._session: SessionCookie | None = None
         """How the request under way is kept with its backend server."""
         self._framing = Framing.AS_IS
+        self._gzip: GzipBody | None = None
+        """Of the response under way if its framing is ``GZIP``."""
         self._head_out = b""
         self._keep_alive = True
         self._read_paused = False

@@ -8,6 +8,7 @@ from simulator.dataplane.backend import BackendConnection
 from simulator.dataplane.client_base import Framing, State
 from simulator.dataplane.client_request import RequestReader
 from simulator.dataplane.http1_chunks import LAST_CHUNK, encode_chunk
+from simulator.dataplane.http1_gzip import GzipBody, encode_compressed_head, is_compressed
 from simulator.dataplane.http1_known import KnownResponse
 from simulator.dataplane.http1_request import RequestHead
 from simulator.dataplane.http1_response import CLOSE, ResponseHead, encode_response_head
@@ -27,7 +28,12 @@ class ResponseWriter(RequestReader):
         exchange.response_head(head.status)
         framing = Framing.AS_IS
         end = b""
-        if head.content_length is None and head.has_body and request.method != b"HEAD":
+        compressed = exchange.route.listener.gzip_json and is_compressed(request, head)
+        if compressed and request.method != b"HEAD":
+            framing = Framing.GZIP
+            self._gzip = GzipBody(flushes=head.unbuffered)
+            end = b"Transfer-Encoding: chunked\r\n"
+        elif head.content_length is None and head.has_body and request.method != b"HEAD":
             if request.minor:
                 framing = Framing.CHUNKED
                 end = b"Transfer-Encoding: chunked\r\n"
@@ -43,7 +49,8 @@ class ResponseWriter(RequestReader):
         elif not request.minor:
             end += b"Connection: keep-alive\r\n"
         self._framing = framing
-        self._head_out = encode_response_head(head, end)
+        encode = encode_compressed_head if compressed else encode_response_head
+        self._head_out = encode(head, end)
         if self._session is not None:
             self._head_out = self._session.encode_for_client(self._head_out, exchange.session_token)
 
@@ -91,6 +98,12 @@ class ResponseWriter(RequestReader):
             return
         if self._framing is Framing.CHUNKED:
             data = encode_chunk(data)
+        elif self._framing is Framing.GZIP:
+            data = self._compressed_chunk(data)
+            if not data:
+                # Nor does the head go out alone.
+                self._due_at = monotonic() + exchange.route.listener.timeouts.server_s
+                return
         exchange.record.body_bytes_sent += len(data)
         if self._head_out:
             data = self._head_out + data
@@ -98,6 +111,12 @@ class ResponseWriter(RequestReader):
         # Before the write, which may find that the client does not read and set another.
         self._due_at = monotonic() + exchange.route.listener.timeouts.server_s
         self._transport.write(data)
+
+    def _compressed_chunk(self, data: bytes) -> bytes:
+        """The next chunk of a compressed body; empty while there is too little for one."""
+        assert self._gzip is not None
+        made = self._gzip.compress(data)
+        return encode_chunk(made) if made else b""
 
     def response_flush(self) -> None:
         """Nothing more for now: let the client have what there is."""
@@ -116,7 +135,12 @@ class ResponseWriter(RequestReader):
         exchange, request = self._exchange, self._head
         assert exchange is not None
         assert request is not None
-        if not self._request_complete or not request.minor or self._session is not None:
+        if (
+            not self._request_complete
+            or not request.minor
+            or self._session is not None
+            or exchange.route.listener.gzip_json
+        ):
             self.response_started(known.head)
             if known.body_bytes:
                 self.response_data(data[known.head_bytes :])
@@ -155,6 +179,12 @@ class ResponseWriter(RequestReader):
         if self._framing is Framing.CHUNKED:
             tail += LAST_CHUNK
             exchange.record.body_bytes_sent += len(LAST_CHUNK)
+        elif self._framing is Framing.GZIP:
+            assert self._gzip is not None
+            last = encode_chunk(self._gzip.finish()) + LAST_CHUNK
+            self._gzip = None
+            tail += last
+            exchange.record.body_bytes_sent += len(last)
         if tail:
             self._transport.write(tail)
         self._end_response(now)

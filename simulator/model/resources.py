@@ -291,6 +291,8 @@ class Listener:
     timeouts: ListenerTimeouts = field(default_factory=ListenerTimeouts)
     limits: ListenerLimits = field(default_factory=ListenerLimits)
     custom: CustomConfiguration = field(default_factory=CustomConfiguration)
+    gzip_json: bool = False
+    """Whether JSON responses are compressed for clients that accept it (``gzipJson``)."""
     allow_non_ascii: bool = False
     """Whether a request line may hold bytes above 0x7F."""
 

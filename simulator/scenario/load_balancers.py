@@ -204,6 +204,7 @@ class _LoadBalancers:
                 "tls",
                 "timeouts",
                 "limits",
+                "gzip_json",
                 "allow_non_ascii",
                 *CUSTOM_KEYS,
             ),
@@ -243,6 +244,7 @@ class _LoadBalancers:
             timeouts=_read_timeouts(entry.get("timeouts")),
             limits=_read_limits(entry.get("limits")),
             custom=read_custom(entry),
+            gzip_json=entry.boolean("gzip_json", default=False),
             allow_non_ascii=entry.boolean("allow_non_ascii", default=False),
         )
 

@@ -148,6 +148,7 @@ class ListenerPlan:
     timeouts: ListenerTimeouts
     limits: ListenerLimits
     custom: CustomConfiguration
+    gzip_json: bool = False
     allow_non_ascii: bool = False
 
 

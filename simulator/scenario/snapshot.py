@@ -123,6 +123,7 @@ def _load_balancer(
                 timeouts=listener.timeouts,
                 limits=listener.limits,
                 custom=listener.custom,
+                gzip_json=listener.gzip_json,
                 allow_non_ascii=listener.allow_non_ascii,
             )
             for listener in plan.listeners

@@ -1,5 +1,8 @@
 """The custom configuration of a listener: what it does on the wire and in the record."""
 
+import asyncio
+import zlib
+
 import pytest
 
 from simulator.model import CustomConfiguration, HeaderToSet, parse_header_value
@@ -115,3 +118,121 @@ async def test_they_pass_as_they_are_where_the_listener_allows_it(sim: Sim, line
 async def test_allowed_or_not_the_rest_of_the_request_has_to_be_sound(sim: Sim, request_head: str):
     await sim.start([recording([])], allow_non_ascii=True)
     assert (await sim.exchange(request_head.encode())).startswith(b"HTTP/1.1 400 ")
+
+
+GZIP = b"GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"
+JSON_BODY = b'{"a":"%s"}' % (b"x" * 500)
+
+
+def json_response(body: bytes = JSON_BODY, headers: bytes = b"") -> bytes:
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s"
+        % (len(body), headers, body)
+    )
+
+
+async def read_chunks(reader) -> tuple[bytes, int]:
+    """The body of a chunked response, and its bytes on the wire."""
+    body, wire = b"", 0
+    while True:
+        line = await reader.readline()
+        size = int(line, 16)
+        piece = await reader.readexactly(size + 2)
+        wire += len(line) + len(piece)
+        body += piece[:-2]
+        if not size:
+            return body, wire
+
+
+@pytest.mark.parametrize("repeat", [1, 4])
+async def test_json_is_compressed_and_the_record_counts_what_was_sent(sim: Sim, repeat: int):
+    await sim.start([recording([], json_response())], gzip_json=True)
+    reader, writer = await sim.connect()
+    for _ in range(repeat):
+        writer.write(GZIP)
+        assert await read_head(reader) == (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n"
+        )
+        body, wire = await read_chunks(reader)
+        assert zlib.decompress(body, 31) == JSON_BODY
+    # 44 is what nginx 1.22 logged for this body.
+    assert (
+        [r["body_bytes_sent"] for r in await sim.fields(repeat)] == [wire] * repeat == [44] * repeat
+    )
+
+
+async def test_a_large_body_is_compressed_as_it_comes(sim: Sim):
+    whole = b"[%s0]" % b"".join(b"%d," % (n * n) for n in range(200_000))
+    await sim.start([recording([], json_response(whole))], gzip_json=True)
+    reader, writer = await sim.connect()
+    writer.write(GZIP)
+    await read_head(reader)
+    body, wire = await read_chunks(reader)
+    assert zlib.decompress(body, 31) == whole
+    [record] = await sim.fields()
+    assert record["body_bytes_sent"] == wire < len(whole) / 2
+
+
+async def test_clients_that_do_not_ask_for_it_get_json_as_it_is(sim: Sim):
+    response = json_response()
+    await sim.start([recording([], response)], gzip_json=True)
+    reader, writer = await sim.connect()
+    for _ in range(3):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert await reader.readexactly(len(response)) == response
+    writer.write(b"GET / HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n")
+    assert (await reader.read()).endswith(JSON_BODY)
+    assert [r["body_bytes_sent"] for r in await sim.fields(4)] == [len(JSON_BODY)] * 4
+
+
+async def test_the_answer_to_head_has_the_head_of_a_compressed_one(sim: Sim):
+    answer = json_response().partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    await sim.start([recording([], answer)], gzip_json=True)
+    reader, writer = await sim.connect()
+    for _ in range(2):
+        writer.write(GZIP.replace(b"GET", b"HEAD"))
+        assert await read_head(reader) == (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n"
+        )
+    assert [r["body_bytes_sent"] for r in await sim.fields(2)] == [0, 0]
+
+
+async def test_an_unbuffered_response_is_compressed_piece_by_piece(sim: Sim):
+    more = asyncio.Event()
+
+    async def handler(reader, writer):
+        await read_head(reader)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Accel-Buffering: no\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n4\r\n[1,2\r\n"
+        )
+        await more.wait()
+        writer.write(b"1\r\n]\r\n0\r\n\r\n")
+        await reader.read()
+
+    await sim.start([handler], gzip_json=True)
+    reader, writer = await sim.connect()
+    writer.write(GZIP)
+    await read_head(reader)
+    size = int(await reader.readline(), 16)
+    inflater = zlib.decompressobj(31)
+    assert inflater.decompress(await reader.readexactly(size)) == b"[1,2"
+    await reader.readexactly(2)
+    more.set()
+    body, _ = await read_chunks(reader)
+    assert inflater.decompress(body) == b"]"
+    assert inflater.eof
+
+
+async def test_a_compressed_response_that_is_cut_short_has_no_last_chunk(sim: Sim):
+    async def handler(reader, writer):
+        await read_head(reader)
+        writer.write(json_response()[:-1])
+
+    await sim.start([handler], gzip_json=True)
+    raw = await sim.exchange(GZIP)
+    assert not raw.endswith(b"0\r\n\r\n")
+    [record] = await sim.fields()
+    assert record["body_bytes_sent"] == len(raw.partition(b"\r\n\r\n")[2]) < 44
+    assert (record["response_status"], record["upstream_status"]) == (200, "200")

@@ -32,15 +32,18 @@ def test_without_keys_a_listener_is_as_the_vendor_leaves_it(tmp_path: Path) -> N
     plain = listener(tmp_path, "")
     assert plain.custom == CustomConfiguration()
     assert not plain.allow_non_ascii
+    assert not plain.gzip_json
 
 
 def test_every_key_reaches_the_model(tmp_path: Path) -> None:
     found = listener(
         tmp_path,
         "allow_non_ascii: true\n"
+        "gzip_json: on\n"
         'proxy_set_header: {X-Real-IP: $remote_addr, X-Debug: "", X-To: "${host}:$server_port!"}',
     )
     assert found.allow_non_ascii
+    assert found.gzip_json
     assert found.custom.set_headers == (
         HeaderToSet(name="X-Real-IP", parts=("", "remote_addr", "")),
         HeaderToSet(name="X-Debug", parts=("",)),
@@ -88,6 +91,10 @@ VARIABLES = "$host, $remote_addr, $scheme, $server_addr, $server_port"
         (
             "proxy_set_header: {X-A: }",
             "9:32 {}.proxy_set_header.X-A: expected a single value, got nothing",
+        ),
+        (
+            "gzip_json: gzip",
+            "9:20 {}.gzip_json: expected true or false, got the text 'gzip'",
         ),
         (
             "allow_non_ascii: 1",
