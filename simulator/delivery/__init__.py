@@ -4,8 +4,20 @@ Nothing here can slow or fail a request. Records only move forward; a cursor per
 series says how far.
 """
 
+from simulator.delivery.archive import Archive
 from simulator.delivery.batching import segment_quantum_s
 from simulator.delivery.delivery import Delivery
+from simulator.delivery.ledger import (
+    DeliveredLines,
+    Ledger,
+    OwedLines,
+    Passage,
+    PassageState,
+    Place,
+    RecordLife,
+    Sighting,
+    Watermark,
+)
 from simulator.delivery.sinks import LogStoreEngine, ObjectSink
 from simulator.delivery.status import (
     DeliveryMark,
@@ -16,13 +28,23 @@ from simulator.delivery.status import (
 )
 
 __all__ = [
+    "Archive",
+    "DeliveredLines",
     "Delivery",
     "DeliveryMark",
     "DeliveryReceipt",
     "FlowLogState",
     "FlowLogStatus",
+    "Ledger",
     "LogStoreEngine",
     "ObjectSink",
+    "OwedLines",
+    "Passage",
+    "PassageState",
     "PendingLine",
+    "Place",
+    "RecordLife",
+    "Sighting",
+    "Watermark",
     "segment_quantum_s",
 ]

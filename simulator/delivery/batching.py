@@ -9,6 +9,7 @@ minutes" later; that they travel in batches per service node is assumed (every p
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final, assert_never
@@ -238,6 +239,14 @@ class Lane:
             if batch.segments[0].seq <= seq <= batch.last_seq:
                 return batch.due_at
         return None
+
+    def owed(self) -> Iterator[tuple[tuple[SegmentInfo, ...], float | None]]:
+        """The segments of every batch, in line or being filled, and when they become visible."""
+        for batch in self._waiting:
+            yield batch.segments, batch.due_at
+        open_segments = tuple(segment for segment in self._open if segment.seq > self.cursor)
+        if open_segments:
+            yield open_segments, None
 
     def _all_passed(self, segments: list[SegmentInfo]) -> bool:
         return segments[-1].seq <= self.cursor

@@ -5,13 +5,15 @@ the same put), so that a crash between the two neither loses nor doubles a recor
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final, Protocol, assert_never
 
 from simulator.delivery.batching import Batch
 from simulator.errors import ControlError, SinkError
+from simulator.logstore import LedgerEntry, LedgerException
 from simulator.model import BucketDestination, FlowLog, LogStoreDestination
 
 _ZONE: Final = timezone(timedelta(hours=8))
@@ -23,8 +25,43 @@ _GZIP_WINDOW: Final = 31
 """A gzip header (zlib writes it without name and with time 0) around the widest window."""
 
 
+class LedgerRows(Protocol):
+    """What delivery needs to read of what it entered; see ``LedgerTables``."""
+
+    def entries(
+        self,
+        *,
+        flow_log_id: str | None = None,
+        series_key: str | None = None,
+        seq: int | None = None,
+    ) -> Iterator[LedgerEntry]:
+        """Entries in the order they were written."""
+        ...
+
+    def exceptions(
+        self,
+        *,
+        flow_log_id: str | None = None,
+        series_key: str | None = None,
+        first_seq: int | None = None,
+        last_seq: int | None = None,
+        altered: bytes | None = None,
+    ) -> Iterator[LedgerException]:
+        """Exceptions in the order they were written."""
+        ...
+
+    def forget(self, series_key: str, seq: int) -> None:
+        """Delete what is said of batches that end with a segment or before."""
+        ...
+
+
 class LogStoreEngine(Protocol):
     """What delivery needs of the LogStores; cursors live beside the records."""
+
+    @property
+    def ledger(self) -> LedgerRows:
+        """What was entered with the records and cursors."""
+        ...
 
     def deliver_segments(
         self,
@@ -35,16 +72,20 @@ class LogStoreEngine(Protocol):
         paths: Sequence[Path],
         cursor: str,
         position: int,
+        entries: Sequence[LedgerEntry],
     ) -> int:
-        """Load segment files and move a cursor in one transaction; the number of records.
+        """Load segment files, move a cursor, enter the ledger, in one transaction.
+
+        Returns:
+            The number of records.
 
         Raises:
             SinkError: nothing was loaded; ``retryable`` or not.
         """
         ...
 
-    def commit_cursor(self, cursor: str, position: int) -> None:
-        """Move a cursor alone."""
+    def commit_cursor(self, cursor: str, position: int, entries: Sequence[LedgerEntry]) -> None:
+        """Move a cursor and enter the ledger, in one transaction."""
         ...
 
     def read_cursors(self) -> dict[str, int]:
@@ -67,13 +108,60 @@ class ObjectSink(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Batches of one series that are to become visible together."""
+
+    flow_log_id: str
+    series_key: str
+    batches: tuple[Batch, ...]
+    at: float
+    """The instant they become visible."""
+    tries: int
+    """1 for the first."""
+
+    @property
+    def cursor(self) -> str:
+        """Name of the cursor it moves."""
+        return f"{self.flow_log_id}|{self.series_key}"
+
+    @property
+    def position(self) -> int:
+        """Where the cursor is after it."""
+        return self.batches[-1].last_seq
+
+    def entry(
+        self, batch: Batch, *, destination: str, name: str, lost_because: str = ""
+    ) -> LedgerEntry:
+        """What the ledger says of one of its batches."""
+        return LedgerEntry(
+            flow_log_id=self.flow_log_id,
+            series_key=self.series_key,
+            piece="",
+            first_seq=batch.segments[0].seq,
+            last_seq=batch.last_seq,
+            record_count=batch.record_count,
+            byte_count=batch.byte_count,
+            first_at=batch.first_at,
+            last_at=batch.last_at,
+            due_at=batch.due_at,
+            done_at=self.at,
+            outcome="lost" if lost_because else "visible",
+            reason=lost_because,
+            destination=destination,
+            name=name,
+            first_place=1,
+            tries=self.tries,
+        )
+
+
 class Sink(Protocol):
     """One destination of one flow log."""
 
     max_batches: int
     """How many batches one ``load`` may take."""
 
-    def load(self, cursor: str, batches: tuple[Batch, ...], visible_at: float) -> tuple[str, ...]:
+    def load(self, load: Load) -> tuple[str, ...]:
         """Make batches of one series visible; the names of the objects written.
 
         Raises:
@@ -81,8 +169,8 @@ class Sink(Protocol):
         """
         ...
 
-    def skip(self, cursor: str, position: int) -> None:
-        """Give up everything up to ``position``: it will not be delivered again."""
+    def give_up(self, load: Load, reason: str) -> None:
+        """Lose the batches: they will not be delivered again."""
         ...
 
 
@@ -115,22 +203,29 @@ class LogStoreSink:
         self._stream = f"{flow_log.flow_log_id}/{flow_log.load_balancer_id}"
         self._engine = engine
 
-    def load(self, cursor: str, batches: tuple[Batch, ...], visible_at: float) -> tuple[str, ...]:
+    def load(self, load: Load) -> tuple[str, ...]:
         """Load all batches in one transaction. See ``Sink.load``."""
-        del visible_at  # the record's own time is its time in the LogStore
         self._engine.deliver_segments(
             project=self._destination.project,
             log_store=self._destination.log_store,
             stream=self._stream,
-            paths=[segment.path for batch in batches for segment in batch.segments],
-            cursor=cursor,
-            position=batches[-1].last_seq,
+            paths=[segment.path for batch in load.batches for segment in batch.segments],
+            cursor=load.cursor,
+            position=load.position,
+            entries=self._entries(load),
         )
         return ()
 
-    def skip(self, cursor: str, position: int) -> None:
-        """See ``Sink.skip``."""
-        self._engine.commit_cursor(cursor, position)
+    def give_up(self, load: Load, reason: str) -> None:
+        """See ``Sink.give_up``."""
+        self._engine.commit_cursor(load.cursor, load.position, self._entries(load, reason))
+
+    def _entries(self, load: Load, reason: str = "") -> list[LedgerEntry]:
+        name = f"{self._destination.project}/{self._destination.log_store}"
+        return [
+            load.entry(batch, destination=name, name=self._stream, lost_because=reason)
+            for batch in load.batches
+        ]
 
 
 class BucketSink:
@@ -150,15 +245,9 @@ class BucketSink:
         self._engine = engine
         self._objects = objects
 
-    def load(self, cursor: str, batches: tuple[Batch, ...], visible_at: float) -> tuple[str, ...]:
-        """Put one object per batch. See ``Sink.load``."""
-        return tuple(self._put(cursor, batch, visible_at) for batch in batches)
-
-    def skip(self, cursor: str, position: int) -> None:
-        """See ``Sink.skip``."""
-        self._engine.commit_cursor(cursor, position)
-
-    def _put(self, cursor: str, batch: Batch, visible_at: float) -> str:
+    def load(self, load: Load) -> tuple[str, ...]:
+        """Put one object for the batch. See ``Sink.load``."""
+        [batch] = load.batches
         destination = self._destination
         key = object_key(destination, self._flow_log_id, batch)
         # Source: assumed. No Content-Encoding: some clients would unpack on the way.
@@ -167,14 +256,28 @@ class BucketSink:
             paths = [segment.path for segment in batch.segments]
             body = encode_object(paths, gzip=destination.gzip)
             self._objects.put_object(
-                destination.bucket, key, body, content_type, last_modified=visible_at
+                destination.bucket, key, body, content_type, last_modified=load.at
             )
         except ControlError as error:
             raise _refused(error) from error
         except OSError as error:
             raise SinkError(f"{destination.bucket}: {error}", retryable=True) from error
-        self._engine.commit_cursor(cursor, batch.last_seq)
-        return f"{destination.bucket}/{key}"
+        entry = load.entry(batch, destination=destination.bucket, name=key)
+        self._engine.commit_cursor(load.cursor, load.position, [entry])
+        return (f"{destination.bucket}/{key}",)
+
+    def give_up(self, load: Load, reason: str) -> None:
+        """See ``Sink.give_up``."""
+        entries = [
+            load.entry(
+                batch,
+                destination=self._destination.bucket,
+                name=object_key(self._destination, self._flow_log_id, batch),
+                lost_because=reason,
+            )
+            for batch in load.batches
+        ]
+        self._engine.commit_cursor(load.cursor, load.position, entries)
 
 
 def object_key(destination: BucketDestination, flow_log_id: str, batch: Batch) -> str:

@@ -3,6 +3,7 @@
 from simulator.logstore.bindings import Binding
 from simulator.logstore.engine import MAX_PUSH_RECORDS, LogStoreEngine
 from simulator.logstore.fast_queries import FastQuery, FastQueryContent
+from simulator.logstore.ledger import LedgerEntry, LedgerException, LedgerTables
 from simulator.logstore.statement import is_search
 from simulator.logstore.upkeep import Upkeep
 from simulator.logstore.values import (
@@ -36,6 +37,9 @@ __all__ = [
     "IndexField",
     "IndexSettings",
     "IndexType",
+    "LedgerEntry",
+    "LedgerException",
+    "LedgerTables",
     "LogStore",
     "LogStoreEngine",
     "LogStoreSettings",

@@ -13,6 +13,7 @@ from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Database, LoadError, first_line, is_passing
 from simulator.logstore.fast_queries import FastQueries
 from simulator.logstore.indexes import Indexes
+from simulator.logstore.ledger import LedgerEntry, LedgerTables, make_tables, write_entries
 from simulator.logstore.loader import Batch, load_records, load_segments
 from simulator.logstore.queries import QueryRunner
 from simulator.logstore.retention import Retention, oldest_ms
@@ -84,12 +85,14 @@ class LogStoreEngine:
         self._catalog = Catalog()
         with self._database.writing() as transaction:
             self._catalog.load(transaction, clock.time())
+            make_tables(transaction)
         self._queries = QueryRunner(self._database)
         self.indexes = Indexes(self._database, self._catalog, clock)
         self.bindings = Bindings(self._database, self._catalog)
         self.fast_queries = FastQueries(self._database, self._catalog, clock)
         self.jobs: tuple[Job, ...] = (Retention(self._database, self._catalog, clock),)
         """What is to be done on the clock; see ``Upkeep``."""
+        self._ledger = LedgerTables(self._database)
 
     # Projects
 
@@ -231,7 +234,7 @@ class LogStoreEngine:
         batch = Batch(stream=stream, type=record_type, tags=tags or {}, received_at=now)
         with self._database.writing() as transaction:
             state = self._data_of(project, log_store)
-            return load_records(transaction, self._catalog, state, stamped, decoded, batch)
+            return len(load_records(transaction, self._catalog, state, stamped, decoded, batch))
 
     def pull(
         self,
@@ -298,6 +301,7 @@ class LogStoreEngine:
         paths: Sequence[Path],
         cursor: str,
         position: int,
+        entries: Sequence[LedgerEntry] = (),
     ) -> int:
         r"""Load segment files and move a delivery cursor, in one transaction.
 
@@ -308,6 +312,8 @@ class LogStoreEngine:
             paths: files of lines ``<epoch ms>\t<one JSON object>\n``.
             cursor: name of the delivery cursor.
             position: its new value.
+            entries: what the ledger is to say of the records, in their order; they get their
+                ``first_place`` here.
 
         Returns:
             The number of records loaded.
@@ -321,9 +327,10 @@ class LogStoreEngine:
         try:
             with self._database.writing() as transaction:
                 state = self._catalog.store(project, log_store)
-                loaded = (
-                    load_segments(transaction, self._catalog, state, paths, batch) if paths else 0
-                )
+                loaded = range(0)
+                if paths:
+                    loaded = load_segments(transaction, self._catalog, state, paths, batch)
+                write_entries(transaction, entries, loaded.start)
                 self._catalog.set_cursor(transaction, cursor, position, received_at)
         except ControlError as error:
             raise SinkError(f"LogStore {project}/{log_store}: {error}", retryable=False) from error
@@ -332,11 +339,14 @@ class LogStoreEngine:
                 f"LogStore {project}/{log_store}: {first_line(error)}",
                 retryable=is_passing(error),
             ) from error
-        return loaded
+        return len(loaded)
 
-    def commit_cursor(self, cursor: str, position: int) -> None:
-        """Move a delivery cursor on its own."""
+    def commit_cursor(
+        self, cursor: str, position: int, entries: Sequence[LedgerEntry] = ()
+    ) -> None:
+        """Move a delivery cursor, with what the ledger is to say of it."""
         with self._database.writing() as transaction:
+            write_entries(transaction, entries)
             self._catalog.set_cursor(transaction, cursor, position, self._clock.time())
 
     def read_cursors(self) -> dict[str, int]:
@@ -350,6 +360,11 @@ class LogStoreEngine:
         it would deliver in its own past.
         """
         return self._catalog.clock_at
+
+    @property
+    def ledger(self) -> LedgerTables:
+        """What was entered into the ledger with records and cursors."""
+        return self._ledger
 
     def interrupt_queries(self) -> None:
         """End every pull and query at work with ExecutionTimeout; later ones are not touched."""

@@ -58,8 +58,8 @@ def load_segments(
     state: StoreState,
     paths: Sequence[Path],
     batch: Batch,
-) -> int:
-    """Load every line of the segment files, in order; returns how many there were.
+) -> range:
+    """Load every line of the segment files, in order; returns their ``@seq``.
 
     Many small files are first written into one, beside them and for the length of the call.
 
@@ -90,8 +90,8 @@ def load_records(
     records: Sequence[NewRecord],
     decoded: Iterable[Mapping[str, object]],
     batch: Batch,
-) -> int:
-    """Load pushed records; ``decoded`` are the objects in JSON messages."""
+) -> range:
+    """Load pushed records; ``decoded`` are the objects in JSON messages. Returns their ``@seq``."""
     source = {
         "times": [record.timestamp_ms for record in records],
         "sequences": [record.sequence for record in records],
@@ -107,7 +107,7 @@ def _insert(
     known: Iterable[Mapping[str, object]],
     batch: Batch,
     sources: Sequence[_Source],
-) -> int:
+) -> range:
     base = max(state.next_seq, int(batch.received_at * 1000) << SEQ_SHIFT)
     first = 0 if state.next_seq == 0 else base
     changes = state.fields.plan(known, first)
@@ -137,7 +137,7 @@ def _insert(
         next_seq += 0 if inserted is None else int(inserted[0])
     if next_seq > base:
         transaction.after_commit(lambda: setattr(state, "next_seq", next_seq))
-    return next_seq - base
+    return range(base, next_seq)
 
 
 def _slices(paths: Sequence[Path]) -> Iterator[list[Path]]:

@@ -11,7 +11,14 @@ from simulator.scenario.flow_logs import read_destinations, read_flow_logs
 from simulator.scenario.identity import Identities
 from simulator.scenario.load_balancers import read_clusters, read_load_balancers
 from simulator.scenario.scenario import Scenario
-from simulator.scenario.settings import Region, read_account, read_clock, read_ports, read_record
+from simulator.scenario.settings import (
+    Region,
+    read_account,
+    read_clock,
+    read_ledger,
+    read_ports,
+    read_record,
+)
 from simulator.scenario.traffic import read_expectations, read_traffic
 
 _KEYS: Final = (
@@ -23,6 +30,7 @@ _KEYS: Final = (
     "account",
     "ports",
     "record",
+    "ledger",
     "backends",
     "dedicated_clusters",
     "load_balancers",
@@ -80,6 +88,7 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         account=read_account(root.get("account")),
         ports=read_ports(root.get("ports")),
         record=read_record(root.get("record")),
+        ledger=read_ledger(root.get("ledger")),
         backends=tuple(backends.values()),
         load_balancers=tuple(load_balancers.values()),
         log_stores=destinations.log_stores,

@@ -73,6 +73,14 @@ class RecordSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """What is kept of records that have been delivered."""
+
+    keep_bytes: int = 1 << 30
+    """The oldest go when there is more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalServers:
     """Backend servers that run elsewhere."""
 
@@ -184,6 +192,7 @@ class Scenario:
     account: Account = field(default_factory=Account)
     ports: Ports = field(default_factory=Ports)
     record: RecordSettings = field(default_factory=RecordSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
     backends: tuple[Backends, ...] = ()
     load_balancers: tuple[LoadBalancerPlan, ...] = ()
     log_stores: tuple[LogStore, ...] = ()

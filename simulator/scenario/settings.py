@@ -1,4 +1,4 @@
-"""The parts of a scenario that stand alone: clock, account, ports, record."""
+"""The parts of a scenario that stand alone: clock, account, ports, record, ledger."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,8 +7,15 @@ from typing import Final
 from simulator.accesslog import AccessRecordShape
 from simulator.clock import ClockMode
 from simulator.model import AuthMode
+from simulator.model.units import parse_size
 from simulator.scenario.document import Entry, Value
-from simulator.scenario.scenario import Account, ClockSettings, Ports, RecordSettings
+from simulator.scenario.scenario import (
+    Account,
+    ClockSettings,
+    LedgerSettings,
+    Ports,
+    RecordSettings,
+)
 from simulator.scenario.units import parse_zone
 
 _DEFAULT_PORTS: Final = Ports()
@@ -95,6 +102,14 @@ def read_record(value: Value | None) -> RecordSettings:
         shape=entry.choice("shape", AccessRecordShape, AccessRecordShape.TYPED),
         zone_offset_s=entry.parsed("zone", parse_zone, 8 * 3600),
     )
+
+
+def read_ledger(value: Value | None) -> LedgerSettings:
+    """``ledger: {keep}``."""
+    if value is None:
+        return LedgerSettings()
+    entry = value.mapping(("keep",))
+    return LedgerSettings(keep_bytes=entry.parsed("keep", parse_size, LedgerSettings().keep_bytes))
 
 
 def _place(entry: Entry, key: str) -> str:

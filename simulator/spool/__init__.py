@@ -4,8 +4,8 @@ Every access record lands here before anything else sees it, and stays on disk u
 destinations have it. The room knows neither flow logs nor sinks.
 """
 
-from simulator.spool.segment import SegmentInfo, read_tail
+from simulator.spool.segment import SegmentInfo, list_segments, read_tail, segment_path
 from simulator.spool.series import SpoolSeries
 from simulator.spool.spool import Spool
 
-__all__ = ["SegmentInfo", "Spool", "SpoolSeries", "read_tail"]
+__all__ = ["SegmentInfo", "Spool", "SpoolSeries", "list_segments", "read_tail", "segment_path"]

@@ -40,13 +40,27 @@ class SegmentInfo:
     @property
     def path(self) -> Path:
         """Where the segment lies."""
-        return self.directory / f"{self.seq:08d}{SUFFIX}"
+        return segment_path(self.directory, self.seq)
+
+
+def segment_path(directory: Path, seq: int) -> Path:
+    """Where a segment of the series in ``directory`` lies."""
+    return directory / f"{seq:08d}{SUFFIX}"
 
 
 def parse_seq(name: str) -> int | None:
     """The sequence number in the name of a segment file; None for any other file."""
     stem, dot, suffix = name.rpartition(".")
     return int(stem) if dot + suffix == SUFFIX and stem.isascii() and stem.isdigit() else None
+
+
+def list_segments(directory: Path) -> list[tuple[int, Path]]:
+    """Number and path of every segment file of a series, in sequence; none if it has none."""
+    try:
+        found = [(seq, path) for path in directory.iterdir() if (seq := parse_seq(path.name))]
+    except FileNotFoundError:
+        return []
+    return sorted(found)
 
 
 def recover_segment(directory: Path, seq: int, series_key: str) -> SegmentInfo | None:

@@ -160,11 +160,14 @@ class SpoolSeries:
     def remove(self, segment: SegmentInfo) -> None:
         """Delete a segment. May be called from any thread.
 
-        The newest is only emptied: its name is what keeps the sequence from starting again.
+        An empty file takes the place of the newest: its name is what keeps the sequence from
+        starting again. The file that was there may have other names, which keep its bytes.
         """
         with self._lock:
             if segment.seq == self._next_seq - 1:
-                os.truncate(segment.path, 0)
+                empty = segment.path.with_suffix(".empty")
+                empty.touch()
+                empty.replace(segment.path)
                 self._floor = segment.seq
             else:
                 segment.path.unlink(missing_ok=True)

@@ -39,6 +39,7 @@ class DataDirectory:
         self.spool = path / "spool"
         self.log_stores = path / "log_stores.db"
         self.objects = path / "objects"
+        self.ledger = path / "ledger"
         self.certificates = path / "certificates"
         self._file = path / "state.json"
         self._saved: _State | None = None

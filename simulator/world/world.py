@@ -26,7 +26,7 @@ from simulator.api.simulation import (
 from simulator.clock import ClockMode, SimulatedClock, wall_time
 from simulator.dataplane import DataPlane, ListenerAddress
 from simulator.dataplane.health import HealthChecks
-from simulator.delivery import Delivery, segment_quantum_s
+from simulator.delivery import Archive, Delivery, segment_quantum_s
 from simulator.errors import ControlError, StartupError
 from simulator.logstore import LogStoreEngine, LogStoreSettings, Upkeep
 from simulator.model import LoadBalancerId, Snapshot
@@ -243,6 +243,7 @@ class World:
             engine=self._engine,
             object_store=self._objects,
             flow_logs=scenario.flow_logs,
+            archive=Archive(data.ledger, scenario.ledger.keep_bytes),
         )
 
     def _create_log_store(self, project: str, name: str, retention_days: int) -> None:

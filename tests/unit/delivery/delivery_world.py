@@ -2,12 +2,14 @@
 
 import gzip
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from simulator.clock import ManualClock
-from simulator.delivery import Delivery, segment_quantum_s
+from simulator.delivery import Archive, Delivery, segment_quantum_s
 from simulator.errors import ControlError, SinkError
+from simulator.logstore import LedgerEntry, LedgerException
 from simulator.model import (
     BucketDestination,
     DelayDistribution,
@@ -25,6 +27,54 @@ LB, NODE = "lb-00000001", "100.64.0.1"
 LOG_STORE = LogStoreDestination(project="default", log_store="access")
 
 
+class FakeRows:
+    """The rows of the ledger, in lists."""
+
+    def __init__(self) -> None:
+        self.all_entries: list[LedgerEntry] = []
+        self.all_exceptions: list[LedgerException] = []
+
+    def entries(
+        self,
+        *,
+        flow_log_id: str | None = None,
+        series_key: str | None = None,
+        seq: int | None = None,
+    ) -> Iterator[LedgerEntry]:
+        for entry in tuple(self.all_entries):
+            if (
+                flow_log_id in (None, entry.flow_log_id)
+                and series_key in (None, entry.series_key)
+                and (seq is None or entry.first_seq <= seq <= entry.last_seq)
+            ):
+                yield entry
+
+    def exceptions(
+        self,
+        *,
+        flow_log_id: str | None = None,
+        series_key: str | None = None,
+        first_seq: int | None = None,
+        last_seq: int | None = None,
+        altered: bytes | None = None,
+    ) -> Iterator[LedgerException]:
+        for found in tuple(self.all_exceptions):
+            if (
+                flow_log_id in (None, found.flow_log_id)
+                and series_key in (None, found.series_key)
+                and (first_seq or 0) <= found.seq <= (last_seq or 1 << 62)
+                and altered in (None, found.altered)
+            ):
+                yield found
+
+    def forget(self, series_key: str, seq: int) -> None:
+        self.all_entries = [
+            entry
+            for entry in self.all_entries
+            if entry.series_key != series_key or entry.last_seq > seq
+        ]
+
+
 class FakeEngine:
     """The LogStores: what they hold outlives every ``World`` made on them."""
 
@@ -35,6 +85,7 @@ class FakeEngine:
         self.calls: list[int] = []
         """Segments per call."""
         self.cursors: dict[str, int] = {}
+        self.ledger = FakeRows()
         self.clock: ManualClock | None = None
         self.before: Callable[[], None] = lambda: None
         """Called first; raises to make the call fail."""
@@ -50,6 +101,7 @@ class FakeEngine:
         paths: Sequence[Path],
         cursor: str,
         position: int,
+        entries: Sequence[LedgerEntry] = (),
     ) -> int:
         self.before()
         if (project, log_store) not in self.log_stores:
@@ -58,13 +110,20 @@ class FakeEngine:
         lines = [line for path in paths for line in path.read_bytes().splitlines()]
         now = self.clock.time()
         self.records += [(now, stream, line.partition(b"\t")[2]) for line in lines]
+        place = len(self.records) - len(lines)
+        for entry in entries:
+            self.ledger.all_entries.append(replace(entry, first_place=place))
+            place += entry.record_count
         self.cursors[cursor] = position
         self.calls.append(len(paths))
         self.after()
         return len(lines)
 
-    def commit_cursor(self, cursor: str, position: int) -> None:
+    def commit_cursor(
+        self, cursor: str, position: int, entries: Sequence[LedgerEntry] = ()
+    ) -> None:
         self.before()
+        self.ledger.all_entries += entries
         self.cursors[cursor] = position
         self.after()
 
@@ -146,6 +205,7 @@ class World:
         objects: FakeObjects | None = None,
         at: float = START,
         seed: int = 7,
+        keep_bytes: int | None = None,
         max_segment_bytes: int = 8 << 20,
     ) -> None:
         self.clock = ManualClock(at)
@@ -165,6 +225,9 @@ class World:
             engine=self.engine,
             object_store=self.objects,
             flow_logs=flow_logs,
+            archive=None
+            if keep_bytes is None
+            else Archive(directory.with_name(directory.name + ".ledger"), keep_bytes),
         )
         self.clock.start()
         self.delivery.start()

@@ -187,7 +187,7 @@ async def test_warnings_are_a_minute_of_real_time_apart(
         await world.clock.advance(3600)
         assert world.delivery.status()[0].retries > 60
         assert len(caplog.records) == 1, "an hour of the clock is a moment for the reader"
-        monkeypatch.setattr("simulator.delivery.delivery.monotonic", lambda: monotonic() + 60)
+        monkeypatch.setattr("simulator.delivery.route.monotonic", lambda: monotonic() + 60)
         await world.clock.advance(60)
         assert len(caplog.records) == 2
     await world.stop()

@@ -147,6 +147,10 @@ WHOLE_FILES = [
         "2:14 ports.api: 70000 is out of range; expected a whole number from 0 to 65535",
     ),
     (
+        "version: 1\nledger: {keep: 5}\n",
+        "2:16 ledger.keep: the size 5 has no unit; expected a size such as 200B, 4KiB or 64MB",
+    ),
+    (
         "version: 1\nrecord: {shape: typd, zone: 8}\n",
         "2:17 record.shape: unknown value 'typd'; did you mean 'typed'?\n"
         "2:29 record.zone: '8' is not a zone; expected an offset such as '+08:00'",
