@@ -79,6 +79,11 @@ ADMIN: Final = {
         "/_sim/v1/status",
     ): "counts of load balancers, traffic and flow logs; health of backend servers",
     ("GET", "/_sim/metrics"): "the counts of load balancers and flow logs for Prometheus",
+    ("GET", "/_sim/v1/faults"): "the faults in force, each with requested and realised share",
+    ("POST", "/_sim/v1/faults"): "puts one in force, from the keys of a scenario's `faults`; `at` "
+    "counts from now",
+    ("DELETE", "/_sim/v1/faults"): "takes all faults back",
+    ("DELETE", "/_sim/v1/faults/{name}"): "takes one fault back",
     ("GET", "/_sim/v1/records"): "the newest records; `last` 1 to 1000, `pending` true or false",
 }
 """What each route of the admin API is for."""

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from simulator.api.fault_admin import FaultAdmin
 from simulator.api.metrics import CONTENT_TYPE, encode_metrics
 from simulator.api.simulation import Simulation
 from simulator.errors import ControlError
@@ -40,6 +41,7 @@ def add_admin_routes(app: web.Application, simulation: Simulation, *, token: str
     app.router.add_get("/_sim/v1/status", admin.status)
     app.router.add_get("/_sim/v1/records", admin.records)
     app.router.add_get("/_sim/metrics", admin.metrics)
+    FaultAdmin(simulation, admin.authorize).add_routes(app)
 
 
 class _Admin:
@@ -55,22 +57,22 @@ class _Admin:
         return _json({"status": "ready" if ready else "starting"}, 200 if ready else 503)
 
     async def endpoints(self, request: web.Request) -> web.Response:
-        self._authorize(request)
+        self.authorize(request)
         return _json(self._simulation.endpoints())
 
     async def authority(self, request: web.Request) -> web.Response:
-        self._authorize(request)
+        self.authorize(request)
         pem = self._simulation.authority_pem()
         if pem is None:
             raise ControlError("InvalidURI", 404, "No listener has a certificate made for it")
         return web.Response(body=pem, content_type="application/x-pem-file")
 
     async def clock(self, request: web.Request) -> web.Response:
-        self._authorize(request)
+        self.authorize(request)
         return _json(self._simulation.clock_status())
 
     async def advance(self, request: web.Request) -> web.Response:
-        self._authorize(request)
+        self.authorize(request)
         try:
             body = msgspec.json.decode(await request.read(), type=_AdvanceRequest)
         except msgspec.DecodeError as error:
@@ -91,23 +93,24 @@ class _Admin:
         return _json(await self._simulation.advance(seconds))
 
     async def status(self, request: web.Request) -> web.Response:
-        self._authorize(request)
+        self.authorize(request)
         return _json(self._simulation.status())
 
     async def metrics(self, request: web.Request) -> web.Response:
-        self._authorize(request)
+        self.authorize(request)
         text = encode_metrics(self._simulation.status())
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def records(self, request: web.Request) -> web.Response:
-        self._authorize(request)
+        self.authorize(request)
         text = request.query.get("last", "10")
         if not text.isdecimal() or not 1 <= int(text) <= _MAX_RECORDS:
             raise _invalid(f"last is {text!r}; expected a number from 1 to {_MAX_RECORDS}")
         pending = request.query.get("pending", "false") in ("true", "1", "")
         return _json({"records": self._simulation.records(int(text), pending=pending)})
 
-    def _authorize(self, request: web.Request) -> None:
+    def authorize(self, request: web.Request) -> None:
+        """Raise for a request that needs the token and has not got it."""
         if self._token is None:
             return
         given = request.headers.get(TOKEN_HEADER, "")

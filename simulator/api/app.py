@@ -9,7 +9,8 @@ from aiohttp.typedefs import Handler, Middleware
 from simulator.api.auth import Authenticator
 from simulator.api.bls import bls_operations
 from simulator.api.errors import error_middleware
-from simulator.api.operations import Operation, add_routes
+from simulator.api.operations import Operation, add_routes, operation_names
+from simulator.api.read_faults import Meet, read_fault_middleware
 from simulator.clock import Clock
 from simulator.logstore import LogStoreEngine
 
@@ -29,6 +30,7 @@ def make_api_app(
     clock: Clock,
     auth: Authenticator,
     on_change: Callable[[str], None] | None = None,
+    meet: Meet | None = None,
 ) -> web.Application:
     """The application behind the BCE APIs.
 
@@ -37,15 +39,16 @@ def make_api_app(
         clock: held while a call is at work, so that a jumping clock waits for it.
         auth: verifies every request but those to paths under ``/_sim/``.
         on_change: told the name of each operation that has changed a project or LogStore.
+        meet: says which faults each call meets; None: none.
 
     Returns:
         An application to which routes and sub-applications may still be added.
     """
-    app = web.Application(
-        middlewares=[error_middleware(), _auth_middleware(auth)],
-        client_max_size=MAX_BODY_BYTES,
-    )
     operations = bls_operations(engine, clock, on_change or _ignore)
+    middlewares = [error_middleware(), _auth_middleware(auth)]
+    if meet is not None:
+        middlewares.append(read_fault_middleware(meet, operation_names(operations)))
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     add_routes(app, operations)
 
     async def interrupt(_app: web.Application) -> None:

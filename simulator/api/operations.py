@@ -48,6 +48,21 @@ def add_routes(app: web.Application, operations: tuple[Operation, ...]) -> None:
         )
 
 
+def operation_names(operations: tuple[Operation, ...]) -> Callable[[web.Request], str | None]:
+    """What tells the operation that a request is for; None if it is for none of them."""
+    names = {(one.method, one.path): one.name.split(" / ") for one in operations}
+
+    def name_of(request: web.Request) -> str | None:
+        resource = request.match_info.route.resource
+        found = None if resource is None else names.get((request.method, resource.canonical))
+        if found is None:
+            return None
+        # Pull and query share a path: a query is what has one.
+        return found[-1] if "query" in request.query else found[0]
+
+    return name_of
+
+
 def _not_simulated(operation: Operation) -> Handle:
     async def refuse(request: web.Request) -> web.StreamResponse:
         # Operations of one path are told apart by their action.

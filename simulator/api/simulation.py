@@ -1,5 +1,6 @@
 """What the admin API shows of a running simulation, and what it can ask of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -169,6 +170,29 @@ class RecordView:
     record: dict[str, object]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultView:
+    """A fault and what it did so far."""
+
+    name: str
+    fault: str
+    """Its id in the catalogue."""
+    status: str
+    """``waiting`` for its time, ``active``, or ``over``."""
+    settings: dict[str, str]
+    """As they would be written, times left out."""
+    begins_at: float
+    """Unix seconds on the simulated clock."""
+    ends_at: float | None
+    """None: it has no end."""
+    requested: float
+    """The share of subjects it is to hit, 0 to 1."""
+    realised: float | None
+    """The share it hit; None before the first subject."""
+    subjects: int
+    hits: int
+
+
 class Simulation(Protocol):
     """A running simulation, as the admin API drives it."""
 
@@ -203,4 +227,28 @@ class Simulation(Protocol):
 
     async def advance_to_next_delivery(self) -> AdvanceReceipt:
         """Move the clock to the next instant something becomes visible, if there is one."""
+        ...
+
+    def faults(self) -> tuple[FaultView, ...]:
+        """Every fault in force, in the order they were added."""
+        ...
+
+    def add_fault(self, given: Mapping[str, str | Mapping[str, str]]) -> FaultView:
+        """Put a fault in force, from its keys as texts; ``at`` counts from now.
+
+        Raises:
+            ControlError: InvalidParameter with everything that is wrong, a line each.
+        """
+        ...
+
+    def remove_fault(self, name: str) -> FaultView:
+        """Take a fault back.
+
+        Raises:
+            ControlError: FaultNotFound.
+        """
+        ...
+
+    def clear_faults(self) -> int:
+        """Take all faults back; how many there were."""
         ...

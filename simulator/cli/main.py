@@ -9,10 +9,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import simulator
+from simulator.cli.fault_arguments import add_fault_verbs
 from simulator.clock import ClockMode
 from simulator.errors import ScenarioError, StartupError
 
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_advance(verbs)
     _add_records(verbs)
     _add_wait(verbs)
+    _add_fault(verbs)
     return parser
 
 
@@ -230,6 +233,15 @@ def _add_wait(verbs: "_Verbs") -> None:
     )
     parser.add_argument("--until", choices=("ready",), default="ready", help="what for")
     parser.add_argument("--timeout", default="30s", metavar="DURATION", help="(default: 30s)")
+
+
+def _add_fault(verbs: "_Verbs") -> None:
+    summary = "put faults in force while a simulation runs, and see what they did"
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "fault", help=summary, description=summary[0].upper() + summary[1:] + "."
+    )
+    below = parser.add_subparsers(metavar="VERB", required=True)
+    add_fault_verbs(partial(_new, below), partial(_add_remote, below))
 
 
 def _run(arguments: argparse.Namespace) -> int:

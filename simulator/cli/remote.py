@@ -35,8 +35,8 @@ class Remote:
         self.endpoint = endpoint.rstrip("/")
         self._token = token
 
-    def call(self, path: str, body: object = None) -> Any:  # noqa: ANN401  whatever JSON the API answers with
-        """GET ``path``, or POST ``body`` to it.
+    def call(self, path: str, body: object = None, method: str | None = None) -> Any:  # noqa: ANN401  whatever JSON the API answers with
+        """GET ``path``, or POST ``body`` to it, or what ``method`` says.
 
         Raises:
             StartupError: nobody answers there.
@@ -49,7 +49,7 @@ class Remote:
         # Straight to it: a proxy of the environment has no business with a local simulator.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            request = urllib.request.Request(self.endpoint + path, data, headers)
+            request = urllib.request.Request(self.endpoint + path, data, headers, method=method)
             with opener.open(request, timeout=_TIMEOUT_S) as response:
                 return msgspec.json.decode(response.read())
         except urllib.error.HTTPError as error:
@@ -64,12 +64,12 @@ class Remote:
 
 def env(remote: Remote, shell: str) -> int:
     """Print what clients need to know, in the words of ``shell``."""
-    endpoints = _ask(remote, "/_sim/v1/endpoints")
+    endpoints = ask(remote, "/_sim/v1/endpoints")
     if endpoints is None:
         return 1
     variables = environment(endpoints)
     if shell == "json":
-        _print_json(variables)
+        print_json(variables)
         return 0
     for name, value in variables.items():
         print(_assignment(shell, name, value))
@@ -129,11 +129,11 @@ def _assignment(shell: str, name: str, value: str) -> str:
 
 def status(remote: Remote, *, as_json: bool) -> int:
     """Print the counts of everything."""
-    found = _ask(remote, "/_sim/v1/status")
+    found = ask(remote, "/_sim/v1/status")
     if found is None:
         return 1
     if as_json:
-        _print_json(found)
+        print_json(found)
         return 0
     from simulator.cli.tables import print_status
 
@@ -144,11 +144,11 @@ def status(remote: Remote, *, as_json: bool) -> int:
 def advance(remote: Remote, by: str, *, as_json: bool) -> int:
     """Move the clock; print the receipt."""
     body = {"to": by} if by == "next_delivery" else {"by": by}
-    receipt = _ask(remote, "/_sim/v1/clock/advance", body)
+    receipt = ask(remote, "/_sim/v1/clock/advance", body)
     if receipt is None:
         return 1
     if as_json:
-        _print_json(receipt)
+        print_json(receipt)
         return 0
     print(f"from {receipt['from_time']}")
     print(f"to   {receipt['to_time']}  (+{format_duration(receipt['advanced_s'])})")
@@ -163,11 +163,11 @@ def advance(remote: Remote, by: str, *, as_json: bool) -> int:
 def records(remote: Remote, last: int, *, pending: bool, as_json: bool) -> int:
     """Print the newest records, one JSON object a line."""
     query = f"?last={last}&pending={'true' if pending else 'false'}"
-    found = _ask(remote, f"/_sim/v1/records{query}")
+    found = ask(remote, f"/_sim/v1/records{query}")
     if found is None:
         return 1
     if as_json:
-        _print_json(found)
+        print_json(found)
         return 0
     for view in found["records"]:
         print(msgspec.json.encode(view["record"]).decode())
@@ -194,13 +194,14 @@ def wait(remote: Remote, timeout: str, *, as_json: bool) -> int:
             pause(_POLL_S)
         else:
             if as_json:
-                _print_json({"status": "ready"})
+                print_json({"status": "ready"})
             return 0
 
 
-def _ask(remote: Remote, path: str, body: object = None) -> Any | None:  # noqa: ANN401  JSON
+def ask(remote: Remote, path: str, body: object = None, method: str | None = None) -> Any | None:  # noqa: ANN401  JSON
+    """What the simulator answers; None if it said no, and then that is printed."""
     try:
-        return remote.call(path, body)
+        return remote.call(path, body, method)
     except Refused as error:
         print(f"blbsim: {error}", file=sys.stderr)
         return None
@@ -214,5 +215,6 @@ def _message(error: urllib.error.HTTPError) -> str:
         return f"HTTP {error.code}"
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
+    """Print one JSON document."""
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

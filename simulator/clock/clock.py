@@ -390,3 +390,8 @@ async def sleep_until(clock: Clock, when: float) -> None:
         await future
     finally:
         timer.cancel()
+
+
+async def real_sleep(seconds: float) -> None:
+    """Suspend for real seconds, for what takes its time on real sockets whatever the clock does."""
+    await asyncio.sleep(seconds)

@@ -16,7 +16,7 @@ from simulator.model.faults import (
     FaultKind,
     KnobValue,
 )
-from simulator.model.units import format_duration, format_share, parse_duration, parse_share
+from simulator.model.units import format_share, parse_duration, parse_share
 
 T = TypeVar("T")
 
@@ -195,12 +195,10 @@ def parse_fault(
     return fault
 
 
-def show_fault(fault: Fault, *, now: float) -> dict[str, str]:
-    """Its settings as they would be written; times count from ``now``."""
+def show_fault(fault: Fault) -> dict[str, str]:
+    """Its settings as they would be written, but for its time."""
     spec = CATALOGUE[fault.kind]
     shown = {"share": format_share(fault.share)}
-    if fault.until_at != inf:
-        shown["until"] = format_duration(fault.until_at - now)
     shown |= {
         key: value
         for key, value in (

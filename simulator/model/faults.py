@@ -170,5 +170,21 @@ class Fault:
         raise KeyError(name)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadEffect:
+    """What one request of a pipeline meets."""
+
+    fault: str
+    """Name of the fault that did it."""
+    kind: FaultKind
+    """One of those that begin with READ."""
+    delay_s: float = 0.0
+    """Real seconds that a slow answer takes longer."""
+    status: int = 0
+    """Of an error."""
+    keep: float = 1.0
+    """Of the body of a truncated answer, 0 to 1."""
+
+
 FAULT_KEYS: Final = ("fault", "name", "at", "for", "share", "where", "flow_log", "node", "to")
 """What every fault can be told, beside the knobs of its kind."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from simulator.errors import StartupError
 from simulator.objectstore.motolib import Changes, load_moto, load_wsgi
+from simulator.objectstore.read_faults import Meet, with_read_faults
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -22,13 +23,15 @@ class S3Door:
 
     Args:
         port: 0 picks a free one, known after ``start``.
+        meet: says which faults each request meets; None: none.
 
     After ``start`` you must call ``stop``.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, meet: Meet | None = None) -> None:
         self.host = host
         self.port = port
+        self._meet = meet
         self._server: BaseWSGIServer | None = None
         self._thread: Thread | None = None
         self._connections: set[socket.socket] = set()
@@ -58,10 +61,11 @@ class S3Door:
         with listener:
             application, handler = load_wsgi()
             self.port = listener.getsockname()[1]
+            served = _only_s3(application, load_moto().changes)
             self._server = make_server(
                 self.host,
                 self.port,
-                _only_s3(application, load_moto().changes),
+                served if self._meet is None else with_read_faults(served, self._meet),
                 threaded=True,
                 request_handler=_quiet(handler, self._connections),
                 fd=listener.fileno(),

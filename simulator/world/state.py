@@ -3,6 +3,7 @@
 ::
 
     <data-dir>/state.json        seed and simulated time, so that a restart goes on
+    <data-dir>/faults            what was changed by hand of the scenario's faults
     <data-dir>/spool/            records on their way
     <data-dir>/log_stores.db     LogStores, and how far each flow log has delivered
     <data-dir>/objects/          what was delivered to buckets
@@ -22,6 +23,7 @@ from simulator.scenario import Scenario, load_scenario
 class _State(msgspec.Struct):
     seed: int
     clock_at: float
+    began_at: float | None = None
 
 
 class DataDirectory:
@@ -36,6 +38,7 @@ class DataDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.faults = path / "faults"
         self.spool = path / "spool"
         self.log_stores = path / "log_stores.db"
         self.objects = path / "objects"
@@ -87,13 +90,18 @@ class DataDirectory:
         """How far simulated time had come, None on the first run."""
         return self._saved.clock_at if self._saved is not None else None
 
-    def save(self, *, seed: int, clock_at: float) -> None:
-        """Keep where time is; a crash in between leaves the previous state.
+    @property
+    def began_at(self) -> float | None:
+        """The first instant of the first run, None on that run."""
+        return self._saved.began_at if self._saved is not None else None
+
+    def save(self, *, seed: int, clock_at: float, began_at: float) -> None:
+        """Keep where time is and where it began; a crash leaves the previous state.
 
         Raises:
             StartupError: the disk refuses.
         """
-        self._saved = _State(seed=seed, clock_at=clock_at)
+        self._saved = _State(seed=seed, clock_at=clock_at, began_at=began_at)
         beside = self._file.with_suffix(".tmp")
         try:
             beside.write_bytes(msgspec.json.encode(self._saved))

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from simulator.api.simulation import (
     AdvanceReceipt,
     ClockStatus,
     Endpoints,
+    FaultView,
     ListenerEndpoint,
     LoadBalancerView,
     RecordView,
@@ -27,9 +29,11 @@ from simulator.clock import ClockMode, SimulatedClock, wall_time
 from simulator.dataplane import DataPlane, ListenerAddress
 from simulator.dataplane.health import HealthChecks
 from simulator.delivery import Archive, Delivery, segment_quantum_s
+from simulator.delivery.read_side import ReadSide
 from simulator.errors import ControlError, StartupError
 from simulator.logstore import LogStoreEngine, LogStoreSettings, Upkeep
 from simulator.model import LoadBalancerId, Snapshot
+from simulator.model.faults import ReadApi
 from simulator.objectstore import ObjectStore, S3Door
 from simulator.rng import Rng
 from simulator.routing.health import HealthChange
@@ -37,6 +41,7 @@ from simulator.scenario import Ports, Scenario, build_snapshot
 from simulator.spool import Spool
 from simulator.workload import BuiltinBackends, TrafficSender
 from simulator.world.balancers import BalancerViews, balancer_measures
+from simulator.world.faults import Faults, is_acted_on
 from simulator.world.listeners import LOOPBACK, Listeners
 from simulator.world.reading import ReadBack, read_back
 from simulator.world.state import DataDirectory
@@ -142,6 +147,9 @@ class World:
         self._backends: list[BuiltinBackends] = []
         self._data_plane = DataPlane(clock=self.clock, tasks=tasks)
         self._health = HealthChecks(clock=self.clock, tasks=tasks, on_change=self._tell_health)
+        self._began_at = self.clock.time()
+        self._faults: Faults | None = None
+        self._read_side: ReadSide | None = None
         self._spool: Spool | None = None
         self._engine: LogStoreEngine | None = None
         self._upkeep: Upkeep | None = None
@@ -186,8 +194,9 @@ class World:
         Raises:
             StartupError: something the machine refused; what was up is stopped by ``aclose``.
         """
-        if self.scenario.faults:
-            raise StartupError("faults are not simulated yet; leave `faults` empty")
+        idle = [one.name for one in self.scenario.faults if not is_acted_on(one.kind)]
+        if idle:
+            raise StartupError(f"faults of this kind are not acted on yet: {', '.join(idle)}")
         self._data.lock()
         await self._start_stores()
         bound = {}
@@ -229,6 +238,7 @@ class World:
         newest = max(self._engine.read_clock() or 0.0, *spooled, 0.0)
         if newest > self.clock.time():
             self.clock.set_start(newest)
+        self._start_faults()
         for log_store in scenario.log_stores:
             self._create_log_store(log_store.project, log_store.name, log_store.retention_days)
         if scenario.buckets:
@@ -246,6 +256,15 @@ class World:
             archive=Archive(data.ledger, scenario.ledger.keep_bytes),
         )
 
+    def _start_faults(self) -> None:
+        """Set the scenario's faults to their instants, which count from the first run's first."""
+        began_at = self._data.began_at
+        self._began_at = self.clock.time() if began_at is None else began_at
+        shifted = tuple(fault.shifted(self._began_at) for fault in self.scenario.faults)
+        self._faults = Faults(shifted, self._data.faults, self.clock, self._rng)
+        self._faults.flow_logs = tuple(log.name for log in self.scenario.flow_logs)
+        self._read_side = ReadSide(self._faults.board, self.clock)
+
     def _create_log_store(self, project: str, name: str, retention_days: int) -> None:
         """Make a LogStore; one that an earlier run made stays as it is."""
         engine = self.engine
@@ -259,12 +278,14 @@ class World:
 
     async def _start_api(self) -> None:
         scenario, options = self.scenario, self._options
+        assert self._read_side is not None
         account = scenario.account
         app = make_api_app(
             engine=self.engine,
             clock=self.clock,
             auth=Authenticator({account.access_key: account.secret_key}, mode=account.auth),
             on_change=lambda _operation: self._look_after(),
+            meet=partial(self._read_side.meet, ReadApi.BLS),
         )
         token = options.admin_token if options.host not in LOOPBACK else None
         add_admin_routes(app, self, token=token)
@@ -284,7 +305,7 @@ class World:
         host, port = self._runner.addresses[0][:2]
         self._api_url = reachable_url(host, port)
         if self._objects is not None:
-            door = S3Door(options.host, ports.s3)
+            door = S3Door(options.host, ports.s3, meet=partial(self._read_side.meet, ReadApi.S3))
             try:
                 door.start()
             except StartupError as error:
@@ -314,7 +335,9 @@ class World:
         )
 
     def _save(self) -> None:
-        self._data.save(seed=self.scenario.seed, clock_at=self.clock.time())
+        self._data.save(
+            seed=self.scenario.seed, clock_at=self.clock.time(), began_at=self._began_at
+        )
 
     def _save_later(self) -> None:
         """Keep time every second, so that a restart after a crash goes on and not back."""
@@ -539,3 +562,27 @@ class World:
             by_flow_log=dict(receipt.by_flow_log),
             object_names=receipt.objects,
         )
+
+    # -- faults ---------------------------------------------------------------------------
+
+    @property
+    def _fault_set(self) -> Faults:
+        if self._faults is None:
+            raise ControlError("ServiceUnavailable", 503, "the simulation is not up yet")
+        return self._faults
+
+    def faults(self) -> tuple[FaultView, ...]:
+        """Every fault in force, in the order they were added."""
+        return self._fault_set.views()
+
+    def add_fault(self, given: Mapping[str, str | Mapping[str, str]]) -> FaultView:
+        """Put a fault in force; see ``Simulation.add_fault``."""
+        return self._fault_set.add(given)
+
+    def remove_fault(self, name: str) -> FaultView:
+        """Take a fault back; see ``Simulation.remove_fault``."""
+        return self._fault_set.remove(name)
+
+    def clear_faults(self) -> int:
+        """Take all faults back; how many there were."""
+        return self._fault_set.clear()

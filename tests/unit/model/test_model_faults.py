@@ -21,7 +21,7 @@ def test_every_kind_is_in_the_catalogue_once() -> None:
 def test_every_default_reads_back_as_it_is_shown(kind: FaultKind) -> None:
     spec = CATALOGUE[kind]
     fault = parse(fault=kind.value)
-    shown = show_fault(fault, now=1000.0)
+    shown = show_fault(fault)
     again = parse_fault(
         {"fault": kind.value, **shown}, now=1000.0, fields=FIELDS, flow_logs=(), taken=()
     )

@@ -1,0 +1,152 @@
+"""The faults of a simulation as its faces see them; those added by hand outlive a restart."""
+
+import os
+from collections.abc import Mapping
+from math import inf
+from pathlib import Path
+
+import msgspec
+
+from simulator.accesslog import FIELDS
+from simulator.api.simulation import FaultView
+from simulator.clock import Clock
+from simulator.delivery.fault_board import FaultBoard, FaultReport
+from simulator.errors import ControlError, StartupError
+from simulator.model.fault_catalogue import CATALOGUE, FaultStage
+from simulator.model.fault_text import parse_fault, show_fault
+from simulator.model.faults import Fault, FaultKind
+from simulator.rng import Rng
+
+_FIELDS = tuple(field.name for field in FIELDS)
+
+
+def is_acted_on(kind: FaultKind) -> bool:
+    """Whether something acts on faults of this kind; the others are refused."""
+    return CATALOGUE[kind].stage is FaultStage.READ
+
+
+class _Changes(msgspec.Struct):
+    """What was changed by hand, against the scenario's faults."""
+
+    added: tuple[Fault, ...] = ()
+    removed: tuple[str, ...] = ()
+    """Names of the scenario's."""
+
+
+class Faults:
+    """The board of faults, its changes by hand kept in a file.
+
+    Args:
+        scenario: the scenario's faults, at their instants.
+        file: keeps what is changed by hand.
+        flow_logs: tells the names of all flow logs there are.
+
+    Raises:
+        StartupError: the file is damaged.
+    """
+
+    def __init__(self, scenario: tuple[Fault, ...], file: Path, clock: Clock, rng: Rng) -> None:
+        self._scenario = {fault.name for fault in scenario}
+        self._file = file
+        self._clock = clock
+        self._changes = _read(file)
+        self.flow_logs: tuple[str, ...] = ()
+        """Names a fault may refer to."""
+        kept = [fault for fault in scenario if fault.name not in self._changes.removed]
+        names = {fault.name for fault in kept}
+        added = [fault for fault in self._changes.added if fault.name not in names]
+        self.board = FaultBoard(rng, (*kept, *added))
+
+    def views(self) -> tuple[FaultView, ...]:
+        """Every fault in force."""
+        return tuple(self._view(report) for report in self.board.reports())
+
+    def add(self, given: Mapping[str, str | Mapping[str, str]]) -> FaultView:
+        """See ``Simulation.add_fault``."""
+        taken = {report.fault.name for report in self.board.reports()} | self._scenario
+        try:
+            fault = parse_fault(
+                given,
+                now=self._clock.time(),
+                fields=_FIELDS,
+                flow_logs=self.flow_logs,
+                taken=taken,
+            )
+        except ValueError as error:
+            raise ControlError("InvalidParameter", 400, str(error)) from error
+        if not is_acted_on(fault.kind):
+            raise ControlError("NotImplemented", 501, f"{fault.kind} is not acted on yet")
+        self._keep(_Changes(added=(*self._changes.added, fault), removed=self._changes.removed))
+        self.board.add(fault)
+        return self._view(FaultReport(fault=fault))
+
+    def remove(self, name: str) -> FaultView:
+        """See ``Simulation.remove_fault``."""
+        found = [one for one in self.board.reports() if one.fault.name == name]
+        if not found:
+            known = ", ".join(one.fault.name for one in self.board.reports()) or "none"
+            raise ControlError(
+                "FaultNotFound", 404, f"no fault is named {name!r}; there is {known}"
+            )
+        self._forget((name,))
+        self.board.remove(name)
+        return self._view(found[0])
+
+    def clear(self) -> int:
+        """See ``Simulation.clear_faults``."""
+        self._forget(tuple(one.fault.name for one in self.board.reports()))
+        return len(self.board.clear())
+
+    def _forget(self, names: tuple[str, ...]) -> None:
+        self._keep(
+            _Changes(
+                added=tuple(one for one in self._changes.added if one.name not in names),
+                removed=(
+                    *self._changes.removed,
+                    *(name for name in names if name in self._scenario),
+                ),
+            )
+        )
+
+    def _keep(self, changes: _Changes) -> None:
+        beside = self._file.with_suffix(".tmp")
+        try:
+            beside.write_bytes(msgspec.msgpack.encode(changes))
+            os.replace(beside, self._file)
+        except OSError as error:
+            raise ControlError(
+                "InternalError", 500, f"{self._file} cannot be written: {error.strerror}"
+            ) from error
+        self._changes = changes
+
+    def _view(self, report: FaultReport) -> FaultView:
+        fault, now = report.fault, self._clock.time()
+        status = (
+            "active" if fault.is_active(now) else "over" if now >= fault.until_at else "waiting"
+        )
+        settings = show_fault(fault)
+        return FaultView(
+            name=fault.name,
+            fault=fault.kind.value,
+            status=status,
+            settings=settings,
+            begins_at=fault.from_at,
+            ends_at=None if fault.until_at == inf else fault.until_at,
+            requested=fault.share,
+            realised=report.realised,
+            subjects=report.subject_count,
+            hits=report.hit_count,
+        )
+
+
+def _read(file: Path) -> _Changes:
+    try:
+        return msgspec.msgpack.decode(file.read_bytes(), type=_Changes)
+    except FileNotFoundError:
+        return _Changes()
+    except OSError as error:
+        raise StartupError(f"{file}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise StartupError(
+            f"{file} is damaged ({error}); delete it to go on without the faults added by hand"
+        ) from error
