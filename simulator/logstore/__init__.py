@@ -4,6 +4,8 @@ from simulator.logstore.bindings import Binding
 from simulator.logstore.engine import MAX_PUSH_RECORDS, LogStoreEngine
 from simulator.logstore.fast_queries import FastQuery, FastQueryContent
 from simulator.logstore.ledger import LedgerEntry, LedgerException, LedgerTables
+from simulator.logstore.shipper_settings import ShipperSettings
+from simulator.logstore.shippers import Shipper
 from simulator.logstore.statement import is_search
 from simulator.logstore.upkeep import Upkeep
 from simulator.logstore.values import (
@@ -53,6 +55,8 @@ __all__ = [
     "QueryResult",
     "RecordType",
     "Selection",
+    "Shipper",
+    "ShipperSettings",
     "Sort",
     "Upkeep",
     "is_search",

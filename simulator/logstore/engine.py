@@ -17,6 +17,8 @@ from simulator.logstore.ledger import LedgerEntry, LedgerTables, make_tables, wr
 from simulator.logstore.loader import Batch, load_records, load_segments
 from simulator.logstore.queries import QueryRunner
 from simulator.logstore.retention import Retention, oldest_ms
+from simulator.logstore.shippers import Shippers
+from simulator.logstore.shipping import Buckets, Shipping
 from simulator.logstore.upkeep import Job
 from simulator.logstore.values import (
     LogStore,
@@ -90,9 +92,18 @@ class LogStoreEngine:
         self.indexes = Indexes(self._database, self._catalog, clock)
         self.bindings = Bindings(self._database, self._catalog)
         self.fast_queries = FastQueries(self._database, self._catalog, clock)
-        self.jobs: tuple[Job, ...] = (Retention(self._database, self._catalog, clock),)
+        self.shippers = Shippers(self._database, self._catalog, clock)
+        self._shipping = Shipping(self._database, self._catalog, self.shippers)
+        self.jobs: tuple[Job, ...] = (
+            Retention(self._database, self._catalog, clock),
+            self._shipping,
+        )
         """What is to be done on the clock; see ``Upkeep``."""
         self._ledger = LedgerTables(self._database)
+
+    def use_buckets(self, buckets: Buckets) -> None:
+        """Tell where log shippers put their objects; without it there is no bucket."""
+        self._shipping.buckets = buckets
 
     # Projects
 
@@ -179,7 +190,7 @@ class LogStoreEngine:
         return self._catalog.store(project, name).log_store
 
     def delete_log_store(self, project: str, name: str) -> None:
-        """Remove a LogStore with its records and streams.
+        """Remove a LogStore with its records and streams; its shippers end.
 
         Raises:
             ControlError: LogStoreNotFound, LogStoreAlreadyBind.
@@ -187,6 +198,7 @@ class LogStoreEngine:
         with self._database.writing() as transaction:
             state = self._catalog.store(project, name)
             self.bindings.check_unbound(project, name)
+            self.shippers.end_for(transaction, project, name)
             self._catalog.remove_store(transaction, state)
 
     def list_log_stores(self, project: str | None = None) -> list[LogStore]:

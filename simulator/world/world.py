@@ -246,6 +246,7 @@ class World:
             self._objects = ObjectStore(data.objects, region=scenario.region)
             for bucket in scenario.buckets:
                 self._objects.create_bucket(bucket.name)
+            self._engine.use_buckets(self._objects)
         self._delivery = Delivery(
             clock=self.clock,
             rng=self._rng,

@@ -16,12 +16,30 @@ from baidubce.services.bls.bls_client import BlsClient
 
 from simulator.api.auth import canonical_request, sign
 from simulator.clock import ManualClock, wall_time
+from simulator.errors import ControlError
 from simulator.logstore import LogStoreEngine
 
 AK, SK = "ak-of-the-tests", "sk-of-the-tests"
 START_S = 1_772_323_200
 START_MS = START_S * 1000
 FROM, TO = "2026-03-01T00:00:00Z", "2026-03-01T01:00:00Z"
+
+
+class MemoryBuckets:
+    """Objects by bucket and key."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, bytes]] = {"logs": {}}
+
+    def has_bucket(self, bucket: str) -> bool:
+        return bucket in self.objects
+
+    def put_object(
+        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
+    ) -> None:
+        if bucket not in self.objects:
+            raise ControlError("NoSuchBucket", 404, f"bucket {bucket} does not exist")
+        self.objects[bucket][key] = body
 
 
 class Served:
@@ -32,8 +50,10 @@ class Served:
         changes: list[str],
         runner: web.AppRunner,
         clock: ManualClock,
+        buckets: "MemoryBuckets",
     ) -> None:
         self.clock = clock
+        self.buckets = buckets
         self.port = port
         self.runner = runner
         self.engine = engine

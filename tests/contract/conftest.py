@@ -1,24 +1,32 @@
 """What several contract tests stand on."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from aiohttp import web
-from bls_served import AK, SK, START_S, Served
+from bls_served import AK, SK, START_S, MemoryBuckets, Served
 
 from simulator.api import Authenticator, make_api_app
 from simulator.clock import ManualClock
-from simulator.logstore import LogStoreEngine, LogStoreSettings
+from simulator.logstore import LogStoreEngine, LogStoreSettings, Upkeep
 
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     clock = ManualClock(START_S + 600.0)
     engine = LogStoreEngine(None, clock)
+    buckets = MemoryBuckets()
+    engine.use_buckets(buckets)
     changes: list[str] = []
-    app = make_api_app(
-        engine=engine, clock=clock, auth=Authenticator({AK: SK}), on_change=changes.append
-    )
+    app_changed: list[Callable[[], None]] = []
+
+    def changed(operation: str) -> None:
+        changes.append(operation)
+        for look in app_changed:
+            look()
+
+    app = make_api_app(engine=engine, clock=clock, auth=Authenticator({AK: SK}), on_change=changed)
     app.router.add_get("/_sim/live", _ok)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -26,7 +34,13 @@ async def served() -> AsyncIterator[Served]:
     await site.start()
     port = runner.addresses[0][1]
     engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
-    yield Served(port, engine, changes, runner, clock)
+    async with asyncio.TaskGroup() as tasks:
+        upkeep = Upkeep(engine.jobs, clock, lambda work, name: tasks.create_task(work, name=name))
+        app_changed.append(upkeep.look)
+        clock.start()
+        upkeep.start()
+        yield Served(port, engine, changes, runner, clock, buckets)
+        await upkeep.aclose()
     await runner.cleanup()
     engine.close()
 

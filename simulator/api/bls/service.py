@@ -31,12 +31,12 @@ class Service:
         self, engine: LogStoreEngine, clock: Clock, on_change: Callable[[str], None]
     ) -> None:
         self.engine = engine
-        self._clock = clock
+        self.clock = clock
         self._on_change = on_change
 
     async def call(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do ``work`` in a thread with the clock held."""
-        with Hold(self._clock):
+        with Hold(self.clock):
             return await asyncio.to_thread(work, *args, **kwargs)
 
     async def call_watched(
@@ -50,7 +50,7 @@ class Service:
         """Do ``work`` like ``call``, and cancel ``handle`` once the client has gone."""
         loop = asyncio.get_running_loop()
         context = contextvars.copy_context()
-        with Hold(self._clock):
+        with Hold(self.clock):
             done = loop.run_in_executor(None, partial(context.run, work, *args, **kwargs))
             done.add_done_callback(_look_at)
             try:
@@ -66,7 +66,7 @@ class Service:
         self, operation: str, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Do ``work``, which changes a project or LogStore, and tell."""
-        with Hold(self._clock):
+        with Hold(self.clock):
             result = await asyncio.to_thread(work, *args, **kwargs)
             self._on_change(operation)
         return result

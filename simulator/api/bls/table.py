@@ -11,12 +11,15 @@ from simulator.api.bls.indexes import Indexes
 from simulator.api.bls.log_stores import LogStores
 from simulator.api.bls.projects import Projects
 from simulator.api.bls.records import Records
+from simulator.api.bls.shippers import Shippers
 from simulator.api.operations import Handle, Operation, OperationStatus
 from simulator.clock import Clock
 from simulator.logstore import LogStoreEngine
 
 _STORE = "/v1/logstore/{name}"
 _FAST = "/v1/fastquery"
+_SHIPPER = "/v1/logshipper"
+_NO_SHIPPING = "not to Kafka; no lzop, snappy in Parquet only, bzip2 not in Parquet"
 _done = partial(Operation, service="bls", status=OperationStatus.DONE)
 _partly = partial(Operation, service="bls", status=OperationStatus.PARTLY)
 
@@ -36,6 +39,7 @@ def bls_operations(
     rec = Records(engine, clock, on_change)
     indexes = Indexes(engine, clock, on_change)
     fast = FastQueries(engine, clock, on_change)
+    shippers = Shippers(engine, clock, on_change)
     return (
         *_rows(
             ("CreateProject", "POST", "/v1/project", projects.create),
@@ -63,6 +67,27 @@ def bls_operations(
             ("DescribeFastQuery", "GET", f"{_FAST}/{{fastQueryName}}", fast.describe),
             ("UpdateFastQuery", "PUT", f"{_FAST}/{{fastQueryName}}", fast.update),
             ("DeleteFastQuery", "DELETE", f"{_FAST}/{{fastQueryName}}", fast.delete),
+            ("ListLogShipper", "GET", _SHIPPER, shippers.list_all),
+            ("BulkDeleteLogShipper", "DELETE", _SHIPPER, shippers.delete_all),
+            ("BulkSetLogShipperStatus", "PUT", f"{_SHIPPER}/status/batch", shippers.set_statuses),
+            ("GetLogShipper", "GET", f"{_SHIPPER}/{{id}}", shippers.describe),
+            ("DeleteSingleLogShipper", "DELETE", f"{_SHIPPER}/{{id}}", shippers.delete),
+            ("SetSingleLogShipperStatus", "PUT", f"{_SHIPPER}/{{id}}/status", shippers.set_status),
+            ("ListLogShipperRecord", "GET", f"{_SHIPPER}/{{id}}/record", shippers.list_records),
+        ),
+        _partly(
+            name="CreateLogShipper",
+            method="POST",
+            path=_SHIPPER,
+            handle=shippers.create,
+            remark=_NO_SHIPPING,
+        ),
+        _partly(
+            name="UpdateLogShipper",
+            method="PUT",
+            path=f"{_SHIPPER}/{{id}}",
+            handle=shippers.update,
+            remark=_NO_SHIPPING,
         ),
         _done(name="PushLogRecord", method="POST", path=f"{_STORE}/logrecord", handle=rec.push),
         _partly(
@@ -98,15 +123,6 @@ def _rows(*rows: tuple[str, str, str, Handle]) -> tuple[Operation, ...]:
 
 _NOT_SIMULATED = (
     ("QueryLogHistogram", "GET", "/v2/logstore/{name}/loghistogram"),
-    ("CreateLogShipper", "POST", "/v1/logshipper"),
-    ("ListLogShipper", "GET", "/v1/logshipper"),
-    ("BulkDeleteLogShipper", "DELETE", "/v1/logshipper"),
-    ("BulkSetLogShipperStatus", "PUT", "/v1/logshipper/status/batch"),
-    ("GetLogShipper", "GET", "/v1/logshipper/{id}"),
-    ("UpdateLogShipper", "PUT", "/v1/logshipper/{id}"),
-    ("DeleteSingleLogShipper", "DELETE", "/v1/logshipper/{id}"),
-    ("SetSingleLogShipperStatus", "PUT", "/v1/logshipper/{id}/status"),
-    ("ListLogShipperRecord", "GET", "/v1/logshipper/{id}/record"),
     ("CreateDownloadTask", "POST", "/v2/logstore/download"),
     ("ListDownloadTask", "POST", "/v2/logstore/download/list"),
     ("GetDownloadTaskLink", "GET", "/v2/logstore/download/link/{uuid}"),

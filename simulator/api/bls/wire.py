@@ -76,7 +76,7 @@ async def read_body(request: web.Request, type_: type[T]) -> T:
     """
     raw = await request.read()
     try:
-        return msgspec.json.decode(raw or b"{}", type=type_)
+        return msgspec.json.decode(b"{}" if raw in {b"", b"null"} else raw, type=type_)
     except msgspec.ValidationError as error:
         raise invalid("body", str(error)) from error
     except RecursionError as error:
@@ -176,6 +176,8 @@ def list_page(
     items: Sequence[T],
     keys: Mapping[str, Callable[[T], Any]],  # Any: whatever orders the items
     asked: ListBody,
+    *,
+    most: int = INT32_MAX,
 ) -> tuple[list[T], dict[str, object]]:
     """One page of a list and the wrapper that describes it.
 
@@ -184,14 +186,19 @@ def list_page(
         keys: what each name of ``orderBy`` orders by; the first is the default, which an unknown
             name falls back to (assumed).
         asked: as the client sent it; ``order`` is ``desc`` by default.
+        most: that a page may hold.
     """
-    order = asked.order if asked.order in _ORDERS else "desc"
+    order = (asked.order or "").lower()
+    if order not in _ORDERS:
+        order = "desc"
     order_by = asked.order_by or ""
     if order_by not in keys:
         order_by = next(iter(keys))
     page_no, page_size = asked.page_no or 1, asked.page_size or 10
     if page_no < 1 or page_size < 1:
         raise invalid("pageNo", "pages count from 1 and hold at least 1")
+    if page_size > most:
+        raise invalid("pageSize", f"expected at most {most}")
     ordered = sorted(items, key=keys[order_by])
     if order == "desc":
         ordered.reverse()

@@ -1,0 +1,227 @@
+"""What a log shipper is told: where it puts files, when, and what they look like.
+
+Source: doc https://cloud.baidu.com/doc/BLS/s/Skref348s and the vendor's API schemas; what is
+refused beyond them is assumed.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from simulator.errors import ControlError
+from simulator.logstore.resources import invalid
+
+DEFAULT_PARTITION: Final = "%Y/%m/%d/%H/%M/"
+MAX_PATH_LENGTH: Final = 256
+MAX_OBJECT_MB: Final = 5 * 1024 * 1024
+MAX_COLUMNS: Final = 256
+
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9\-]{1,61}[a-z0-9]")
+_PARTITION: Final = re.compile(r"(?:[^%\x00-\x1f]|%[YymdHM%])*")
+_NAME: Final = re.compile(r"[A-Za-z0-9_\-]{1,63}")
+_DELIMITERS: Final = frozenset({",", " ", "|", "\t"})
+
+
+class StorageFormat(StrEnum):
+    """What the files hold."""
+
+    JSON = "json"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+class Compression(StrEnum):
+    """How the files are packed."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    BZIP2 = "bzip2"
+    SNAPPY = "snappy"
+    LZOP = "lzop"
+
+
+class ColumnType(StrEnum):
+    """What the values of a column become."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+
+
+COLUMN_TYPES: Final = {
+    **dict.fromkeys(("string", "varchar", "text"), ColumnType.STRING),
+    **dict.fromkeys(("long", "bigint", "int", "integer", "int32", "int64"), ColumnType.INTEGER),
+    **dict.fromkeys(("float", "double", "decimal"), ColumnType.FLOAT),
+    **dict.fromkeys(("bool", "boolean"), ColumnType.BOOLEAN),
+}
+"""Names of types, in any case. Source: assumed (no source lists them)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipperSettings:
+    """``destConfig`` of the wire, with its defaults."""
+
+    path: str
+    """Bucket and directory, as sent."""
+    partition_format: str = DEFAULT_PARTITION
+    partition_by_stream: bool = False
+    max_object_mb: int = 64
+    compression: str = Compression.NONE
+    interval_min: int = 5
+    storage_format: str = StorageFormat.JSON
+    """In the case it was sent in."""
+    kind: str = "text"
+    """``text``: whole messages; ``kv``: chosen fields."""
+    field_names: tuple[str, ...] = ()
+    field_types: tuple[str, ...] = ()
+    csv_headline: bool = False
+    csv_delimiter: str = ","
+    csv_quote: str = ""
+    null_text: str = ""
+    column_names: str = ""
+    """Comma list, as sent."""
+    column_types: str = ""
+
+    @property
+    def bucket(self) -> str:
+        """Where files are put."""
+        return self.path.lstrip("/").partition("/")[0]
+
+    @property
+    def directory(self) -> str:
+        """The part of every key before the partition; empty or ending in a slash."""
+        rest = self.path.lstrip("/").partition("/")[2].strip("/")
+        return f"{rest}/" if rest else ""
+
+    @property
+    def layout(self) -> "FileLayout":
+        """What a file looks like."""
+        format_ = StorageFormat(self.storage_format.lower())
+        names: tuple[str, ...] = ()
+        types: tuple[str, ...] = ()
+        if format_ is not StorageFormat.JSON:
+            names, types = _split(self.column_names), _split(self.column_types)
+        elif self.kind == "kv":
+            names, types = self.field_names, self.field_types
+        return FileLayout(
+            format=format_,
+            compression=Compression(self.compression.lower()),
+            columns=names,
+            types=tuple(COLUMN_TYPES[type_.lower()] for type_ in types),
+            headline=self.csv_headline,
+            delimiter=self.csv_delimiter,
+            quote=self.csv_quote,
+            null_text=self.null_text,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLayout:
+    """How records become the bytes of a file."""
+
+    format: StorageFormat
+    compression: Compression = Compression.NONE
+    columns: tuple[str, ...] = ()
+    """Empty: the whole message, one to a line."""
+    types: tuple[ColumnType, ...] = ()
+    """Of each column; empty: whatever the values are."""
+    headline: bool = False
+    delimiter: str = ","
+    quote: str = ""
+    null_text: str = ""
+
+    extension: str = field(init=False)
+    """Of a file's name."""
+
+    def __post_init__(self) -> None:
+        base = "log" if self.format is StorageFormat.JSON else self.format.value
+        packed = {Compression.GZIP: ".gz", Compression.BZIP2: ".bz2"}
+        extension = base
+        if self.format is not StorageFormat.PARQUET:
+            extension += packed.get(self.compression, "")
+        object.__setattr__(self, "extension", extension)
+
+
+def check_shipper_name(name: str) -> None:
+    """Refuse what cannot be the name of a shipper. Names need not be unique.
+
+    Raises:
+        ControlError: InvalidParameter.
+    """
+    if not _NAME.fullmatch(name):
+        raise invalid("logShipperName", "expected 1 to 63 of letters, digits, `_` and `-`")
+
+
+def check_shipper_settings(settings: ShipperSettings) -> None:
+    """Refuse what the service refuses, and what cannot be written here.
+
+    Raises:
+        ControlError: InvalidParameter naming the parameter.
+    """
+    if len(settings.path) > MAX_PATH_LENGTH or not _BUCKET.fullmatch(settings.bucket):
+        raise invalid(
+            "BOSPath", f"expected bucket/directory/, at most {MAX_PATH_LENGTH} characters"
+        )
+    if not _PARTITION.fullmatch(settings.partition_format) or len(settings.partition_format) > 256:
+        raise invalid("partitionFormatTS", "expected text with %Y %y %m %d %H %M only")
+    if not 1 <= settings.max_object_mb <= MAX_OBJECT_MB:
+        raise invalid("maxObjectSize", f"expected 1 to {MAX_OBJECT_MB} MB")
+    if not 5 <= settings.interval_min <= 60:
+        raise invalid("deliverInterval", "expected 5 to 60 minutes")
+    if settings.kind not in {"text", "kv"}:
+        raise invalid("shipperType", "expected text or kv")
+    if settings.storage_format.lower() not in set(StorageFormat):
+        raise invalid("storageFormat", f"expected one of {', '.join(StorageFormat)}")
+    if settings.compression.lower() not in set(Compression):
+        raise invalid("compressType", f"expected one of {', '.join(Compression)}")
+    _check_columns(settings)
+    if settings.csv_delimiter not in _DELIMITERS:
+        raise invalid("csvDelimiter", "expected a comma, a space, a tab or `|`")
+    if len(settings.csv_quote) > 1:
+        raise invalid("csvQuote", "expected one character, or none")
+    _check_compression(settings)
+
+
+def _check_columns(settings: ShipperSettings) -> None:
+    format_ = settings.storage_format.lower()
+    if format_ == StorageFormat.JSON:
+        if settings.kind == "text":
+            return
+        where, names, types = "fieldsName", settings.field_names, settings.field_types
+    else:
+        where = "selectedColumnName"
+        names, types = _split(settings.column_names), _split(settings.column_types)
+        if format_ == StorageFormat.PARQUET and not types:
+            raise invalid("selectedColumnType", "is required for parquet")
+    if not 1 <= len(names) <= MAX_COLUMNS or not all(names):
+        raise invalid(where, f"expected 1 to {MAX_COLUMNS} names")
+    if len({name.lower() for name in names}) < len(names):
+        raise invalid(where, "a name is given twice")
+    other = where.replace("Name", "Type")
+    if types and len(types) != len(names):
+        raise invalid(other, f"expected one type for each of {len(names)} names")
+    for type_ in types:
+        if type_.lower() not in COLUMN_TYPES:
+            raise invalid(other, f"{type_[:40]!r} is not one of {', '.join(COLUMN_TYPES)}")
+
+
+def _check_compression(settings: ShipperSettings) -> None:
+    """Only what can really be written is taken."""
+    packed = Compression(settings.compression.lower())
+    if packed is Compression.NONE or packed is Compression.GZIP:
+        return
+    is_parquet = settings.storage_format.lower() == StorageFormat.PARQUET
+    if packed is Compression.LZOP or (packed is Compression.SNAPPY) != is_parquet:
+        raise ControlError(
+            "InvalidParameter",
+            400,
+            f"Request param invalid: [compressType] {packed} is not supported for"
+            f" {settings.storage_format}",
+        )
+
+
+def _split(names: str) -> tuple[str, ...]:
+    """A comma list; blanks around its entries do not count."""
+    return tuple(name.strip() for name in names.split(",")) if names.strip() else ()

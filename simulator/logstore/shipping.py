@@ -1,0 +1,204 @@
+"""Ships LogStores to buckets, window by window.
+
+A window is put whole before the shipper's cursor moves past it. Keys are a function of shipper,
+window and number, and a window holds the same records in the same order when it is shipped again,
+so a crash between the two makes the same objects once more and neither loses nor doubles a record.
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from simulator.errors import ControlError
+from simulator.logstore.catalog import Catalog
+from simulator.logstore.database import Database, LoadError, first_line
+from simulator.logstore.files import StoredRecord, encode_file, encode_head, encode_line
+from simulator.logstore.loader import SEQ_SHIFT
+from simulator.logstore.shippers import Shipper, ShipperRun, Shippers, ShipperStatus
+from simulator.logstore.values import RecordType
+
+CHUNK_ROWS: Final = 5_000
+"""Read at a time: no statement is long, and memory holds one chunk and one object."""
+MAX_HELD_BYTES: Final = 256 * 1024 * 1024
+"""Of an object under way, whatever ``maxObjectSize`` says. Source: assumed (it bounds memory)."""
+ZONE: Final = timedelta(hours=8)
+"""Of directories and file names. Source: assumed (the console's zone)."""
+
+_TYPES: Final = {"log": "text/plain", "csv": "text/csv", "parquet": "application/octet-stream"}
+_log = logging.getLogger(__name__)
+
+
+class Buckets(Protocol):
+    """What shipping needs of an object store."""
+
+    def put_object(
+        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
+    ) -> object:
+        """Store an object, replacing one of the same key.
+
+        Raises:
+            ControlError: NoSuchBucket.
+            OSError: the disk refused it.
+        """
+        ...
+
+
+class NoBuckets:
+    """An object store without any bucket."""
+
+    def put_object(
+        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
+    ) -> object:
+        """Refuse."""
+        raise ControlError("NoSuchBucket", 404, f"bucket {bucket} does not exist")
+
+
+class Shipping:
+    """The job that runs shippers.
+
+    Source: assumed, all of it but that files are cut by interval and size: names, the zone, that
+    a window is one of receipt and the records of it those not older than the shipper's start.
+    """
+
+    def __init__(self, database: Database, catalog: Catalog, shippers: Shippers) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._shippers = shippers
+        self.buckets: Buckets = NoBuckets()
+        """Where objects go."""
+
+    def next_at(self) -> float | None:
+        """When the first window of a running shipper is over."""
+        return min((_due_at(one) for one in self._running()), default=None)
+
+    def run(self, now: float) -> None:
+        """Ship every window that is over."""
+        for shipper in self._running():
+            try:
+                self._catch_up(shipper, now)
+            except (ControlError, LoadError, OSError) as error:
+                message = error.message if isinstance(error, ControlError) else first_line(error)
+                _log.warning("log shipper %s (%s): %s", shipper.id, shipper.name, message)
+                retry_at = now + shipper.settings.interval_min * 60
+                self._shippers.fail(shipper.id, message, retry_at)
+
+    def _running(self) -> list[Shipper]:
+        active = {ShipperStatus.RUNNING, ShipperStatus.ABNORMAL}
+        return [one for one in self._shippers.list_all() if one.status in active]
+
+    def _catch_up(self, shipper: Shipper, now: float) -> None:
+        while (
+            shipper.status in {ShipperStatus.RUNNING, ShipperStatus.ABNORMAL}
+            and _due_at(shipper) <= now
+        ):
+            ended_at = self._end_of_next(shipper, now)
+            count, seq = self._ship(shipper, ended_at)
+            run = ShipperRun(started_at=shipper.window_at, ended_at=ended_at, record_count=count)
+            shipper = self._shippers.finish(shipper.id, run, seq)
+
+    def _end_of_next(self, shipper: Shipper, now: float) -> float:
+        """The end of the next window; windows without a record are passed over at once."""
+        interval_s = shipper.settings.interval_min * 60
+        last: int = math.floor((now - shipper.window_at) / interval_s)
+        table = self._table(shipper)
+        with self._database.reading() as cursor:
+            row = cursor.execute(
+                f"SELECT min(seq) FROM {table} WHERE seq > $seq AND ts >= $start",
+                {"seq": shipper.shipped_seq, "start": shipper.start_ms},
+            ).fetchone()
+        first: int | None = None if row is None else row[0]
+        if first is None:
+            return shipper.window_at + max(1, last) * interval_s
+        received_at = (first >> SEQ_SHIFT) / 1000
+        passed: int = math.floor((received_at - shipper.window_at) / interval_s)
+        # An empty stretch is one window of its own; the record's own window is the next.
+        return shipper.window_at + max(1, min(passed, last)) * interval_s
+
+    def _ship(self, shipper: Shipper, ended_at: float) -> tuple[int, int]:
+        """Put the objects of a window; how many records, and the newest of them."""
+        count, newest = 0, shipper.shipped_seq
+        bound = math.ceil(ended_at * 1000) << SEQ_SHIFT
+        for stream in self._streams(shipper, bound):
+            number, held = 0, bytearray()
+            for record in self._records(shipper, bound, stream):
+                line = encode_line(record, shipper.settings.layout)
+                if held and len(held) + len(line) > self._limit(shipper):
+                    self._put(shipper, stream, number, bytes(held), ended_at)
+                    number, held = number + 1, bytearray()
+                held += line
+                count += 1
+                newest = max(newest, record.seq)
+            if held:
+                self._put(shipper, stream, number, bytes(held), ended_at)
+        return count, newest
+
+    def _limit(self, shipper: Shipper) -> int:
+        wanted = shipper.settings.max_object_mb * 1024 * 1024
+        return min(wanted, MAX_HELD_BYTES) - len(encode_head(shipper.settings.layout))
+
+    def _put(
+        self, shipper: Shipper, stream: str | None, number: int, lines: bytes, ended_at: float
+    ) -> None:
+        settings = shipper.settings
+        key = object_key(shipper, stream, number)
+        body = encode_file(lines, settings.layout)
+        type_ = _TYPES[settings.layout.extension.partition(".")[0]]
+        self.buckets.put_object(settings.bucket, key, body, type_, last_modified=ended_at)
+
+    def _streams(self, shipper: Shipper, bound: int) -> list[str | None]:
+        """The streams a window has, or None for all of them in one."""
+        if not shipper.settings.partition_by_stream:
+            return [None]
+        with self._database.reading() as cursor:
+            rows = cursor.execute(
+                f"SELECT DISTINCT stream FROM {self._table(shipper)}"
+                " WHERE seq > $seq AND seq < $bound AND ts >= $start ORDER BY stream",
+                {"seq": shipper.shipped_seq, "bound": bound, "start": shipper.start_ms},
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def _records(self, shipper: Shipper, bound: int, stream: str | None) -> Iterator[StoredRecord]:
+        """The records of a window in the order of their receipt."""
+        seq = shipper.shipped_seq
+        while True:
+            with self._database.reading() as cursor:
+                rows = cursor.execute(
+                    "SELECT seq, ts, stream, message, type, tags"
+                    f" FROM {self._table(shipper)}"
+                    " WHERE seq > $seq AND seq < $bound AND ts >= $start"
+                    " AND ($stream IS NULL OR stream = $stream)"
+                    f" ORDER BY seq LIMIT {CHUNK_ROWS}",
+                    {"seq": seq, "bound": bound, "start": shipper.start_ms, "stream": stream},
+                ).fetchall()
+            for seq, ts, in_stream, message, type_, tags in rows:
+                yield StoredRecord(
+                    seq=seq,
+                    timestamp_ms=ts,
+                    stream=in_stream,
+                    message=message,
+                    type=RecordType(type_),
+                    tags=tags,
+                )
+            if len(rows) < CHUNK_ROWS:
+                return
+
+    def _table(self, shipper: Shipper) -> str:
+        return self._catalog.store(shipper.project, shipper.log_store).table
+
+
+def object_key(shipper: Shipper, stream: str | None, number: int) -> str:
+    """The name of an object. Source: assumed, every part but path and partition."""
+    settings = shipper.settings
+    begins = datetime.fromtimestamp(shipper.window_at, UTC) + ZONE
+    partition = begins.strftime(settings.partition_format)
+    if partition and not partition.endswith("/"):
+        partition += "/"
+    directory = settings.directory + partition.lstrip("/") + (f"{stream}/" if stream else "")
+    name = f"{shipper.log_store}_{shipper.id[:8]}_{begins:%Y%m%d%H%M%S}_{number}"
+    return f"{directory}{name}.{settings.layout.extension}"
+
+
+def _due_at(shipper: Shipper) -> float:
+    return max(shipper.window_at + shipper.settings.interval_min * 60, shipper.retry_at)
