@@ -37,7 +37,7 @@ class ResponseReceiver(Protocol):
         ...
 
     def response_flush(self) -> None:
-        """The head is not to wait for the body."""
+        """More of the body is to come, but not yet: the head need not wait for it."""
         ...
 
     def response_ended(self, connection: "BackendConnection", *, reusable: bool) -> None:
@@ -347,7 +347,7 @@ class BackendConnection(asyncio.Protocol):
                 self._take_chunked(rest)
             else:
                 receiver.response_data(rest)
-        if self._receiver is receiver and head.unbuffered:
+        if self._receiver is receiver:
             receiver.response_flush()
 
     def _take_sized(self, data: bytes) -> None:

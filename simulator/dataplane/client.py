@@ -266,6 +266,12 @@ class ClientConnection(ResponseWriter):
             else:
                 self._transport.close()
         elif self._write_paused:
+            unsent_bytes = self._transport.get_write_buffer_size()
+            if unsent_bytes < self._unsent_bytes:
+                # It reads, if slowly.
+                self._unsent_bytes = unsent_bytes
+                self._expect_within(exchange.route.listener.timeouts.client_send_s, now)
+                return
             self._client_gone()
             self._transport.abort()
         elif (

@@ -62,6 +62,7 @@ class ClientBase(asyncio.Protocol):
         "_body_decoder",
         "_body_left",
         "_buffer",
+        "_buffered",
         "_client_ip",
         "_client_port",
         "_connecting",
@@ -91,6 +92,7 @@ class ClientBase(asyncio.Protocol):
         "_timer_at",
         "_tls",
         "_transport",
+        "_unsent_bytes",
         "_via",
         "_write_paused",
     )
@@ -137,6 +139,10 @@ class ClientBase(asyncio.Protocol):
         self._keep_alive = True
         self._read_paused = False
         self._write_paused = False
+        self._buffered = True
+        """Whether the response under way is taken from its backend server ahead of the client."""
+        self._unsent_bytes = 0
+        """What the kernel had not taken yet when the client's deadline was set."""
         self._due_at = inf
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf

@@ -28,10 +28,12 @@ class ResponseWriter(RequestReader):
         exchange.response_head(head.status)
         framing = Framing.AS_IS
         end = b""
-        compressed = exchange.route.listener.gzip_json and is_compressed(request, head)
+        listener = exchange.route.listener
+        self._buffered = listener.custom.buffering if head.buffering is None else head.buffering
+        compressed = listener.gzip_json and is_compressed(request, head)
         if compressed and request.method != b"HEAD":
             framing = Framing.GZIP
-            self._gzip = GzipBody(flushes=head.unbuffered)
+            self._gzip = GzipBody(flushes=not self._buffered)
             end = b"Transfer-Encoding: chunked\r\n"
         elif head.content_length is None and head.has_body and request.method != b"HEAD":
             if request.minor:
@@ -67,6 +69,7 @@ class ResponseWriter(RequestReader):
         exchange.response_head(101)
         self._framing = Framing.AS_IS
         self._keep_alive = False
+        self._buffered = False
         self._state = State.TUNNEL
         protocol = head.upgrade or request.headers.upgrade or b""
         end = b"Connection: Upgrade\r\nUpgrade: %s\r\n" % protocol
@@ -88,11 +91,16 @@ class ResponseWriter(RequestReader):
         exchange = self._exchange
         assert exchange is not None
         exchange.response_head(9)
+        self._buffered = exchange.route.listener.custom.buffering
         self._framing = Framing.UNTIL_CLOSE
         self._keep_alive = False
 
     def response_data(self, data: bytes) -> None:
-        """Part of the response's body."""
+        """Part of the response's body, passed on as it comes.
+
+        Source: assumed (the reference server with buffering waits for a whole buffer of a body
+        that is not chunked, or for its end).
+        """
         exchange = self._exchange
         if exchange is None:
             return
@@ -108,6 +116,11 @@ class ResponseWriter(RequestReader):
         if self._head_out:
             data = self._head_out + data
             self._head_out = b""
+        if self._write_paused:
+            # The client is behind; the deadline is its own.
+            self._transport.write(data)
+            self._hold_back()
+            return
         # Before the write, which may find that the client does not read and set another.
         self._due_at = monotonic() + exchange.route.listener.timeouts.server_s
         self._transport.write(data)
@@ -119,7 +132,14 @@ class ResponseWriter(RequestReader):
         return encode_chunk(made) if made else b""
 
     def response_flush(self) -> None:
-        """Nothing more for now: let the client have what there is."""
+        """More is to come, but not yet: without buffering the client has what there is.
+
+        Source: observed (reference server).
+        """
+        if not self._buffered:
+            self._flush_head()
+
+    def _flush_head(self) -> None:
         if self._head_out:
             data, self._head_out = self._head_out, b""
             self._transport.write(data)
@@ -155,8 +175,13 @@ class ResponseWriter(RequestReader):
         self._due_at = now + timeouts.server_s
         sent = known.sent if self._keep_alive else known.sent_last()
         self._transport.write(data if sent is None else sent + data[known.head_bytes :])
+        if self._write_paused:
+            said = known.head.buffering
+            self._buffered = exchange.route.listener.custom.buffering if said is None else said
+            self._end_behind(connection, now, reusable=True)
+            return
         self._port.pool.put(connection, now=now, keep_alive_s=timeouts.backend_keep_alive_s)
-        self._end_response(now)
+        self._finish(now)
 
     def response_ended(self, connection: BackendConnection, *, reusable: bool) -> None:
         """The response is complete."""
@@ -167,13 +192,7 @@ class ResponseWriter(RequestReader):
             return
         now = monotonic()
         exchange.backend_done(now)
-        if reusable and self._request_complete:
-            if self._write_paused:
-                connection.resume_reading()
-            timeouts = exchange.route.listener.timeouts
-            self._port.pool.put(connection, now=now, keep_alive_s=timeouts.backend_keep_alive_s)
-        else:
-            connection.release()
+        reusable = reusable and self._request_complete
         tail = self._head_out
         self._head_out = b""
         if self._framing is Framing.CHUNKED:
@@ -187,7 +206,50 @@ class ResponseWriter(RequestReader):
             exchange.record.body_bytes_sent += len(last)
         if tail:
             self._transport.write(tail)
-        self._end_response(now)
+        if self._write_paused:
+            self._end_behind(connection, now, reusable=reusable)
+            return
+        self._put_back(connection, now, reusable=reusable)
+        self._finish(now)
+
+    def _end_behind(self, connection: BackendConnection, now: float, *, reusable: bool) -> None:
+        """The response is complete, but the client does not read as fast.
+
+        What there are no buffers for has not been read from the backend server yet, as it were.
+
+        Source: observed (reference server): the server's time ends when the rest fits into the
+        buffers. Here it is when the kernel has taken all.
+        """
+        if not reusable:
+            connection.release()
+        if self._is_beyond_buffers():
+            self._backend = connection
+        else:
+            connection.resume_reading()
+            self._put_back(connection, now, reusable=reusable)
+        self._state = State.DRAIN
+
+    def _put_back(self, connection: BackendConnection, now: float, *, reusable: bool) -> None:
+        if reusable:
+            assert self._exchange is not None
+            timeouts = self._exchange.route.listener.timeouts
+            self._port.pool.put(connection, now=now, keep_alive_s=timeouts.backend_keep_alive_s)
+        else:
+            connection.release()
+
+    def _is_beyond_buffers(self) -> bool:
+        """Whether more waits for the client than its listener has buffers for.
+
+        Source: doc https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering;
+        without buffering there is the one of ``proxy_buffer_size``. That nothing goes to disk
+        beyond the buffers is assumed.
+        """
+        assert self._exchange is not None
+        listener = self._exchange.route.listener
+        room = listener.limits.response_header_bytes
+        if self._buffered:
+            room += listener.custom.buffer_count * listener.custom.buffer_size_bytes
+        return self._transport.get_write_buffer_size() > room
 
     def backend_failed(self, failure: Failure) -> None:
         """The connection to the backend server failed under the request."""
@@ -216,14 +278,26 @@ class ResponseWriter(RequestReader):
         exchange = self._exchange
         if exchange is not None:
             self._expect_within(exchange.route.listener.timeouts.client_send_s, monotonic())
-        if self._backend is not None:
+            self._hold_back()
+
+    def _hold_back(self) -> None:
+        """Read no more of a response than there are buffers for."""
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        if self._backend is not None and self._is_beyond_buffers():
             self._backend.pause_reading()
 
     def resume_writing(self) -> None:
         """All that was written is in the kernel's hands."""
         self._write_paused = False
         if self._state is State.DRAIN:
-            self._finish(monotonic())
+            now = monotonic()
+            if self._backend is not None:
+                connection, self._backend = self._backend, None
+                assert self._exchange is not None
+                self._exchange.backend_done(now)
+                connection.resume_reading()
+                self._put_back(connection, now, reusable=not connection.closed)
+            self._finish(now)
         elif self._backend is not None:
             if self._exchange is not None:
                 timeouts = self._exchange.route.listener.timeouts
@@ -288,7 +362,7 @@ class ResponseWriter(RequestReader):
         """The response ends before its end; closing is the only way to say so."""
         self._keep_alive = False
         exchange.backend_done(monotonic())
-        self.response_flush()
+        self._flush_head()
         self._request_complete = True
         self._end_response(monotonic())
 

@@ -22,6 +22,7 @@ _SPECIAL: Final = re.compile(rb"\n(" + _SPECIAL_NAMES + rb"):[ \t]*([^\r\n]*)", 
 _DROPPED: Final = re.compile(
     rb"^(?:" + HOP_BY_HOP + rb"|x-accel-buffering):[^\n]*\n", re.IGNORECASE | re.MULTILINE
 )
+_BUFFERING: Final = {b"yes": True, b"no": False}
 _NO_BODY_STATUS: Final = frozenset({204, 304})
 
 
@@ -30,13 +31,13 @@ class ResponseHead:
 
     __slots__ = (
         "block",
+        "buffering",
         "chunked",
         "content_length",
         "has_body",
         "keep_alive",
         "status",
         "status_text",
-        "unbuffered",
         "upgrade",
     )
 
@@ -51,9 +52,10 @@ class ResponseHead:
     """Whether the connection may be used again."""
     has_body: bool
     """Whether one follows, unless the request was HEAD."""
-    unbuffered: bool
-    """Whether the client gets the head before there is a body to go with it.
-    Source: doc https://cloud.baidu.com/doc/BLB/s/gkk3kb8ic (2025-05-29), X-Accel-Buffering."""
+    buffering: bool | None
+    """What ``X-Accel-Buffering`` says in place of the listener's ``proxy_buffering``; None if
+    nothing. It is not sent on.
+    Source: doc https://cloud.baidu.com/doc/BLB/s/gkk3kb8ic (2025-05-29)."""
     upgrade: bytes
     """The protocol a 101 goes on with; empty without one."""
 
@@ -64,7 +66,7 @@ class ResponseHead:
         self.content_length = None
         self.chunked = False
         self.keep_alive = True
-        self.unbuffered = False
+        self.buffering = None
         self.upgrade = b""
         self.has_body = status >= 200 and status not in _NO_BODY_STATUS
 
@@ -139,7 +141,7 @@ def _take_special(head: ResponseHead, special: Headers) -> bool:
                 raise BackendProtocolError("Transfer-Encoding is not chunked", status_hint=502)
             head.chunked = True
         elif key == b"x-accel-buffering":
-            head.unbuffered = value.lower() == b"no"
+            head.buffering = _BUFFERING.get(value.lower(), head.buffering)
     if head.chunked and head.content_length is not None:
         raise BackendProtocolError("both Content-Length and Transfer-Encoding", status_hint=502)
     return drop

@@ -34,6 +34,12 @@ class CustomConfiguration:
 
     set_headers: tuple[HeaderToSet, ...] = ()
     """``proxy_set_header``, each name once whatever its case."""
+    buffering: bool = True
+    """``proxy_buffering``: whether a backend server is read faster than the client reads, as far
+    as there are buffers; it may say otherwise for a response in ``X-Accel-Buffering``."""
+    buffer_count: int = 8
+    """``proxy_buffers``: 3 to 8."""
+    buffer_size_bytes: int = 4096
 
 
 def parse_header_value(text: str) -> tuple[str, ...]:

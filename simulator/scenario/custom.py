@@ -3,10 +3,16 @@
 import re
 from typing import Final
 
-from simulator.model import CustomConfiguration, HeaderToSet, parse_header_value
+from simulator.model import (
+    CustomConfiguration,
+    HeaderToSet,
+    ListenerLimits,
+    parse_header_value,
+)
+from simulator.model.units import parse_size
 from simulator.scenario.document import Entry, Value
 
-CUSTOM_KEYS: Final = ("proxy_set_header",)
+CUSTOM_KEYS: Final = ("proxy_set_header", "proxy_buffering", "proxy_buffers")
 """Keys of a listener, by the vendor's names.
 
 ``client_header_buffer_size`` is not among them: a head that outgrows that buffer moves to a larger
@@ -36,9 +42,39 @@ _EMPTY: Final[tuple[str, ...]] = ("",)
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def read_custom(entry: Entry) -> CustomConfiguration:
-    """The keys ``CUSTOM_KEYS`` of a listener."""
-    return CustomConfiguration(set_headers=_read_set_headers(entry.get("proxy_set_header")))
+def read_custom(entry: Entry, limits: ListenerLimits) -> CustomConfiguration:
+    """The keys ``CUSTOM_KEYS`` of a listener whose ``limits`` are read already."""
+    default = CustomConfiguration()
+    buffers = entry.get("proxy_buffers")
+    count, size = default.buffer_count, default.buffer_size_bytes
+    if buffers is not None:
+        given = buffers.mapping(("number", "size"), required=("number", "size"))
+        count = given.integer("number", 3, 8, count)
+        size = given.parsed("size", _parse_buffer_size, size)
+    where = buffers if buffers is not None else entry.get("limits")
+    largest = max(limits.response_header_bytes, size)
+    if where is not None and 2 * largest > (count - 1) * size:
+        # doc https://cloud.baidu.com/doc/BLB/s/gkk3kb8ic
+        where.problem(
+            f"proxy_buffers {count} of {size}B are too few for a response_header of "
+            f"{limits.response_header_bytes}B; expected twice the larger of the two sizes to fit "
+            f"into {count - 1} buffers, with proxy_buffers: {{number, size}}"
+        )
+    return CustomConfiguration(
+        set_headers=_read_set_headers(entry.get("proxy_set_header")),
+        buffering=entry.boolean("proxy_buffering", default=default.buffering),
+        buffer_count=count,
+        buffer_size_bytes=size,
+    )
+
+
+def _parse_buffer_size(text: str) -> int:
+    """Source: doc https://cloud.baidu.com/doc/BLB/s/gkk3kb8ic (3 to 8 buffers of 4k or more); the
+    largest is assumed: that of ``proxy_buffer_size``, which would not fit otherwise."""
+    size = parse_size(text)
+    if not 4096 <= size <= 65536:
+        raise ValueError(f"{text} is out of range; expected a size from 4KiB to 64KiB")
+    return size
 
 
 def _read_set_headers(value: Value | None) -> tuple[HeaderToSet, ...]:

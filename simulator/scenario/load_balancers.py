@@ -218,6 +218,7 @@ class _LoadBalancers:
         to = entry.get("to")
         if to is None and "policies" not in entry and "redirect_port" not in entry:
             value.problem("the key 'to' is missing")
+        limits = _read_limits(entry.get("limits"))
         backends = ""
         policies: tuple[PolicyPlan, ...] = ()
         if groups is not None:
@@ -242,8 +243,8 @@ class _LoadBalancers:
             redirect_port=entry.integer("redirect_port", 1, 65535, 0),
             health_check=read_health_check(entry.get("health_check")),
             timeouts=_read_timeouts(entry.get("timeouts")),
-            limits=_read_limits(entry.get("limits")),
-            custom=read_custom(entry),
+            limits=limits,
+            custom=read_custom(entry, limits),
             gzip_json=entry.boolean("gzip_json", default=False),
             allow_non_ascii=entry.boolean("allow_non_ascii", default=False),
         )

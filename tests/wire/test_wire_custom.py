@@ -5,8 +5,9 @@ import zlib
 
 import pytest
 
+from simulator.dataplane.client_base import State
 from simulator.model import CustomConfiguration, HeaderToSet, parse_header_value
-from tests.wire.conftest import Sim, read_head
+from tests.wire.conftest import Sim, read_head, until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -236,3 +237,76 @@ async def test_a_compressed_response_that_is_cut_short_has_no_last_chunk(sim: Si
     [record] = await sim.fields()
     assert record["body_bytes_sent"] == len(raw.partition(b"\r\n\r\n")[2]) < 44
     assert (record["response_status"], record["upstream_status"]) == (200, "200")
+
+
+LARGE = 48 << 20
+"""More than the kernel takes for two sockets on its own."""
+
+
+@pytest.mark.parametrize("framing", ["sized", "chunked", "until close"])
+@pytest.mark.parametrize(
+    ("buffering", "said", "ahead"),
+    [
+        (True, b"", True),
+        (True, b"X-Accel-Buffering: junk\r\n", True),
+        (True, b"X-Accel-Buffering: no\r\n", False),
+        (False, b"", False),
+        (False, b"X-Accel-Buffering: Yes\r\n", True),
+    ],
+)
+async def test_with_buffering_a_slow_reader_does_not_keep_the_backend(
+    sim: Sim, buffering: bool, said: bytes, ahead: bool, framing: str
+):
+    finished = asyncio.Event()
+
+    async def handler(reader, writer):
+        await read_head(reader)
+        body = bytes(LARGE)
+        if framing == "sized":
+            head = b"Content-Length: %d\r\n" % LARGE
+        elif framing == "chunked":
+            head, body = b"Transfer-Encoding: chunked\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (LARGE, body)
+        else:
+            head = b"Connection: close\r\n"
+        writer.write(b"HTTP/1.1 200 OK\r\n%s%s\r\n" % (said, head) + body)
+        await writer.drain()
+        finished.set()
+        if framing != "until close":
+            await reader.read()
+
+    room = CustomConfiguration(buffering=buffering, buffer_count=8, buffer_size_bytes=LARGE)
+    await sim.start([handler], custom=room)
+    reader, writer = await sim.connect()
+    writer.transport.pause_reading()
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    [connection] = await clients(sim)
+    if ahead:
+        await finished.wait()
+        await until(lambda: connection._state is State.DRAIN)
+        assert connection._backend is None
+    else:
+        await until(lambda: connection._write_paused)
+        assert connection._backend is not None
+        assert not finished.is_set()
+    assert sim.records == []
+    writer.transport.resume_reading()
+    head = await read_head(reader)
+    assert b"X-Accel" not in head
+    if framing == "sized":
+        assert await reader.readexactly(LARGE) == bytes(LARGE)
+    else:
+        received = 0
+        while size := int(await reader.readline(), 16):
+            received += len(await reader.readexactly(size + 2)) - 2
+        assert received == LARGE
+    [record] = await sim.fields()
+    assert record["response_status"] == 200
+    assert record["body_bytes_sent"] >= LARGE
+    assert record["upstream_response_time"] <= record["request_time"] + 0.002
+
+
+async def clients(sim: Sim) -> list:
+    """The client connections of the listener, once there are any with a request."""
+    [listener] = sim.data_plane._open.values()
+    await until(lambda: any(c._exchange is not None for c in listener.port.connections))
+    return list(listener.port.connections)

@@ -25,6 +25,7 @@ from simulator.errors import BackendProtocolError
 from simulator.model import (
     BackendServer,
     BackendServerId,
+    CustomConfiguration,
     Listener,
     ListenerLimits,
     LoadBalancer,
@@ -93,7 +94,7 @@ class FakeTransport:
 class Bench:
     """One client connection and one pooled backend connection without sockets."""
 
-    def __init__(self, tasks, *, x_forwarded_for=False, limits=None) -> None:
+    def __init__(self, tasks, *, x_forwarded_for=False, limits=None, custom=None) -> None:
         server = BackendServer(
             backend_server_id=BackendServerId("i-0"),
             address="10.0.2.11:8080",
@@ -110,6 +111,7 @@ class Bench:
             x_forwarded_for=x_forwarded_for,
             server_group_id=group.server_group_id,
             limits=limits or ListenerLimits(),
+            custom=custom or CustomConfiguration(),
         )
         balancer = LoadBalancer(
             load_balancer_id=LoadBalancerId("lb-1"),

@@ -40,10 +40,15 @@ def test_every_key_reaches_the_model(tmp_path: Path) -> None:
         tmp_path,
         "allow_non_ascii: true\n"
         "gzip_json: on\n"
+        "proxy_buffering: off\n"
+        "proxy_buffers: {number: 5, size: 8KiB}\n"
+        "limits: {response_header: 16KiB}\n"
         'proxy_set_header: {X-Real-IP: $remote_addr, X-Debug: "", X-To: "${host}:$server_port!"}',
     )
     assert found.allow_non_ascii
     assert found.gzip_json
+    assert not found.custom.buffering
+    assert (found.custom.buffer_count, found.custom.buffer_size_bytes) == (5, 8192)
     assert found.custom.set_headers == (
         HeaderToSet(name="X-Real-IP", parts=("", "remote_addr", "")),
         HeaderToSet(name="X-Debug", parts=("",)),
@@ -91,6 +96,34 @@ VARIABLES = "$host, $remote_addr, $scheme, $server_addr, $server_port"
         (
             "proxy_set_header: {X-A: }",
             "9:32 {}.proxy_set_header.X-A: expected a single value, got nothing",
+        ),
+        (
+            "proxy_buffering: maybe",
+            "9:26 {}.proxy_buffering: expected true or false, got the text 'maybe'",
+        ),
+        (
+            "proxy_buffers: {number: 9, size: 4KiB}",
+            "9:33 {}.proxy_buffers.number: 9 is out of range; expected a whole number from 3 to 8",
+        ),
+        (
+            "proxy_buffers: {number: 8, size: 4KB}",
+            "9:42 {}.proxy_buffers.size: 4KB is out of range; expected a size from 4KiB to 64KiB",
+        ),
+        (
+            "proxy_buffers: {number: 4}",
+            "9:24 {}.proxy_buffers: the key 'size' is missing",
+        ),
+        (
+            "limits: {response_header: 16KiB}",
+            "9:17 {}.limits: proxy_buffers 8 of 4096B are too few for a response_header of "
+            "16384B; expected twice the larger of the two sizes to fit into 7 buffers, with "
+            "proxy_buffers: {{number, size}}",
+        ),
+        (
+            "limits: {response_header: 8KiB}\nproxy_buffers: {number: 4, size: 4KiB}",
+            "10:24 {}.proxy_buffers: proxy_buffers 4 of 4096B are too few for a response_header "
+            "of 8192B; expected twice the larger of the two sizes to fit into 3 buffers, with "
+            "proxy_buffers: {{number, size}}",
         ),
         (
             "gzip_json: gzip",
