@@ -23,7 +23,7 @@ from simulator.api.operations import OperationStatus
 from simulator.api.simulation import Simulation
 from simulator.clock import Clock
 from simulator.logstore import LogStoreEngine
-from simulator.logstore.functions import FUNCTIONS
+from simulator.logstore.functions import GROUPS
 from simulator.model import ListenerLimits, ListenerTimeouts
 from simulator.model.fault_catalogue import CATALOGUE, FaultStage, Knob
 from simulator.verdict import format_duration
@@ -179,9 +179,11 @@ def admin_routes() -> str:
 
 def sql_functions() -> str:
     """What a select may call."""
-    aggregates = [f"`{name}`" for name, row in FUNCTIONS.items() if row.aggregate]
-    others = [f"`{name}`" for name, row in FUNCTIONS.items() if not row.aggregate]
-    return f"Aggregates: {', '.join(aggregates)}.\n\nOther functions: {', '.join(others)}."
+    rows = [
+        (group, ", ".join(f"`{function.form}`" for _, function in sorted(functions.items())))
+        for group, functions in GROUPS.items()
+    ]
+    return _table(("functions", "calls"), rows)
 
 
 def listener_timeouts() -> str:

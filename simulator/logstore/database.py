@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import duckdb
 
 from simulator.errors import ControlError, StartupError
+from simulator.logstore.typed import LOCAL_HOURS
 from simulator.logstore.watchdog import QueryHandle, Watchdog, timed_out
 
 Cursor: TypeAlias = duckdb.DuckDBPyConnection
@@ -113,8 +114,8 @@ class Database:
         # Never the working directory, which is DuckDB's choice for a database in memory.
         beside = Path(tempfile.gettempdir()) / f"blbsim-logs-{os.getpid()}"
         execute("SET temp_directory = $spill", {"spill": f"{path or beside}.tmp"})
-        # Text without an offset is UTC, whatever zone the machine is in.
-        execute("SET GLOBAL TimeZone = 'UTC'")
+        # Text without an offset is the service's local time, whatever zone the machine is in.
+        execute(f"SET GLOBAL TimeZone = 'Etc/GMT-{LOCAL_HOURS}'")
         if load_from:
             execute(
                 "SET allowed_directories = $allowed",

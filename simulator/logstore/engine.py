@@ -1,6 +1,7 @@
 """The LogStores: one database, calls that are synchronous and safe from any thread."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -300,7 +301,8 @@ class LogStoreEngine:
         """
         state = self._data_of(project, log_store)
         kept = self._kept(state, selection)
-        return self._queries.run(state, kept, query, paging or Paging(), handle)
+        now_ms = int(self._clock.time() * 1000)
+        return self._queries.run(state, kept, query, paging or Paging(), now_ms, handle)
 
     # Delivery
 
@@ -401,11 +403,7 @@ class LogStoreEngine:
         oldest = oldest_ms(state, self._clock.time())
         if oldest is None:
             return selection
-        return Selection(
-            start_ms=max(selection.start_ms, oldest),
-            end_ms=selection.end_ms,
-            stream=selection.stream,
-        )
+        return replace(selection, oldest_ms=oldest)
 
 
 def _stamped(records: Sequence[NewRecord], now_ms: int) -> list[NewRecord]:

@@ -4,37 +4,42 @@ What no branch names is refused: this is the allow-list.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlglot import exp
 
 from simulator.errors import ControlError
+from simulator.logstore.aggregates import DISTINCT_AGGREGATES
+from simulator.logstore.calls import DATE_UNITS, Argument, Call, Scope, unify
+from simulator.logstore.containers import json_extract, make_array, subscript
 from simulator.logstore.functions import (
     BARE_FUNCTIONS,
-    DISTINCT_AGGREGATES,
-    FUNCTIONS,
-    Argument,
-    Call,
+    COMPARING,
     describe_missing,
-    unify,
+    find_function,
 )
+from simulator.logstore.times import moved_by
 from simulator.logstore.typed import (
+    MAX_WRITTEN,
     NUMERIC,
     TEXTUAL,
-    Bindings,
     Kind,
     Typed,
     as_bool,
     as_number,
     as_text,
     as_time,
+    as_whole,
     encode_number,
     invalid_query,
+    json_pointer,
     parse_number,
 )
 
 MAX_DEPTH: Final = 50
 """Levels of nesting in one expression. Source: assumed (a bound against abuse)."""
+MAX_SECONDS_AGO: Final = 10 * 366 * 86_400
 
 _COMPARISONS: Final[Mapping[type[exp.Expr], str]] = {
     exp.EQ: "=",
@@ -57,23 +62,36 @@ _TEXT_TYPES: Final = frozenset({exp.DType.VARCHAR, exp.DType.TEXT, exp.DType.CHA
 _TIME_TYPES: Final = frozenset({exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """How the rows of a source are read."""
+
+    field: Callable[[str], Typed]
+    """A field, by its name."""
+    order: str
+    """SQL that orders the rows, the first one least."""
+    compare: Callable[[str, Sequence[int], bool], Typed] | None = None
+    """Writes a column beside what it was some seconds before; None where that cannot be."""
+
+
 class ExpressionWriter:
-    """Writes the expressions of one statement.
+    """Writes the expressions of one select.
 
     Args:
-        field: how to read a field, by name.
-        bindings: of the statement.
+        reader: how its source is read.
+        scope: of the statement.
         offset: where the SQL part begins in the query, so that errors point there.
     """
 
-    def __init__(self, field: Callable[[str], Typed], bindings: Bindings, offset: int) -> None:
+    def __init__(self, reader: Reader, scope: Scope, offset: int) -> None:
         self.aggregates_written = 0
         """How many aggregates have been written so far."""
-        self._field = field
-        self._bindings = bindings
+        self._reader = reader
+        self._scope = scope
         self._offset = offset
         self._depth = 0
         self._in_aggregate = False
+        self._lambda: Mapping[str, Typed] = {}
 
     def write(self, node: exp.Expr, aliases: Mapping[str, Typed] | None = None) -> Typed:
         """SQL and kind of ``node``.
@@ -89,9 +107,13 @@ class ExpressionWriter:
         if self._depth > MAX_DEPTH:
             raise invalid_query("nested too deeply", self.position(node))
         try:
-            return self._write(node, aliases or {})
+            written = self._write(node, aliases or {})
         finally:
             self._depth -= 1
+        # Some functions repeat an argument, so nesting could double the text at every level.
+        if len(written.sql) > MAX_WRITTEN:
+            raise self.refuse(node, "the expression is too large")
+        return written
 
     def position(self, node: exp.Expr) -> int | None:
         """Where ``node`` stands in the query, as near as it is known."""
@@ -115,19 +137,12 @@ class ExpressionWriter:
         match node:
             case exp.Literal() | exp.Boolean() | exp.Null():
                 return self._literal(node)
-            case exp.Column() | exp.Parameter():
+            case exp.Column() | exp.Parameter() | exp.Identifier():
                 return self._name(node, aliases)
-            case exp.Paren():
-                inner = self.write(node.this, aliases)
-                return Typed(f"({inner.sql})", inner.kind)
-            case exp.Neg():
-                operand = self.write(node.this, aliases)
-                sign = Kind.INT if operand.kind is Kind.INT else Kind.FLOAT
-                return Typed(f"(- {as_number(operand)})", sign)
+            case exp.Paren() | exp.Neg() | exp.Not():
+                return self._unary(node, aliases)
             case exp.And() | exp.Or():
                 return self._logic(node, aliases)
-            case exp.Not():
-                return Typed(f"(NOT {as_bool(self.write(node.this, aliases))})", Kind.BOOL)
             case exp.Is() | exp.Like() | exp.Between() | exp.In():
                 return self._predicate(node, aliases)
             case exp.Case() | exp.If():
@@ -136,8 +151,21 @@ class ExpressionWriter:
                 return self._cast(node, aliases)
             case exp.Anonymous():
                 return self._call(node, aliases)
+            case exp.Array() | exp.Bracket() | exp.JSONExtract():
+                return self._part(node, aliases)
             case _:
                 raise self.refuse(node, f"{_describe(node)} is not supported here")
+
+    def _unary(self, node: exp.Unary, aliases: Mapping[str, Typed]) -> Typed:
+        operand = self.write(node.this, aliases)
+        match node:
+            case exp.Not():
+                return Typed(f"(NOT {as_bool(operand)})", Kind.BOOL)
+            case exp.Neg():
+                sign = Kind.INT if operand.kind is Kind.INT else Kind.FLOAT
+                return Typed(f"(- {as_number(operand)})", sign)
+            case _:
+                return replace(operand, sql=f"({operand.sql})")
 
     def _operands(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> tuple[Typed, Typed]:
         return self.write(node.this, aliases), self.write(node.args["expression"], aliases)
@@ -149,7 +177,7 @@ class ExpressionWriter:
             return Typed("TRUE" if node.this else "FALSE", Kind.BOOL)
         text = str(node.this)
         if node.args.get("is_string"):
-            return Typed(self._bindings.text(text), Kind.STRING)
+            return Typed(self._scope.bindings.text(text), Kind.STRING)
         try:
             number = parse_number(text)
             return Typed(encode_number(number), _number_kind(number))
@@ -159,18 +187,26 @@ class ExpressionWriter:
     def _name(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
         if isinstance(node, exp.Parameter):
             # The docs write @timestamp without back-ticks, which MySQL reads as a variable.
-            return self._field(f"@{node.name}")
+            return self._reader.field(f"@{node.name}")
+        if isinstance(node, exp.Identifier):  # only within a lambda
+            parameter = self._lambda.get(str(node.this))
+            if parameter is None:
+                raise self.refuse(node, f"there is no parameter {str(node.this)[:40]}")
+            return parameter
         parts = node.parts if isinstance(node, exp.Column) else []
         if any(type(part) is not exp.Identifier for part in parts):
             raise self.refuse(node, "`*` cannot stand here")
         name = ".".join(str(part.this) for part in parts)
         bare = len(parts) == 1 and not parts[0].args.get("quoted")
         if bare and name.lower() in BARE_FUNCTIONS and name not in aliases:
-            raise self.refuse(node, f"{describe_missing(name)}; a field needs back-ticks")
+            return self._call(exp.Anonymous(this=name), aliases)
         alias = None if self._in_aggregate else aliases.get(name)
-        return self._field(name) if alias is None else alias
+        return self._reader.field(name) if alias is None else alias
 
     def _arithmetic(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
+        moving = node.args["expression"]
+        if isinstance(moving, exp.Interval) and isinstance(node, exp.Add | exp.Sub):
+            return self._moved(node, moving, aliases)
         left, right = self._operands(node, aliases)
         operator = _ARITHMETIC[type(node)]
         whole = left.kind is Kind.INT and right.kind is Kind.INT and operator != "/"
@@ -178,6 +214,45 @@ class ExpressionWriter:
         if operator in {"/", "%"}:
             divisor = f"nullif({divisor}, 0)"
         return Typed(f"({as_number(left)} {operator} {divisor})", Kind.INT if whole else Kind.FLOAT)
+
+    def _moved(self, node: exp.Expr, moving: exp.Interval, aliases: Mapping[str, Typed]) -> Typed:
+        """An instant plus or minus an interval."""
+        value = self.write(node.this, aliases)
+        count, unit = self._interval(moving)
+        if unit == "week":
+            count, unit = count * 7, "day"
+        if unit not in DATE_UNITS:
+            raise self.refuse(moving, f"expected an interval of {', '.join(DATE_UNITS)} or week")
+        signed = count if isinstance(node, exp.Add) else -count
+        moved = moved_by(value, str(signed), unit)
+        return Typed(moved, Kind.TIME, style=value.style)
+
+    def _part(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
+        """An array that is written out, one of its elements, or a part of a JSON text."""
+        match node:
+            case exp.Array():
+                return make_array([self.write(item, aliases) for item in node.expressions])
+            case exp.Bracket(expressions=[key]):
+                container = self.write(node.this, aliases)
+                found = subscript(container, self.write(key, aliases))
+                if found is None:
+                    raise self.refuse(node, "only a map or an array has elements")
+                return found
+            case exp.JSONExtract() if not _extras(node, "this", "expression", "variant"):
+                pointer = self._json_pointer(node)
+                return json_extract(
+                    self.write(node.this, aliases), self._scope.bindings.text(pointer)
+                )
+            case _:
+                raise self.refuse(node, f"this form of {_describe(node)} is not supported")
+
+    def _json_pointer(self, node: exp.JSONExtract) -> str:
+        path = node.args["expression"]
+        if isinstance(path, exp.JSONPath):
+            keys = [_path_key(step) for step in path.expressions[1:]]
+            if None not in keys:
+                return json_pointer(*(key for key in keys if key is not None))
+        raise self.refuse(node, "expected a path to one place after ->, such as '$.a.b[0]'")
 
     def _logic(self, node: exp.Connector, aliases: Mapping[str, Typed]) -> Typed:
         # A chain of one operator is one level, however long it is.
@@ -195,7 +270,8 @@ class ExpressionWriter:
                 return Typed(f"({as_bool(value)} IS {truth})", Kind.BOOL)
             case exp.Like():
                 pattern = self.write(node.args["expression"], aliases)
-                return Typed(f"({as_text(value)} LIKE {as_text(pattern)})", Kind.BOOL)
+                word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+                return Typed(f"({as_text(value)} {word} {as_text(pattern)})", Kind.BOOL)
             case exp.Between() if not node.args.get("symmetric"):
                 low = _compare(value, ">=", self.write(node.args["low"], aliases))
                 high = _compare(value, "<=", self.write(node.args["high"], aliases))
@@ -222,12 +298,12 @@ class ExpressionWriter:
         default = node.args.get("default" if isinstance(node, exp.Case) else "false")
         values = [self.write(branch.args["true"], aliases) for branch in branches]
         values.append(Typed("NULL", Kind.NULL) if default is None else self.write(default, aliases))
-        parts, kind = unify(values)
+        parts, pattern = unify(values)
         arms = " ".join(
             f"WHEN {condition} THEN {part}"
             for condition, part in zip(conditions, parts, strict=False)
         )
-        return Typed(f"CASE {arms} ELSE {parts[-1]} END", kind)
+        return replace(pattern, sql=f"CASE {arms} ELSE {parts[-1]} END")
 
     def _cast(self, node: exp.Cast, aliases: Mapping[str, Typed]) -> Typed:
         value = self.write(node.this, aliases)
@@ -235,25 +311,25 @@ class ExpressionWriter:
         if _extras(node, "this", "to"):
             raise self.refuse(node, "expected cast(x as type)")
         if target in _INT_TYPES:
-            return Typed(f"TRY_CAST({as_number(value)} AS BIGINT)", Kind.INT)
+            return Typed(as_whole(value), Kind.INT)
         if target in _FLOAT_TYPES:
             return Typed(f"TRY_CAST({as_number(value)} AS DOUBLE)", Kind.FLOAT)
         if target in _TEXT_TYPES:
             return Typed(as_text(value), Kind.STRING)
         if target in _TIME_TYPES:
-            return Typed(as_time(value), Kind.TIME)
+            return Typed(as_time(value), Kind.TIME, style=value.style)
         raise self.refuse(
             node, "a cast goes to BIGINT, DECIMAL, VARCHAR or TIMESTAMP, not to what is given"
         )
 
     def _call(self, node: exp.Anonymous, aliases: Mapping[str, Typed]) -> Typed:
         name = str(node.this).lower()
-        function = FUNCTIONS.get(name)
+        arguments: Sequence[exp.Expr] = node.expressions
+        function = find_function(name, len(arguments))
         if function is None:
             raise self.refuse(node, describe_missing(name))
         if _extras(node, "this", "expressions"):
             raise self.refuse(node, f"{name}: only arguments are expected")
-        arguments: Sequence[exp.Expr] = node.expressions
         distinct = len(arguments) == 1 and isinstance(arguments[0], exp.Distinct)
         if distinct:
             if name not in DISTINCT_AGGREGATES or arguments[0].args.get("on"):
@@ -262,7 +338,12 @@ class ExpressionWriter:
         if len(arguments) < function.least or (
             function.most is not None and len(arguments) > function.most
         ):
-            raise self.refuse(node, f"{name}: {len(arguments)} arguments are too few or too many")
+            raise self.refuse(
+                node,
+                f"{name}: {len(arguments)} arguments are too few or too many for {function.form}",
+            )
+        if name in COMPARING:
+            return self._comparison(node, name, aliases)
         within = self._in_aggregate
         if function.aggregate:
             if within:
@@ -275,11 +356,26 @@ class ExpressionWriter:
                 arguments=[self._argument(argument, aliases) for argument in arguments],
                 distinct=distinct,
                 at=self.position(node),
-                bindings=self._bindings,
+                scope=self._scope,
+                order=self._reader.order,
             )
         finally:
             self._in_aggregate = within
         return function.write(call)
+
+    def _comparison(self, node: exp.Anonymous, name: str, aliases: Mapping[str, Typed]) -> Typed:
+        """A column of the subquery beside what it was before."""
+        column, *ago = node.expressions
+        if self._reader.compare is None or self._in_aggregate:
+            raise self.refuse(node, f"{name}: needs `from (select ...)`, without {name} in it")
+        seconds = [self._argument(one, aliases).literal for one in ago]
+        if not all(isinstance(one, int) and 0 < one <= MAX_SECONDS_AGO for one in seconds):
+            raise self.refuse(node, f"{name}: expected whole numbers of seconds after the column")
+        if not isinstance(column, exp.Column) or len(column.parts) != 1:
+            raise self.refuse(node, f"{name}: the first argument must be a column of the subquery")
+        return self._reader.compare(
+            column.name, [int(one) for one in seconds if one is not None], name == "ts_compare"
+        )
 
     def _argument(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Argument:
         match node:
@@ -287,20 +383,39 @@ class ExpressionWriter:
                 return Argument(typed=None)
             case exp.Interval():
                 return Argument(typed=None, interval=self._interval(node))
-            case exp.Literal(this=str(text)):
-                typed = self.write(node, aliases)
-                return Argument(typed=typed, literal=text if node.is_string else parse_number(text))
+            case exp.Literal() | exp.Neg():
+                return Argument(typed=self.write(node, aliases), literal=_value(node))
+            case exp.Array():
+                return Argument(
+                    typed=self.write(node, aliases),
+                    literals=tuple(_value(item) for item in node.expressions),
+                )
+            case exp.Lambda():
+                return Argument(typed=None, lambda_=lambda given: self._body(node, given, aliases))
             case _:
                 return Argument(typed=self.write(node, aliases))
+
+    def _body(
+        self, node: exp.Lambda, given: Sequence[Typed], aliases: Mapping[str, Typed]
+    ) -> Typed:
+        """The body of a lambda with its parameters in place."""
+        names = [str(one.this) for one in node.expressions]
+        if len(names) != len(given) or len(set(names)) != len(names):
+            raise self.refuse(node, f"expected a lambda of {len(given)} parameters")
+        outer = self._lambda
+        self._lambda = {**outer, **dict(zip(names, given, strict=True))}
+        try:
+            return self.write(node.this, aliases)
+        finally:
+            self._lambda = outer
 
     def _interval(self, node: exp.Interval) -> tuple[int, str]:
         count, unit = node.this, node.args.get("unit")
         if not isinstance(count, exp.Literal) or not isinstance(unit, exp.Var):
             raise self.refuse(node, "expected an interval such as `interval 5 minute`")
-        try:
-            return int(count.name), unit.name.lower()
-        except ValueError as error:
-            raise self.refuse(node, "an interval needs a whole number") from error
+        if not count.name.isdecimal() or len(count.name) > 15:
+            raise self.refuse(node, "an interval needs a whole number")
+        return int(count.name), unit.name.lower()
 
 
 def _compare(left: Typed, operator: str, right: Typed) -> str:
@@ -326,6 +441,26 @@ def _is_in(value: Typed, items: Sequence[Typed]) -> str:
     if value.kind in NUMERIC:
         return f"({value.sql} IN ({', '.join(as_number(item) for item in items)}))"
     return "(" + " OR ".join(_compare(value, "=", item) for item in items) + ")"
+
+
+def _path_key(step: exp.Expr) -> str | None:
+    """The key that a step of a JSON path names; None where it may name several."""
+    match step:
+        case exp.JSONPathKey(this=str(key)) | exp.JSONPathSubscript(this=str(key)):
+            return key
+        case exp.JSONPathSubscript(this=int(index)) if index >= 0:
+            return str(index)
+        case _:
+            return None
+
+
+def _value(node: exp.Expr) -> str | int | float | None:
+    """The value of a literal; None for anything else."""
+    if isinstance(node, exp.Neg) and not isinstance(value := _value(node.this), str):
+        return None if value is None else -value
+    if not isinstance(node, exp.Literal):
+        return None
+    return str(node.this) if node.is_string else parse_number(str(node.this))
 
 
 def _number_kind(number: float) -> Kind:

@@ -6,20 +6,22 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from simulator.clock import monotonic
 from simulator.errors import ControlError
+from simulator.logstore.calls import Scope
 from simulator.logstore.catalog import StoreState
 from simulator.logstore.conditions import ConditionWriter
 from simulator.logstore.database import Cursor, Database, Row, run_statement
 from simulator.logstore.marker import encode_marker, parse_marker
 from simulator.logstore.search import parse_search
+from simulator.logstore.sources import Records
 from simulator.logstore.sql import SqlCompiler
 from simulator.logstore.statement import Part, Statement, parse_statement, plus_explained
-from simulator.logstore.typed import ISO_TIME, Bindings, Kind, invalid_query
+from simulator.logstore.typed import Bindings, Kind, Typed, encode_time, invalid_query
 from simulator.logstore.values import (
     Page,
     Paging,
@@ -74,9 +76,10 @@ class QueryRunner:
         selection: Selection,
         query: str,
         paging: Paging,
+        now_ms: int,
         handle: QueryHandle | None = None,
     ) -> QueryResult:
-        """What a statement finds."""
+        """What a statement finds, asked at the simulated instant ``now_ms``."""
         began = monotonic()
         state = _frozen(state)
         with plus_explained(query), self._database.reading(handle) as cursor:
@@ -97,7 +100,7 @@ class QueryRunner:
                     scan_bytes=scanned[1],
                     execution_time_ms=_elapsed_ms(began),
                 )
-            columns, types, cells, cut = _select(cursor, state, selection, statement)
+            columns, types, cells, cut = _select(cursor, state, selection, statement, now_ms)
         return QueryResult(
             query_type=statement.query_type,
             columns=columns,
@@ -160,17 +163,26 @@ def _find(
 
 
 def _select(
-    cursor: Cursor, state: StoreState, selection: Selection, statement: Statement
+    cursor: Cursor, state: StoreState, selection: Selection, statement: Statement, now_ms: int
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[Value, ...], ...], bool]:
     assert statement.sql is not None
     bindings = Bindings()
-    clauses = [_range(selection, bindings)]
-    if statement.search is not None:
-        clauses.append(_condition(cursor, state, statement.search, bindings))
-    compiler = SqlCompiler(
-        lambda name: state.fields.typed(name, cursor, bindings), state.fields.names, bindings
+    search = (
+        "TRUE"
+        if statement.search is None
+        else _condition(cursor, state, statement.search, bindings)
     )
-    query = compiler.compile(statement.sql, state.table, " AND ".join(clauses))
+
+    def condition(back_ms: int) -> str:
+        return f"{_range(selection, bindings, back_ms)} AND {search}"
+
+    records = Records(
+        table=state.table,
+        condition=condition,
+        field=lambda name: state.fields.typed(name, cursor, bindings),
+        field_names=state.fields.names,
+    )
+    query = SqlCompiler(records, Scope(bindings=bindings, now_ms=now_ms)).compile(statement.sql)
     try:
         types, rows = run_statement(cursor, query.sql, bindings.used_in(query.sql))
     except ControlError as error:
@@ -178,14 +190,18 @@ def _select(
     cut = not query.limit_given and len(rows) > query.limit
     return (
         query.columns,
-        tuple(_column_type(type_, kind) for type_, kind in zip(types, query.kinds, strict=True)),
-        tuple(tuple(_value(cell) for cell in row) for row in rows[: query.limit]),
+        tuple(_column_type(type_, item) for type_, item in zip(types, query.items, strict=True)),
+        tuple(
+            tuple(_value(cell, item) for cell, item in zip(row, query.items, strict=True))
+            for row in rows[: query.limit]
+        ),
         cut,
     )
 
 
-def _range(selection: Selection, bindings: Bindings) -> str:
-    clause = f"ts >= {selection.start_ms} AND ts < {selection.end_ms}"
+def _range(selection: Selection, bindings: Bindings, back_ms: int = 0) -> str:
+    start_ms = max(selection.start_ms - back_ms, selection.oldest_ms)
+    clause = f"ts >= {start_ms} AND ts < {selection.end_ms - back_ms}"
     if selection.stream is not None:
         clause += f" AND stream = {bindings.text(selection.stream)}"
     return clause
@@ -220,9 +236,9 @@ def _tags(text: str | None) -> Mapping[str, str]:
     return {} if text is None else json.loads(text)
 
 
-def _column_type(type_: str, kind: Kind) -> str:
+def _column_type(type_: str, item: Typed) -> str:
     """The wire's name for a column's type. Source: assumed beyond ``int`` and ``string``."""
-    if kind is Kind.TIME or kind is Kind.NULL:
+    if item.kind in {Kind.TIME, Kind.NULL}:
         return "string"
     if type_ in _INT_TYPES:
         return "int"
@@ -231,20 +247,35 @@ def _column_type(type_: str, kind: Kind) -> str:
     return "bool" if type_ == "BOOLEAN" else "string"
 
 
-def _value(cell: object) -> Value:
+def _value(cell: object, item: Typed) -> Value:
     match cell:
-        case None | bool() | int() | str():
+        case None | bool() | str():
             return cell
+        case int():
+            return cell if -(2**63) <= cell < 2**63 else float(cell)
         case float():
             return cell if math.isfinite(cell) else None
         case Decimal():
             return float(cell)
         case datetime():
-            return cell.replace(tzinfo=UTC).strftime(ISO_TIME)
-        case date():
-            return cell.isoformat()
+            return encode_time(cell, item.style)
         case _:
-            return json.dumps(cell, ensure_ascii=False, default=str)
+            return json.dumps(_plain(cell), ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(cell: object) -> object:
+    """An array or map as JSON has it."""
+    match cell:
+        case list():
+            return [_plain(one) for one in cell]
+        case dict():
+            return {_key(key): _plain(one) for key, one in cell.items()}
+        case _:
+            return _value(cell, Typed("", Kind.NULL))
+
+
+def _key(key: object) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def _readable(message: str, state: StoreState) -> str:

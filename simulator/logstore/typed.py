@@ -7,6 +7,7 @@ are printed anew from their value, columns have opaque names.
 import math
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -23,12 +24,23 @@ class Kind(StrEnum):
     TIME = "time"
     MIXED = "mixed"
     """Text that is often a number, such as ``0.004`` beside ``0.000, 0.004``."""
+    ARRAY = "array"
+    MAP = "map"
+    SKETCH = "sketch"
+    """A set that only its size can be asked of."""
     NULL = "null"
 
 
 NUMERIC: Final = frozenset({Kind.INT, Kind.FLOAT})
 TEXTUAL: Final = frozenset({Kind.STRING, Kind.MIXED})
-ISO_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+NESTED: Final = frozenset({Kind.ARRAY, Kind.MAP})
+LOCAL_HOURS: Final = 8
+"""The service reads and renders local time in Asia/Shanghai, which has no summer time."""
+MAX_WRITTEN: Final = 262_144
+"""Characters of SQL that one expression may become. Source: assumed (a bound against abuse)."""
+MIN_MS: Final = -62_135_596_800_000
+MAX_MS: Final = 253_402_300_799_999
+"""The years 1 to 9999, in epoch milliseconds."""
 _PLACEHOLDER: Final = re.compile(r"\$(t\d+)")
 _JSON_STEP: Final = re.compile(
     r"""\.(?P<key>[^\s.\[\]"'*]+)
@@ -38,12 +50,43 @@ _JSON_STEP: Final = re.compile(
 )
 
 
+class TimeStyle(StrEnum):
+    """How an instant is written out; the value is the format.
+
+    Source: doc https://cloud.baidu.com/doc/BLS/s/xk5cc9piu, examples of ``now``, ``date_trunc``
+    and ``date_add``.
+    """
+
+    UTC = "%Y-%m-%dT%H:%M:%SZ"
+    LOCAL = "%Y-%m-%dT%H:%M:%S"
+    LOCAL_MS = "%Y-%m-%d %H:%M:%S.%g"
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far the clock it shows is ahead of UTC."""
+        return timedelta(hours=0 if self is TimeStyle.UTC else LOCAL_HOURS)
+
+
+def encode_time(instant: datetime, style: TimeStyle) -> str:
+    """An instant, which is naive and in UTC, written out."""
+    shown = instant + style.ahead
+    if style is TimeStyle.LOCAL_MS:
+        return f"{shown:%Y-%m-%d %H:%M:%S}.{shown.microsecond // 1000:03}"
+    return shown.strftime(style)
+
+
 @dataclass(frozen=True, slots=True)
 class Typed:
     """An expression in DuckDB's SQL and the kind of its values."""
 
     sql: str
     kind: Kind
+    items: Kind = Kind.NULL
+    """Of the elements of an array, or the values of a map."""
+    keys: Kind = Kind.NULL
+    """Of the keys of a map."""
+    style: TimeStyle = TimeStyle.UTC
+    """How an instant is shown; the expression itself is always in UTC."""
 
 
 class Bindings:
@@ -139,17 +182,40 @@ def as_number(value: Typed) -> str:
             return f"CAST({value.sql} AS BIGINT)"
         case Kind.TIME:
             return f"epoch_ms({value.sql})"
-        case Kind.NULL:
+        case _:
             return "CAST(NULL AS DOUBLE)"
 
 
+def as_whole(value: Typed) -> str:
+    """SQL for ``value`` as a whole number, rounded; NULL where it is none."""
+    return value.sql if value.kind is Kind.INT else f"TRY_CAST({as_number(value)} AS BIGINT)"
+
+
+def as_double(value: Typed) -> str:
+    """SQL for ``value`` as a floating number; NULL where it is none."""
+    return value.sql if value.kind is Kind.FLOAT else f"CAST({as_number(value)} AS DOUBLE)"
+
+
 def as_text(value: Typed) -> str:
-    """SQL for ``value`` as text."""
+    """SQL for ``value`` as text; arrays and maps as JSON."""
     if value.kind in TEXTUAL:
         return value.sql
-    if value.kind is Kind.TIME:
-        return f"strftime({value.sql}, '{ISO_TIME}')"
-    return f"CAST({value.sql} AS VARCHAR)"
+    match value.kind:
+        case Kind.TIME:
+            return f"strftime({clock_of(value)}, '{value.style}')"
+        case Kind.ARRAY | Kind.MAP:
+            return f"CAST(to_json({value.sql}) AS VARCHAR)"
+        case Kind.SKETCH:
+            return "CAST(NULL AS VARCHAR)"
+        case _:
+            return f"CAST({value.sql} AS VARCHAR)"
+
+
+def clock_of(value: Typed) -> str:
+    """SQL for what a clock shows at the instant ``value``, in the zone it is shown in."""
+    if value.style is TimeStyle.UTC:
+        return value.sql
+    return f"({value.sql} + INTERVAL {LOCAL_HOURS} HOUR)"
 
 
 def as_bool(value: Typed) -> str:
@@ -164,16 +230,22 @@ def as_bool(value: Typed) -> str:
 def as_time(value: Typed) -> str:
     """SQL for ``value`` as a UTC timestamp: whole numbers are epoch milliseconds.
 
-    Source: doc https://cloud.baidu.com/doc/BLS/s/xk5cc9piu for numbers; text as ISO 8601, assumed.
+    NULL outside of the years 1 to 9999. Source: doc
+    https://cloud.baidu.com/doc/BLS/s/xk5cc9piu for numbers, and for text in ISO 8601, which
+    without a zone is local; the bounds are assumed.
     """
     match value.kind:
         case Kind.TIME:
             return value.sql
-        case Kind.INT:
-            return f"epoch_ms(CAST({value.sql} AS BIGINT))"
-        case Kind.FLOAT | Kind.MIXED:
-            return f"epoch_ms(TRY_CAST({as_number(value)} AS BIGINT))"
+        case Kind.INT | Kind.FLOAT | Kind.MIXED:
+            return _instant(as_whole(value))
         case Kind.STRING:
             return f"timezone('UTC', TRY_CAST({value.sql} AS TIMESTAMPTZ))"
-        case Kind.BOOL | Kind.NULL:
+        case _:
             return "CAST(NULL AS TIMESTAMP)"
+
+
+def _instant(milliseconds: str) -> str:
+    # The clamp of what is no year of four digits cannot be told from its neighbours: NULL instead.
+    clamped = f"greatest(least({milliseconds}, {MAX_MS + 1}), {MIN_MS - 1})"
+    return f"nullif(nullif(epoch_ms({clamped}), epoch_ms({MAX_MS + 1})), epoch_ms({MIN_MS - 1}))"

@@ -169,6 +169,8 @@ class Selection:
     end_ms: int
     stream: str | None = None
     """None for all streams."""
+    oldest_ms: int = -(2**62)
+    """What is older has been taken by retention; set by the engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

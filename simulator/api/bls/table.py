@@ -95,7 +95,7 @@ def bls_operations(
             method="GET",
             path=f"{_STORE}/logrecord",
             handle=rec.read,
-            remark="no sampling, no views; a part of the SQL functions",
+            remark="no sampling, no views",
         ),
         _partly(
             name="PullLogRecordV3",

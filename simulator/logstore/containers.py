@@ -1,0 +1,194 @@
+"""Functions of maps, arrays and JSON of the SQL part.
+
+Source: doc https://cloud.baidu.com/doc/BLS/s/xk5cc9piu unless a function says otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from simulator.logstore.calls import Call, Function, Write, scalar, unify
+from simulator.logstore.typed import (
+    NESTED,
+    NUMERIC,
+    Kind,
+    Typed,
+    as_number,
+    as_text,
+    as_whole,
+    parse_json_path,
+)
+
+
+def make_array(values: Sequence[Typed]) -> Typed:
+    """An array of ``values``, in the one kind that holds them all."""
+    plain = [
+        Typed(as_text(value), Kind.STRING)
+        if value.kind in NESTED or value.kind is Kind.TIME
+        else value
+        for value in values
+    ]
+    parts, pattern = unify(plain)
+    return Typed(f"[{', '.join(parts)}]", Kind.ARRAY, pattern.kind)
+
+
+def subscript(container: Typed, key: Typed) -> Typed | None:
+    """``container[key]``: NULL where there is no such key; None when it is no container.
+
+    Elements of arrays count from 1 (assumed; the doc has a map in its example).
+    """
+    if container.kind is Kind.MAP:
+        wanted = as_number(key) if container.keys in NUMERIC else as_text(key)
+        return Typed(f"{container.sql}[{wanted}]", container.items)
+    if container.kind is Kind.ARRAY:
+        return Typed(f"{container.sql}[{as_whole(key)}]", container.items)
+    return None
+
+
+def json_extract(document: Typed, pointer: str) -> Typed:
+    """What stands at ``pointer``: a text without its quotes, anything else as JSON."""
+    parsed = f"TRY_CAST({as_text(document)} AS JSON)"
+    return Typed(f"json_extract_string({parsed}, {pointer})", Kind.MIXED)
+
+
+def _json_extract(call: Call) -> Typed:
+    return json_extract(call.value(0), _pointer(call, 1))
+
+
+def _json_extract_scalar(call: Call) -> Typed:
+    """NULL for objects and arrays."""
+    pointer = _pointer(call, 1)
+    parsed = f"TRY_CAST({call.text(0)} AS JSON)"
+    kind = f"json_type({parsed}, {pointer})"
+    found = f"json_extract_string({parsed}, {pointer})"
+    return Typed(f"CASE WHEN {kind} NOT IN ('OBJECT', 'ARRAY') THEN {found} END", Kind.MIXED)
+
+
+def _json_text(call: Call) -> Typed:
+    """The text itself if it is JSON, else NULL (assumed for what is not)."""
+    return Typed(f"CAST(TRY_CAST({call.text(0)} AS JSON) AS VARCHAR)", Kind.STRING)
+
+
+def _json_size(call: Call) -> Typed:
+    """0 for what is neither an object nor an array (assumed)."""
+    pointer = _pointer(call, 1) if len(call.arguments) > 1 else call.bind("")
+    part = f"json_extract(TRY_CAST({call.text(0)} AS JSON), {pointer})"
+    return Typed(
+        f"CASE json_type({part}) WHEN 'OBJECT' THEN len(json_keys({part}))"
+        f" WHEN 'ARRAY' THEN json_array_length({part}) ELSE 0 * len(CAST({part} AS VARCHAR)) END",
+        Kind.INT,
+    )
+
+
+def _json_array_length(call: Call) -> Typed:
+    return Typed(f"len({_elements(call)})", Kind.INT)
+
+
+def _json_array_get(call: Call) -> Typed:
+    """Counted from 0, negative from the end (assumed)."""
+    index = as_whole(call.value(1))
+    place = f"({index} + CASE WHEN {index} < 0 THEN 0 ELSE 1 END)"
+    return Typed(f"json_extract_string({_elements(call)}[{place}], '$')", Kind.MIXED)
+
+
+def _json_array_contains(call: Call) -> Typed:
+    wanted = as_text(call.value(1))
+    texts = f"list_transform({_elements(call)}, lambda e: json_extract_string(e, '$'))"
+    return Typed(f"list_contains({texts}, {wanted})", Kind.BOOL)
+
+
+def _elements(call: Call) -> str:
+    """The elements of a JSON array; NULL for what is none."""
+    return f"TRY_CAST(TRY_CAST({call.text(0)} AS JSON) AS JSON[])"
+
+
+def _pointer(call: Call, index: int) -> str:
+    try:
+        return call.bind(parse_json_path(call.literal_text(index)))
+    except ValueError as error:
+        raise call.refuse("expected a path to one place, such as '$.a.b[0]'") from error
+
+
+def _cardinality(call: Call) -> Typed:
+    value = call.value(0)
+    match value.kind:
+        case Kind.SKETCH:
+            return Typed(value.sql, Kind.INT)
+        case Kind.MAP:
+            return Typed(f"cardinality({value.sql})", Kind.INT)
+        case Kind.ARRAY:
+            return Typed(f"len({value.sql})", Kind.INT)
+        case _:
+            raise call.refuse("expected a map, an array or approx_set(x)")
+
+
+def _of_map(sql: str, *, keys: bool) -> Write:
+    def write(call: Call) -> Typed:
+        value = _container(call, 0, Kind.MAP)
+        return Typed(sql.format(value.sql), Kind.ARRAY, value.keys if keys else value.items)
+
+    return write
+
+
+def _map(call: Call) -> Typed:
+    """Of two equal keys the first counts; keys without values are NULL (assumed)."""
+    if not call.arguments:
+        return Typed("CAST(MAP {} AS MAP(VARCHAR, VARCHAR))", Kind.MAP, Kind.STRING, Kind.STRING)
+    if len(call.arguments) != 2:
+        raise call.refuse("expected no argument or two arrays")
+    keys, values = (_container(call, index, Kind.ARRAY) for index in range(2))
+    pairs = f"list_zip({keys.sql}, {values.sql})"
+    first = (
+        f"list_filter({pairs}, lambda e, i: e[1] IS NOT NULL"
+        f" AND list_position({keys.sql}, e[1]) = i)"
+    )
+    return Typed(f"map_from_entries({first})", Kind.MAP, values.items, keys.items)
+
+
+def _map_filter(call: Call) -> Typed:
+    value = _container(call, 0, Kind.MAP)
+    body = call.arguments[1].lambda_
+    if body is None:
+        raise call.refuse("the second argument must be a lambda such as (k, v) -> v > 1")
+    name = f"e{call.at or 0}"
+    condition = body((Typed(f"{name}.key", value.keys), Typed(f"{name}.value", value.items)))
+    if condition.kind is not Kind.BOOL:
+        raise call.refuse("the lambda must give true or false")
+    kept = f"list_filter(map_entries({value.sql}), lambda {name}: {condition.sql})"
+    return Typed(f"map_from_entries({kept})", Kind.MAP, value.items, value.keys)
+
+
+def _array_distinct(call: Call) -> Typed:
+    """In the order of their first occurrence (assumed)."""
+    value = _container(call, 0, Kind.ARRAY)
+    kept = f"list_filter({value.sql}, lambda e, i: list_position({value.sql}, e) = i)"
+    return Typed(kept, Kind.ARRAY, value.items)
+
+
+def _container(call: Call, index: int, kind: Kind) -> Typed:
+    value = call.value(index)
+    if value.kind is not kind:
+        raise call.refuse(
+            f"argument {index + 1} must be {'a map' if kind is Kind.MAP else 'an array'}"
+        )
+    return value
+
+
+CONTAINERS: Final[Mapping[str, Function]] = {
+    "array_distinct": scalar("array_distinct(a)", 1, 1, _array_distinct),
+    "cardinality": scalar("cardinality(x)", 1, 1, _cardinality),
+    "map": scalar("map(), map(keys, values)", 0, 2, _map),
+    "map_filter": scalar("map_filter(m, (k, v) -> condition)", 2, 2, _map_filter),
+    "map_keys": scalar("map_keys(m)", 1, 1, _of_map("map_keys({0})", keys=True)),
+    "map_values": scalar("map_values(m)", 1, 1, _of_map("map_values({0})", keys=False)),
+}
+
+JSON: Final[Mapping[str, Function]] = {
+    "json_array_contains": scalar("json_array_contains(s, x)", 2, 2, _json_array_contains),
+    "json_array_get": scalar("json_array_get(s, n), from 0", 2, 2, _json_array_get),
+    "json_array_length": scalar("json_array_length(s)", 1, 1, _json_array_length),
+    "json_extract": scalar("json_extract(s, path), s->path", 2, 2, _json_extract),
+    "json_extract_scalar": scalar("json_extract_scalar(s, path)", 2, 2, _json_extract_scalar),
+    "json_format": scalar("json_format(s)", 1, 1, _json_text),
+    "json_parse": scalar("json_parse(s)", 1, 1, _json_text),
+    "json_size": scalar("json_size(s[, path])", 1, 2, _json_size),
+}

@@ -1,0 +1,81 @@
+"""Mathematical and conditional functions of the SQL part.
+
+Source: doc https://cloud.baidu.com/doc/BLS/s/xk5cc9piu unless a function says otherwise.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from simulator.logstore.calls import Call, Function, Write, scalar, unify
+from simulator.logstore.typed import Kind, Typed, as_double, as_number
+
+
+def _of_double(template: str, kind: Kind = Kind.FLOAT) -> Write:
+    def write(call: Call) -> Typed:
+        return Typed(template.format(*(as_double(value) for value in call.values())), kind)
+
+    return write
+
+
+def _abs(call: Call) -> Typed:
+    value = call.value(0)
+    kind = Kind.INT if value.kind is Kind.INT else Kind.FLOAT
+    return Typed(f"abs({as_number(value)})", kind)
+
+
+def _round(call: Call) -> Typed:
+    digits = int(call.literal_number(1)) if len(call.arguments) > 1 else 0
+    if not -15 <= digits <= 15:
+        raise call.refuse("the second argument must be from -15 to 15")
+    value = call.value(0)
+    if value.kind is Kind.INT and digits >= 0:
+        return value
+    kind = Kind.INT if value.kind is Kind.INT else Kind.FLOAT
+    return Typed(f"round({as_number(value)}, {digits})", kind)
+
+
+def _extreme(call: Call) -> Typed:
+    """NULL if any argument is."""
+    parts, pattern = unify(call.values())
+    nulls = " OR ".join(f"{part} IS NULL" for part in parts)
+    extreme = f"{call.name}({', '.join(parts)})"
+    return Typed(f"CASE WHEN {nulls} THEN NULL ELSE {extreme} END", pattern.kind)
+
+
+def _coalesce(call: Call) -> Typed:
+    parts, pattern = unify(call.values())
+    return Typed(
+        f"coalesce({', '.join(parts)})", pattern.kind, pattern.items, pattern.keys, pattern.style
+    )
+
+
+def _nullif(call: Call) -> Typed:
+    one, other = call.values()
+    (left, right), _ = unify((one, other))
+    return Typed(
+        f"CASE WHEN {left} = {right} THEN NULL ELSE {one.sql} END",
+        one.kind,
+        one.items,
+        one.keys,
+        one.style,
+    )
+
+
+MATH: Final[Mapping[str, Function]] = {
+    "abs": scalar("abs(x)", 1, 1, _abs),
+    "ceil": scalar("ceil(x)", 1, 1, _of_double("TRY_CAST(ceil({0}) AS BIGINT)", Kind.INT)),
+    "floor": scalar("floor(x)", 1, 1, _of_double("TRY_CAST(floor({0}) AS BIGINT)", Kind.INT)),
+    "greatest": scalar("greatest(a, b, ...)", 1, 100, _extreme),
+    "least": scalar("least(a, b, ...)", 1, 100, _extreme),
+    "ln": scalar("ln(x)", 1, 1, _of_double("ln({0})")),
+    "log": scalar("log(x), to the base 2", 1, 1, _of_double("log2({0})")),
+    "pow": scalar("pow(x, p)", 2, 2, _of_double("pow({0}, {1})")),
+    "rand": scalar("rand()", 0, 0, lambda _call: Typed("random()", Kind.FLOAT)),
+    "round": scalar("round(x[, digits])", 1, 2, _round),
+    "sqrt": scalar("sqrt(x)", 1, 1, _of_double("sqrt({0})")),
+}
+
+CONDITIONAL: Final[Mapping[str, Function]] = {
+    "coalesce": scalar("coalesce(a, b, ...)", 1, 100, _coalesce),
+    "nullif": scalar("nullif(a, b)", 2, 2, _nullif),
+}

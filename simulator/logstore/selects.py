@@ -1,0 +1,255 @@
+"""Compiles one select of the SQL part, and those it selects from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sqlglot import exp
+
+from simulator.logstore.calls import Scope
+from simulator.logstore.expressions import ExpressionWriter
+from simulator.logstore.sources import Compiled, Records, Source, Subquery, from_records
+from simulator.logstore.typed import Typed, as_bool, invalid_query
+
+MAX_ROWS: Final = 100_000
+"""Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
+MAX_OFFSET: Final = 10_000_000
+MAX_LEVELS: Final = 8
+"""Subqueries within each other. Source: assumed (a bound against abuse), as is the offset's."""
+
+_CLAUSES: Final = frozenset(
+    {"expressions", "distinct", "from_", "where", "group", "having", "order"}
+)
+_LIMITS: Final = frozenset({"limit", "offset"})
+
+
+class Level:
+    """Compiles one select.
+
+    Args:
+        records: what the innermost select reads.
+        scope: of the statement.
+        offset: where the SQL part begins in the query.
+        names: source texts of the select items, of this level and those within.
+        level: 0 for the outermost.
+        comparing: whether this level may compare with earlier ranges.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        scope: Scope,
+        offset: int,
+        names: Sequence[Sequence[str]],
+        level: int = 0,
+        *,
+        comparing: bool = True,
+    ) -> None:
+        self._records = records
+        self._scope = scope
+        self._offset = offset
+        self._names = names
+        self._level = level
+        self._comparing = comparing
+
+    def compile(self, select: exp.Select, back_ms: int = 0) -> Compiled:
+        """The statement, for a range so many milliseconds earlier."""
+        source = self._source(select, back_ms)
+        writer = ExpressionWriter(source.reader, self._scope, self._offset)
+        for name, value in select.args.items():
+            if value and name not in _CLAUSES | _LIMITS:
+                culprit = value if isinstance(value, exp.Expr) else select
+                raise writer.refuse(culprit, f"`{name.strip('_')}` is not supported")
+        columns, items = self._items(select, source, writer)
+        aliases = {
+            node.alias: item
+            for node, item in zip(select.expressions, items, strict=False)
+            if isinstance(node, exp.Alias)
+        }
+        positions = {name: index + 1 for index, name in enumerate(columns)}
+        places = _Places(writer, aliases, positions, len(items))
+        condition = _where(select, source, writer)
+        tail = _grouping(select, places, writer, aliases)
+        order = _order(select, places)
+        limit, offset, limit_given = _limits(select, writer)
+        distinct = _is_distinct(select, writer)
+        folded = bool(tail) or distinct or writer.aggregates_written > 0
+        row_order = () if folded or order or limit_given else source.row_order
+        # Ties are broken, so that the same question always gets the same answer.
+        order += [str(index + 1) for index in range(len(items))] if folded else source.row_order
+        if self._level == 0 or not row_order:
+            tail.append(f"ORDER BY {', '.join(order)}")
+        listed = [f"{item.sql} AS c{index}" for index, item in enumerate(items)]
+        if self._level > 0:
+            listed += [f"{name} AS {name.rpartition('.')[2]}" for name in row_order]
+        return Compiled(
+            columns=tuple(columns),
+            items=tuple(items),
+            sql=(
+                f"SELECT {'DISTINCT ' if distinct else ''}{', '.join(listed)}"
+                f" FROM {source.sql}{''.join(source.joins)} WHERE {condition} {' '.join(tail)}"
+            ),
+            limit=limit,
+            offset=offset,
+            limit_given=limit_given,
+            row_order=row_order,
+        )
+
+    def _source(self, select: exp.Select, back_ms: int) -> Source:
+        clause = select.args.get("from_")
+        if clause is None:
+            return from_records(self._records, back_ms)
+        inner = clause.this
+        if (
+            type(inner) is not exp.Subquery
+            or type(inner.this) is not exp.Select
+            or any(value for key, value in inner.args.items() if key not in {"this", "alias"})
+            or (inner.args.get("alias") is not None and inner.args["alias"].args.get("columns"))
+        ):
+            raise invalid_query(
+                "only a subquery can stand after `from`: the LogStore is in the path",
+                self._position(clause),
+            )
+        if self._level >= MAX_LEVELS:
+            raise invalid_query(f"more than {MAX_LEVELS} subqueries", self._position(clause))
+        within: exp.Select = inner.this
+
+        def compiled(earlier_ms: int) -> Compiled:
+            level = Level(
+                self._records,
+                self._scope,
+                self._offset,
+                self._names,
+                self._level + 1,
+                comparing=self._comparing and not earlier_ms,
+            )
+            return level.compile(within, back_ms + earlier_ms)
+
+        subquery = Subquery(
+            compiled,
+            name=f"q{self._level}",
+            alias=inner.alias,
+            grouped=select.args.get("group") is not None,
+            at=self._offset,
+        )
+        return subquery.source(comparing=self._comparing)
+
+    def _items(
+        self, select: exp.Select, source: Source, writer: ExpressionWriter
+    ) -> tuple[list[str], list[Typed]]:
+        columns: list[str] = []
+        items: list[Typed] = []
+        names = self._names[self._level] if self._level < len(self._names) else ()
+        if len(names) != len(select.expressions) or "" in names:
+            raise invalid_query("expected expressions divided by commas", self._offset)
+        for node, text in zip(select.expressions, names, strict=True):
+            if isinstance(node, exp.Star):
+                if any(node.args.values()):
+                    raise writer.refuse(node, "`*` stands alone")
+                # Source: assumed; no doc lists the columns of `select *`.
+                columns += source.names
+                items += [source.reader.field(name) for name in source.names]
+            elif isinstance(node, exp.Alias):
+                columns.append(node.alias)
+                items.append(writer.write(node.this))
+            else:
+                columns.append(text)
+                items.append(writer.write(node))
+        return columns, items
+
+    def _position(self, node: exp.Expr) -> int:
+        starts = (part.meta.get("start") for part in node.walk())
+        return self._offset + next((int(start) for start in starts if start is not None), 0)
+
+
+def _where(select: exp.Select, source: Source, writer: ExpressionWriter) -> str:
+    where = _optional(select, "where")
+    if where is None:
+        return source.condition
+    before = writer.aggregates_written
+    condition = as_bool(writer.write(where.this))
+    if writer.aggregates_written > before:
+        raise writer.refuse(where, "an aggregate cannot stand in where, use having")
+    return f"{source.condition} AND {condition}"
+
+
+def _grouping(
+    select: exp.Select, places: "_Places", writer: ExpressionWriter, aliases: Mapping[str, Typed]
+) -> list[str]:
+    written: list[str] = []
+    group = _optional(select, "group")
+    if group is not None:
+        extras = any(value for key, value in group.args.items() if key != "expressions")
+        if extras or not group.expressions:
+            raise writer.refuse(group, "only a list of expressions can be grouped by")
+        written.append("GROUP BY " + ", ".join(places.place(node) for node in group.expressions))
+    having = _optional(select, "having")
+    if having is not None:
+        written.append("HAVING " + as_bool(writer.write(having.this, aliases)))
+    return written
+
+
+class _Places:
+    """What GROUP BY and ORDER BY may name: an alias, the place of an item, an expression."""
+
+    def __init__(
+        self,
+        writer: ExpressionWriter,
+        aliases: Mapping[str, Typed],
+        positions: Mapping[str, int],
+        count: int,
+    ) -> None:
+        self._writer = writer
+        self._aliases = aliases
+        self._positions = positions
+        self._count = count
+
+    def place(self, node: exp.Expr) -> str:
+        """SQL for one entry."""
+        if isinstance(node, exp.Literal) and not node.is_string:
+            if not node.name.isdigit() or not 1 <= int(node.name[:9]) <= self._count:
+                raise self._writer.refuse(node, f"expected a place from 1 to {self._count}")
+            return str(int(node.name[:9]))
+        if isinstance(node, exp.Column) and len(node.parts) == 1 and node.name in self._aliases:
+            return str(self._positions[node.name])
+        return self._writer.write(node, self._aliases).sql
+
+
+def _optional(select: exp.Select, name: str) -> exp.Expr | None:
+    node = select.args.get(name)
+    return node if isinstance(node, exp.Expr) else None
+
+
+def _is_distinct(select: exp.Select, writer: ExpressionWriter) -> bool:
+    distinct = _optional(select, "distinct")
+    if distinct is not None and any(distinct.args.values()):
+        raise writer.refuse(distinct, "`distinct` stands alone")
+    return distinct is not None
+
+
+def _order(select: exp.Select, places: _Places) -> list[str]:
+    """Nulls first going up, last going down, as in MySQL (assumed)."""
+    order = _optional(select, "order")
+    if order is None:
+        return []
+    return [
+        places.place(entry.this)
+        + (" DESC NULLS LAST" if entry.args.get("desc") else " ASC NULLS FIRST")
+        for entry in order.expressions
+    ]
+
+
+def _limits(select: exp.Select, writer: ExpressionWriter) -> tuple[int, int, bool]:
+    limit, offset = _optional(select, "limit"), _optional(select, "offset")
+    count = MAX_ROWS if limit is None else _whole(limit, writer, MAX_ROWS)
+    skipped = 0 if offset is None else _whole(offset, writer, MAX_OFFSET)
+    return count, skipped, limit is not None
+
+
+def _whole(clause: exp.Expr, writer: ExpressionWriter, most: int) -> int:
+    node = clause.args.get("expression")
+    extras = any(value for key, value in clause.args.items() if key != "expression")
+    if extras or not isinstance(node, exp.Literal) or node.is_string or not node.name.isdecimal():
+        raise writer.refuse(clause, "expected a whole number after limit")
+    if len(node.name) > 9 or int(node.name) > most:
+        raise writer.refuse(clause, f"expected at most {most} after limit")
+    return int(node.name)

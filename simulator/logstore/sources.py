@@ -1,0 +1,183 @@
+"""What a select reads: the records of a LogStore, or a subquery."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from simulator.errors import ControlError
+from simulator.logstore.expressions import Reader
+from simulator.logstore.fields import RESERVED
+from simulator.logstore.typed import Kind, Typed, as_double, invalid_query
+
+_PROPERTIES = tuple(name for name in RESERVED if name != "@seq")
+_LISTED = 20
+"""Columns that an error names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """The records of a LogStore as a source."""
+
+    table: str
+    condition: Callable[[int], str]
+    """SQL that every record looked at fulfils, for a range so many milliseconds earlier."""
+    field: Callable[[str], Typed]
+    """How to read a field, by name."""
+    field_names: Sequence[str]
+    """What ``*`` stands for, beside a record's own properties."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A select without its limit."""
+
+    columns: tuple[str, ...]
+    items: tuple[Typed, ...]
+    sql: str
+    limit: int
+    offset: int
+    limit_given: bool
+    row_order: tuple[str, ...]
+    """Columns of the source that order the rows; empty when rows are groups, or sorted anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What stands after FROM."""
+
+    sql: str
+    condition: str
+    reader: Reader
+    names: tuple[str, ...]
+    """What ``*`` stands for."""
+    row_order: tuple[str, ...]
+    joins: list[str] = field(default_factory=list)
+    """Filled by the reader, as earlier ranges are asked for."""
+
+
+def from_records(records: Records, back_ms: int) -> Source:
+    """The records of a range so many milliseconds earlier."""
+    order = ("ts", "seq")
+    return Source(
+        sql=records.table,
+        condition=records.condition(back_ms),
+        reader=Reader(field=records.field, order=_order_key(order)),
+        names=(*_PROPERTIES, *records.field_names),
+        row_order=order,
+    )
+
+
+class Subquery:
+    """A subquery in DuckDB's SQL.
+
+    Args:
+        compiled: gives the select within, for a range so many milliseconds earlier.
+        name: what it is called in the statement.
+        alias: what the caller calls it; empty without one.
+        grouped: whether the rows around it are groups.
+        at: where the statement begins in the query.
+    """
+
+    def __init__(
+        self,
+        compiled: Callable[[int], Compiled],
+        *,
+        name: str,
+        alias: str,
+        grouped: bool,
+        at: int,
+    ) -> None:
+        self._compiled = compiled
+        self._name = name
+        self._alias = alias
+        self._grouped = grouped
+        self._at = at
+        self._now = compiled(0)
+        self._columns: Mapping[str, Typed] = {
+            column: replace(item, sql=f"{name}.c{index}")
+            for index, (column, item) in reversed(
+                tuple(enumerate(zip(self._now.columns, self._now.items, strict=True)))
+            )
+        }
+        self._joins: list[str] = []
+        self._earlier: dict[tuple[str, int, bool], str] = {}
+
+    def source(self, *, comparing: bool) -> Source:
+        """The subquery as what a select reads."""
+        if any(item.kind is Kind.SKETCH for item in self._now.items):
+            raise self._refuse("expected cardinality(approx_set(x))")
+        order = tuple(one.rpartition(".")[2] for one in self._now.row_order) or ("n",)
+        row_order = tuple(f"{self._name}.{one}" for one in order)
+        return Source(
+            sql=_written(self._now, self._name),
+            condition="TRUE",
+            reader=Reader(
+                field=self._field,
+                order=_order_key(row_order),
+                compare=self._compare if comparing else None,
+            ),
+            names=tuple(dict.fromkeys(self._now.columns)),
+            row_order=row_order,
+            joins=self._joins,
+        )
+
+    def _field(self, wanted: str) -> Typed:
+        name = wanted.removeprefix(f"{self._alias}.") if self._alias else wanted
+        found = self._columns.get(name)
+        if found is None:
+            known = ", ".join(self._now.columns[:_LISTED])
+            raise self._refuse(f"the subquery has no column {name[:60]}; its columns are {known}")
+        return found
+
+    def _compare(self, wanted: str, seconds: Sequence[int], moving: bool) -> Typed:
+        """A column now, some seconds before, and how often that fits into now."""
+        column = self._field(wanted)
+        before = [
+            as_double(self._in_earlier(column, self._joined(wanted, one, moving)))
+            for one in seconds
+        ]
+        now = as_double(column)
+        parts = [now, *before, *(f"({now} / nullif({one}, 0))" for one in before)]
+        if self._grouped:
+            parts = [f"any_value({one})" for one in parts]
+        return Typed(f"[{', '.join(parts)}]", Kind.ARRAY, Kind.FLOAT)
+
+    def _joined(self, wanted: str, seconds: int, moving: bool) -> str:
+        """The name of the same subquery of an earlier range, joined by all other columns."""
+        key = (wanted, seconds, moving)
+        name = self._earlier.get(key)
+        if name is None:
+            name = self._earlier[key] = f"{self._name}_{len(self._earlier)}"
+            same = []
+            for title, value in self._columns.items():
+                if title == wanted:
+                    continue
+                other = self._in_earlier(value, name).sql
+                if moving and value.kind is Kind.TIME:
+                    other = f"({other} + INTERVAL {seconds} SECOND)"
+                same.append(f"{value.sql} IS NOT DISTINCT FROM {other}")
+            earlier = _written(self._compiled(seconds * 1000), name)
+            self._joins.append(f" LEFT JOIN {earlier} ON {' AND '.join(same) or 'TRUE'}")
+        return name
+
+    def _in_earlier(self, column: Typed, name: str) -> Typed:
+        return replace(column, sql=f"{name}{column.sql.removeprefix(self._name)}")
+
+    def _refuse(self, message: str) -> ControlError:
+        return invalid_query(message, self._at)
+
+
+def _written(inner: Compiled, name: str) -> str:
+    sql = inner.sql
+    if inner.limit_given or inner.offset:
+        sql = f"{sql} LIMIT {inner.limit} OFFSET {inner.offset}"
+    if not inner.row_order:
+        sql = f"SELECT *, row_number() OVER () AS n FROM ({sql})"
+    return f"({sql}) AS {name}"
+
+
+def _order_key(order: Sequence[str]) -> str:
+    """One number that orders rows as the columns do, one after the other."""
+    if len(order) == 1:
+        return order[0]
+    time_ms, seq = order
+    return f"(CAST({time_ms} AS HUGEINT) * 18446744073709551616 + {seq})"
