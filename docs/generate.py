@@ -151,7 +151,10 @@ def bls_coverage() -> str:
     """The operations of BLS, with what is missing of each."""
     # The handlers are only named here, never called.
     operations = bls_operations(
-        cast("LogStoreEngine", None), cast("Clock", None), lambda _operation: None
+        cast("LogStoreEngine", None),
+        cast("Clock", None),
+        lambda _operation: None,
+        lambda _bucket, key: key,
     )
     done = [one for one in operations if one.status is not OperationStatus.NOT]
     missing = [one for one in operations if one.status is OperationStatus.NOT]

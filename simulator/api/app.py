@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from simulator.api.auth import Authenticator
-from simulator.api.bls import bls_operations
+from simulator.api.bls import FILES, bls_operations, file_server
 from simulator.api.errors import error_middleware
 from simulator.api.operations import Operation, add_routes, operation_names
 from simulator.api.read_faults import Meet, read_fault_middleware
@@ -31,6 +31,7 @@ def make_api_app(
     auth: Authenticator,
     on_change: Callable[[str], None] | None = None,
     meet: Meet | None = None,
+    object_url: Callable[[str, str], str] | None = None,
 ) -> web.Application:
     """The application behind the BCE APIs.
 
@@ -40,16 +41,18 @@ def make_api_app(
         auth: verifies every request but those to paths under ``/_sim/``.
         on_change: told the name of each operation that has changed a project or LogStore.
         meet: says which faults each call meets; None: none.
+        object_url: the address of an object, from its bucket and key; None: a path.
 
     Returns:
         An application to which routes and sub-applications may still be added.
     """
-    operations = bls_operations(engine, clock, on_change or _ignore)
+    operations = bls_operations(engine, clock, on_change or _ignore, object_url or _path_of)
     middlewares = [error_middleware(), _auth_middleware(auth)]
     if meet is not None:
         middlewares.append(read_fault_middleware(meet, operation_names(operations)))
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     add_routes(app, operations)
+    app.router.add_get(FILES, file_server(engine))
 
     async def interrupt(_app: web.Application) -> None:
         engine.interrupt_queries()
@@ -85,3 +88,8 @@ def _target(raw_path: str) -> str:
 
 def _ignore(operation: str) -> None:
     """Nobody wants to know."""
+
+
+def _path_of(bucket: str, key: str) -> str:
+    """Nobody knows where buckets are served."""
+    return f"/{bucket}/{key}"

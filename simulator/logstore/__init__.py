@@ -1,6 +1,14 @@
 """LogStores: records in DuckDB, and the query language that reads them."""
 
 from simulator.logstore.bindings import Binding
+from simulator.logstore.buckets import Buckets
+from simulator.logstore.downloads import (
+    DownloadFormat,
+    DownloadRequest,
+    DownloadState,
+    DownloadTask,
+    split_directory,
+)
 from simulator.logstore.engine import MAX_PUSH_RECORDS, LogStoreEngine
 from simulator.logstore.fast_queries import FastQuery, FastQueryContent
 from simulator.logstore.ledger import LedgerEntry, LedgerException, LedgerTables
@@ -34,6 +42,11 @@ __all__ = [
     "DEFAULT_SEPARATORS",
     "MAX_PUSH_RECORDS",
     "Binding",
+    "Buckets",
+    "DownloadFormat",
+    "DownloadRequest",
+    "DownloadState",
+    "DownloadTask",
     "FastQuery",
     "FastQueryContent",
     "IndexField",
@@ -60,4 +73,5 @@ __all__ = [
     "Sort",
     "Upkeep",
     "is_search",
+    "split_directory",
 ]

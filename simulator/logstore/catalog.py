@@ -144,7 +144,7 @@ class Catalog:
         # The default project is not the first of several runs only: its uuid is always the same.
         seed = "default" if name == DEFAULT_PROJECT else f"{made}/{name}"
         project = Project(
-            uuid=_uuid(f"project/{seed}"),
+            uuid=make_uuid(f"project/{seed}"),
             name=name,
             description=description,
             top=False,
@@ -382,7 +382,8 @@ def _digest(seed: str) -> str:
     return hashlib.blake2b(seed.encode(), digest_size=16).hexdigest()
 
 
-def _uuid(seed: str) -> str:
+def make_uuid(seed: str) -> str:
+    """A UUID that follows from ``seed``."""
     digest = _digest(seed)
     return "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:]))
 

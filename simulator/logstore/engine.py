@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
@@ -10,8 +11,10 @@ import msgspec
 from simulator.clock import Clock
 from simulator.errors import ControlError, SinkError
 from simulator.logstore.bindings import Bindings
+from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Database, LoadError, first_line, is_passing
+from simulator.logstore.downloads import Downloads
 from simulator.logstore.fast_queries import FastQueries
 from simulator.logstore.indexes import Indexes
 from simulator.logstore.ledger import LedgerEntry, LedgerTables, make_tables, write_entries
@@ -19,7 +22,7 @@ from simulator.logstore.loader import Batch, load_records, load_segments
 from simulator.logstore.queries import QueryRunner
 from simulator.logstore.retention import Retention, oldest_ms
 from simulator.logstore.shippers import Shippers
-from simulator.logstore.shipping import Buckets, Shipping
+from simulator.logstore.shipping import Shipping
 from simulator.logstore.upkeep import Job
 from simulator.logstore.values import (
     LogStore,
@@ -62,6 +65,7 @@ class LogStoreEngine:
         load_from: directories that segments are delivered from. When given, DuckDB refuses to
             open any other file, whatever a statement says.
         query_limit_s: seconds of real time that a pull or a query may take.
+        downloads: where the files of download tasks are kept; None: a temporary directory.
 
     Raises:
         StartupError: the file is in use, damaged or cannot be written.
@@ -76,6 +80,7 @@ class LogStoreEngine:
         threads: int = 2,
         load_from: Sequence[Path] = (),
         query_limit_s: float = QUERY_LIMIT_S,
+        downloads: Path | None = None,
     ) -> None:
         self._clock = clock
         self._database = Database(
@@ -95,16 +100,20 @@ class LogStoreEngine:
         self.fast_queries = FastQueries(self._database, self._catalog, clock)
         self.shippers = Shippers(self._database, self._catalog, clock)
         self._shipping = Shipping(self._database, self._catalog, self.shippers)
+        self._temporary = None if downloads else TemporaryDirectory(prefix="blbsim-downloads-")
+        files = downloads or Path(self._temporary.name if self._temporary else "")
+        self.downloads = Downloads(self._database, self._catalog, clock, self.query, files)
         self.jobs: tuple[Job, ...] = (
             Retention(self._database, self._catalog, clock),
             self._shipping,
+            self.downloads,
         )
         """What is to be done on the clock; see ``Upkeep``."""
         self._ledger = LedgerTables(self._database)
 
     def use_buckets(self, buckets: Buckets) -> None:
-        """Tell where log shippers put their objects; without it there is no bucket."""
-        self._shipping.buckets = buckets
+        """Tell where shippers and download tasks put objects; without it there is no bucket."""
+        self._shipping.buckets = self.downloads.buckets = buckets
 
     # Projects
 
@@ -387,6 +396,8 @@ class LogStoreEngine:
     def close(self) -> None:
         """End all queries, write everything out and release the file. Fine to call twice."""
         self._database.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def _data_of(self, project: str, log_store: str) -> StoreState:
         """The LogStore, for calls of the data plane, whose error does not name it.

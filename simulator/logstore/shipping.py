@@ -9,9 +9,10 @@ import logging
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from simulator.errors import ControlError
+from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import Database, LoadError, first_line
 from simulator.logstore.files import StoredRecord, encode_file, encode_head, encode_line
@@ -30,31 +31,6 @@ _TYPES: Final = {"log": "text/plain", "csv": "text/csv", "parquet": "application
 _log = logging.getLogger(__name__)
 
 
-class Buckets(Protocol):
-    """What shipping needs of an object store."""
-
-    def put_object(
-        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
-    ) -> object:
-        """Store an object, replacing one of the same key.
-
-        Raises:
-            ControlError: NoSuchBucket.
-            OSError: the disk refused it.
-        """
-        ...
-
-
-class NoBuckets:
-    """An object store without any bucket."""
-
-    def put_object(
-        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
-    ) -> object:
-        """Refuse."""
-        raise ControlError("NoSuchBucket", 404, f"bucket {bucket} does not exist")
-
-
 class Shipping:
     """The job that runs shippers.
 
@@ -66,8 +42,8 @@ class Shipping:
         self._database = database
         self._catalog = catalog
         self._shippers = shippers
-        self.buckets: Buckets = NoBuckets()
-        """Where objects go."""
+        self.buckets: Buckets | None = None
+        """Where objects go; None: there are no buckets."""
 
     def next_at(self) -> float | None:
         """When the first window of a running shipper is over."""
@@ -142,6 +118,8 @@ class Shipping:
         self, shipper: Shipper, stream: str | None, number: int, lines: bytes, ended_at: float
     ) -> None:
         settings = shipper.settings
+        if self.buckets is None:
+            raise ControlError("NoSuchBucket", 404, f"bucket {settings.bucket} does not exist")
         key = object_key(shipper, stream, number)
         body = encode_file(lines, settings.layout)
         type_ = _TYPES[settings.layout.extension.partition(".")[0]]

@@ -7,6 +7,7 @@
     <data-dir>/spool/            records on their way
     <data-dir>/log_stores.db     LogStores, and how far each flow log has delivered
     <data-dir>/objects/          what was delivered to buckets
+    <data-dir>/downloads/        files of download tasks
     <data-dir>/certificates/     made for HTTPS listeners, with the authority that signed them
 """
 
@@ -42,6 +43,7 @@ class DataDirectory:
         self.spool = path / "spool"
         self.log_stores = path / "log_stores.db"
         self.objects = path / "objects"
+        self.downloads = path / "downloads"
         self.ledger = path / "ledger"
         self.certificates = path / "certificates"
         self._file = path / "state.json"

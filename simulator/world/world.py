@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -230,7 +231,9 @@ class World:
 
     async def _start_stores(self) -> None:
         scenario, data = self.scenario, self._data
-        self._engine = LogStoreEngine(data.log_stores, self.clock, load_from=(data.spool,))
+        self._engine = LogStoreEngine(
+            data.log_stores, self.clock, load_from=(data.spool,), downloads=data.downloads
+        )
         self._upkeep = Upkeep(self._engine.jobs, self.clock, self._spawn)
         self._spool = Spool(data.spool, self.clock, quantum_s=segment_quantum_s(scenario.flow_logs))
         # A crash may have kept state.json from the last instant; what was written knows it.
@@ -286,6 +289,7 @@ class World:
             clock=self.clock,
             auth=Authenticator({account.access_key: account.secret_key}, mode=account.auth),
             on_change=lambda _operation: self._look_after(),
+            object_url=self._object_url,
             meet=partial(self._read_side.meet, ReadApi.BLS),
         )
         token = options.admin_token if options.host not in LOOPBACK else None
@@ -313,6 +317,10 @@ class World:
                 place = f"{ports.s3_place}: " if ports.s3_place else ""
                 raise StartupError(f"{place}{error}") from error
             self._door = door
+
+    def _object_url(self, bucket: str, key: str) -> str:
+        assert self._door is not None  # or there would be no bucket
+        return f"{reachable_url(self._door.host, self._door.port)}/{bucket}/{quote(key)}"
 
     def _look_after(self) -> None:
         """Let the LogStores' own work follow what a call has changed."""

@@ -26,7 +26,13 @@ async def served() -> AsyncIterator[Served]:
         for look in app_changed:
             look()
 
-    app = make_api_app(engine=engine, clock=clock, auth=Authenticator({AK: SK}), on_change=changed)
+    app = make_api_app(
+        engine=engine,
+        clock=clock,
+        auth=Authenticator({AK: SK}),
+        on_change=changed,
+        object_url=lambda bucket, key: f"http://objects/{bucket}/{key}",
+    )
     app.router.add_get("/_sim/live", _ok)
     runner = web.AppRunner(app)
     await runner.setup()

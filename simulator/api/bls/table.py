@@ -6,6 +6,7 @@ Source: doc the vendor's SDKs (Go 0.9.273, Go 2, Python 0.9.79) and API schemas 
 from collections.abc import Callable
 from functools import partial
 
+from simulator.api.bls.downloads import Downloads
 from simulator.api.bls.fast_queries import FastQueries
 from simulator.api.bls.indexes import Indexes
 from simulator.api.bls.log_stores import LogStores
@@ -18,6 +19,7 @@ from simulator.logstore import LogStoreEngine
 
 _STORE = "/v1/logstore/{name}"
 _FAST = "/v1/fastquery"
+_DOWNLOAD = "/v2/logstore/download"
 _SHIPPER = "/v1/logshipper"
 _NO_SHIPPING = "not to Kafka; no lzop, snappy in Parquet only, bzip2 not in Parquet"
 _done = partial(Operation, service="bls", status=OperationStatus.DONE)
@@ -25,7 +27,10 @@ _partly = partial(Operation, service="bls", status=OperationStatus.PARTLY)
 
 
 def bls_operations(
-    engine: LogStoreEngine, clock: Clock, on_change: Callable[[str], None]
+    engine: LogStoreEngine,
+    clock: Clock,
+    on_change: Callable[[str], None],
+    object_url: Callable[[str, str], str],
 ) -> tuple[Operation, ...]:
     """Every operation, simulated or not.
 
@@ -33,6 +38,7 @@ def bls_operations(
         engine: holds the LogStores.
         clock: held while a call is at work.
         on_change: told the name of each operation that has changed a resource.
+        object_url: the address of an object, from its bucket and key.
     """
     projects = Projects(engine, clock, on_change)
     stores = LogStores(engine, clock, on_change)
@@ -40,6 +46,7 @@ def bls_operations(
     indexes = Indexes(engine, clock, on_change)
     fast = FastQueries(engine, clock, on_change)
     shippers = Shippers(engine, clock, on_change)
+    downloads = Downloads(engine, clock, on_change, object_url)
     return (
         *_rows(
             ("CreateProject", "POST", "/v1/project", projects.create),
@@ -67,6 +74,11 @@ def bls_operations(
             ("DescribeFastQuery", "GET", f"{_FAST}/{{fastQueryName}}", fast.describe),
             ("UpdateFastQuery", "PUT", f"{_FAST}/{{fastQueryName}}", fast.update),
             ("DeleteFastQuery", "DELETE", f"{_FAST}/{{fastQueryName}}", fast.delete),
+            ("CreateDownloadTask", "POST", _DOWNLOAD, downloads.create),
+            ("ListDownloadTask", "POST", f"{_DOWNLOAD}/list", downloads.list_all),
+            ("GetDownloadTaskLink", "GET", f"{_DOWNLOAD}/link/{{uuid}}", downloads.link),
+            ("DescribeDownloadTask", "GET", f"{_DOWNLOAD}/{{uuid}}", downloads.describe),
+            ("DeleteDownloadTask", "DELETE", f"{_DOWNLOAD}/{{uuid}}", downloads.delete),
             ("ListLogShipper", "GET", _SHIPPER, shippers.list_all),
             ("BulkDeleteLogShipper", "DELETE", _SHIPPER, shippers.delete_all),
             ("BulkSetLogShipperStatus", "PUT", f"{_SHIPPER}/status/batch", shippers.set_statuses),
@@ -123,11 +135,6 @@ def _rows(*rows: tuple[str, str, str, Handle]) -> tuple[Operation, ...]:
 
 _NOT_SIMULATED = (
     ("QueryLogHistogram", "GET", "/v2/logstore/{name}/loghistogram"),
-    ("CreateDownloadTask", "POST", "/v2/logstore/download"),
-    ("ListDownloadTask", "POST", "/v2/logstore/download/list"),
-    ("GetDownloadTaskLink", "GET", "/v2/logstore/download/link/{uuid}"),
-    ("DescribeDownloadTask", "GET", "/v2/logstore/download/{uuid}"),
-    ("DeleteDownloadTask", "DELETE", "/v2/logstore/download/{uuid}"),
     ("CreateAlarmPolicy", "POST", "/v1/alarm/policy"),
     ("UpdateAlarmPolicy", "PUT", "/v1/alarm/policy"),
     ("DescribeAlarmPolicy", "GET", "/v1/alarm/policy"),

@@ -1,0 +1,22 @@
+"""What the LogStores need of an object store; they do not see the one there is."""
+
+from typing import Protocol
+
+
+class Buckets(Protocol):
+    """What the LogStores need of an object store."""
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Whether there is such a bucket."""
+        ...
+
+    def put_object(
+        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
+    ) -> object:
+        """Store an object, replacing one of the same key.
+
+        Raises:
+            ControlError: NoSuchBucket.
+            OSError: the disk refused it.
+        """
+        ...

@@ -1,0 +1,341 @@
+"""Download tasks: the result of a statement as a file, in a bucket or behind a link.
+
+A task is done before its creation is answered, so it never shows as waiting or running, and a
+process that is killed leaves a task whole or not at all.
+"""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+
+from simulator.clock import Clock
+from simulator.errors import ControlError
+from simulator.logstore.buckets import Buckets
+from simulator.logstore.catalog import Catalog, make_uuid
+from simulator.logstore.database import Database
+from simulator.logstore.resources import ResourceTable, invalid
+from simulator.logstore.statement import is_search
+from simulator.logstore.values import Paging, QueryResult, Selection, Sort, Value
+from simulator.rng import access_token
+
+MAX_ROWS: Final = 1_000_000
+"""Source: doc of the API's schema (``limit``)."""
+PAGE_ROWS: Final = 20_000
+"""Of a search that are read at a time."""
+MAX_OBJECT_BYTES: Final = 1024 * 1024 * 1024
+"""Of a file for a bucket, which is held in memory whole. Source: assumed."""
+KEPT_S: Final = 7 * 86_400
+"""How long a file stays behind its link. Source: assumed (that it expires is documented)."""
+
+_ZONE: Final = timedelta(hours=8)
+_NAME: Final = re.compile(r"[^/\x00-\x1f\x7f]{0,128}")
+_DIRECTORY: Final = re.compile(r"/?([a-z0-9][a-z0-9\-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTALL)
+
+
+class DownloadState(StrEnum):
+    """What became of a task."""
+
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
+    """The file is gone."""
+
+
+class DownloadFormat(StrEnum):
+    """What the file holds."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadRequest:
+    """What a task is asked for; times also as they were sent."""
+
+    name: str
+    project: str
+    log_store: str
+    stream: str
+    query: str
+    start: str
+    end: str
+    start_ms: int
+    end_ms: int
+    format: DownloadFormat
+    limit: int
+    order: Sort
+    file_dir: str
+    """``bucket/directory/``, or empty for a place that is not the caller's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadTask:
+    """A task and what became of it."""
+
+    uuid: str
+    request: DownloadRequest
+    file_name: str
+    token: str
+    """Makes the link one that nobody can guess."""
+    state: DownloadState
+    failed_code: str
+    failed_message: str
+    written_rows: int
+    created_at: float
+    updated_at: float
+    ended_at: float
+
+
+class Query(Protocol):
+    """Runs a statement."""
+
+    def __call__(
+        self, project: str, log_store: str, selection: Selection, query: str, paging: Paging
+    ) -> QueryResult:
+        """What it finds."""
+        ...
+
+
+class Downloads:
+    """Every download task; and the job that lets files expire.
+
+    Args:
+        database: keeps the tasks.
+        catalog: says which LogStores there are.
+        clock: the time of tasks.
+        query: runs their statements.
+        directory: where files are kept that go to no bucket.
+    """
+
+    def __init__(
+        self, database: Database, catalog: Catalog, clock: Clock, query: Query, directory: Path
+    ) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._clock = clock
+        self._query = query
+        self._directory = directory
+        self._table = ResourceTable(database, "downloads", DownloadTask)
+        self.buckets: Buckets | None = None
+        """Where files may go; None: there are no buckets."""
+        self._remove_strays()
+
+    def create(self, request: DownloadRequest) -> str:
+        """Run a task; its uuid. A statement that fails makes a failed task.
+
+        Raises:
+            ControlError: LogStoreNotFound; InvalidParameter, also for a bucket that is missing.
+        """
+        self._check(request)
+        self._catalog.store(request.project, request.log_store)
+        now = self._clock.time()
+        with self._database.writing() as transaction:
+            number = self._catalog.count(transaction)
+        uuid = make_uuid(f"download/{number}/{request.project}/{request.log_store}")
+        stamp = datetime.fromtimestamp(now, UTC) + _ZONE
+        task = DownloadTask(
+            uuid=uuid,
+            request=request,
+            # Source: assumed, but for its beginning.
+            file_name=f"{request.name or 'download'}_{request.format}_{stamp:%Y%m%d%H%M%S}"
+            f"_{uuid[:8]}.{request.format}",
+            token=access_token(),
+            state=DownloadState.SUCCESS,
+            failed_code="",
+            failed_message="",
+            written_rows=0,
+            created_at=now,
+            updated_at=now,
+            ended_at=now,
+        )
+        try:
+            task = replace(task, written_rows=self._write(task))
+        except ControlError as error:
+            self._file(task).unlink(missing_ok=True)
+            task = replace(
+                task,
+                state=DownloadState.FAILED,
+                failed_code=error.code,
+                failed_message=error.message,
+            )
+        task = replace(task, ended_at=self._clock.time(), updated_at=self._clock.time())
+        with self._database.writing() as transaction:
+            self._table.put(transaction, uuid, task)
+        return uuid
+
+    def describe(self, uuid: str) -> DownloadTask:
+        """The task with this uuid.
+
+        Raises:
+            ControlError: DownloadTaskNotFound.
+        """
+        found = self._table.items.get(uuid)
+        if found is None:
+            raise ControlError("DownloadTaskNotFound", 404, "Download task not found")
+        return found
+
+    def delete(self, uuid: str) -> None:
+        """Forget a task and remove its file; an object in a bucket stays (assumed).
+
+        Raises:
+            ControlError: DownloadTaskNotFound.
+        """
+        with self._database.writing() as transaction:
+            task = self.describe(uuid)
+            self._table.remove(transaction, uuid)
+        self._file(task).unlink(missing_ok=True)
+
+    def list_all(self) -> list[DownloadTask]:
+        """Every task, in the order made."""
+        return list(self._table.items.values())
+
+    def open_file(self, token: str) -> Path:
+        """The file behind a link.
+
+        Raises:
+            ControlError: DownloadTaskNotFound when there is none, or no longer.
+        """
+        for task in self._table.items.values():
+            if task.token == token and task.state is DownloadState.SUCCESS:
+                return self._file(task)
+        raise ControlError("DownloadTaskNotFound", 404, "Download task not found")
+
+    def next_at(self) -> float | None:
+        """When the first file expires."""
+        return min((task.created_at + KEPT_S for task in self._kept()), default=None)
+
+    def run(self, now: float) -> None:
+        """Let files expire."""
+        for task in self._kept():
+            if task.created_at + KEPT_S > now:
+                continue
+            with self._database.writing() as transaction:
+                if task.uuid in self._table.items:
+                    expired = replace(task, state=DownloadState.EXPIRED, updated_at=now)
+                    self._table.put(transaction, task.uuid, expired)
+            self._file(task).unlink(missing_ok=True)
+
+    def _kept(self) -> list[DownloadTask]:
+        """The tasks with a file that is ours."""
+        return [
+            task
+            for task in self._table.items.values()
+            if task.state is DownloadState.SUCCESS and not task.request.file_dir
+        ]
+
+    def _check(self, request: DownloadRequest) -> None:
+        if not _NAME.fullmatch(request.name):
+            raise invalid("name", "expected at most 128 characters without `/`")
+        if not 1 <= request.limit <= MAX_ROWS:
+            raise invalid("limit", f"expected 1 to {MAX_ROWS}")
+        if request.end_ms <= request.start_ms:
+            raise invalid("queryEndTime", "must be after queryStartTime")
+        if request.file_dir:
+            bucket, _ = split_directory(request.file_dir)
+            if self.buckets is None or not self.buckets.has_bucket(bucket):
+                raise invalid("fileDir", f"there is no bucket {bucket}")
+
+    def _write(self, task: DownloadTask) -> int:
+        """Write the file; the number of rows."""
+        request = task.request
+        file = self._file(task)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        rows = 0
+        with file.open("wb") as out:
+            for columns, page in self._pages(request):
+                encode = _json_lines if request.format is DownloadFormat.JSON else _csv_lines
+                out.write(encode(columns, page, first=rows == 0))
+                rows += len(page)
+            out.flush()
+            os.fsync(out.fileno())
+        if request.file_dir:
+            self._put(task, file)
+        return rows
+
+    def _put(self, task: DownloadTask, file: Path) -> None:
+        bucket, directory = split_directory(task.request.file_dir)
+        try:
+            if file.stat().st_size > MAX_OBJECT_BYTES:
+                raise ControlError("EntityTooLarge", 400, "the file is too large for an object")
+            assert self.buckets is not None
+            self.buckets.put_object(
+                bucket,
+                directory + task.file_name,
+                file.read_bytes(),
+                "text/csv" if task.request.format is DownloadFormat.CSV else "application/json",
+                last_modified=self._clock.time(),
+            )
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _pages(
+        self, request: DownloadRequest
+    ) -> Iterator[tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]]:
+        """Columns and some rows at a time, ``limit`` rows in all, at least one page."""
+        selection = Selection(
+            start_ms=request.start_ms, end_ms=request.end_ms, stream=request.stream or None
+        )
+        left, marker = request.limit, None
+        while True:
+            paging = Paging(limit=min(left, PAGE_ROWS), sort=request.order, marker=marker)
+            found = self._query(
+                request.project, request.log_store, selection, request.query, paging
+            )
+            yield found.columns, found.rows[:left]
+            left -= len(found.rows)
+            marker = found.next_marker
+            if not is_search(request.query) or marker is None or left <= 0:
+                return
+
+    def _file(self, task: DownloadTask) -> Path:
+        return self._directory / task.uuid
+
+    def _remove_strays(self) -> None:
+        """Files of tasks that a killed process never finished, or deleted."""
+        if self._directory.is_dir():
+            kept = {task.uuid for task in self._kept()}
+            for file in self._directory.iterdir():
+                if file.name not in kept:
+                    file.unlink(missing_ok=True)
+
+
+def split_directory(file_dir: str) -> tuple[str, str]:
+    """Bucket and directory of ``bucket/directory/``; the second is empty or ends in a slash.
+
+    Raises:
+        ControlError: InvalidParameter.
+    """
+    found = _DIRECTORY.fullmatch(file_dir)
+    if found is None:
+        raise invalid("fileDir", "expected bucket/directory/")
+    directory = (found[2] or "").strip("/")
+    return found[1], f"{directory}/" if directory else ""
+
+
+def _json_lines(
+    columns: tuple[str, ...], rows: Iterable[tuple[Value, ...]], *, first: bool
+) -> bytes:
+    """An object on each line."""
+    encode: Callable[[object], bytes] = msgspec.json.encode
+    return b"".join(encode(dict(zip(columns, row, strict=True))) + b"\n" for row in rows)
+
+
+def _csv_lines(
+    columns: tuple[str, ...], rows: Iterable[tuple[Value, ...]], *, first: bool
+) -> bytes:
+    """RFC 4180, with the names of the columns on the first line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if first:
+        writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogatepass")
