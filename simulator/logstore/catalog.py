@@ -57,6 +57,8 @@ class StoreState:
     """Full name of the table of its records."""
     fields: FieldCatalog
     next_seq: int = 0
+    ready_at: float = 0.0
+    """Unix seconds before which it takes no records and no queries."""
     streams: dict[str, LogStream] = field(default_factory=dict)
 
     @property

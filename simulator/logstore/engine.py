@@ -83,6 +83,11 @@ class LogStoreEngine:
         downloads: Path | None = None,
     ) -> None:
         self._clock = clock
+        self.ready_after_s = 0.0
+        """How long a LogStore made from now on is not ready, seconds of the clock.
+
+        Source: doc https://cloud.baidu.com/doc/BLS (the error exists); how long is assumed.
+        """
         self._database = Database(
             path,
             memory_limit=memory_limit,
@@ -168,7 +173,7 @@ class LogStoreEngine:
     # LogStores
 
     def create_log_store(self, project: str, name: str, settings: LogStoreSettings) -> LogStore:
-        """Make a LogStore; it is ready at once.
+        """Make a LogStore, ready after ``ready_after_s``.
 
         Raises:
             ControlError: LogStoreAlreadyExist, ProjectNotFound, ResourceOverflow,
@@ -176,7 +181,9 @@ class LogStoreEngine:
         """
         with self._database.writing() as transaction:
             now = self._clock.time()
-            return self._catalog.add_store(transaction, project, name, settings, now).log_store
+            state = self._catalog.add_store(transaction, project, name, settings, now)
+            state.ready_at = now + self.ready_after_s
+            return state.log_store
 
     def update_log_store(
         self, project: str, name: str, change: Callable[[LogStoreSettings], LogStoreSettings]
@@ -405,9 +412,12 @@ class LogStoreEngine:
         Source: doc https://cloud.baidu.com/doc/BLS (operation pages of push, pull and query).
         """
         try:
-            return self._catalog.store(project, log_store)
+            state = self._catalog.store(project, log_store)
         except ControlError as error:
             raise ControlError(error.code, error.status, "LogStore not found") from error
+        if self._clock.time() < state.ready_at:
+            raise ControlError("LogStoreNotReady", 409, "LogStore not ready")
+        return state
 
     def _kept(self, state: StoreState, selection: Selection) -> Selection:
         """``selection`` without what retention has taken, deleted already or not."""

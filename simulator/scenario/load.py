@@ -16,6 +16,7 @@ from simulator.scenario.settings import (
     read_account,
     read_clock,
     read_ledger,
+    read_log_service,
     read_ports,
     read_record,
 )
@@ -31,6 +32,7 @@ _KEYS: Final = (
     "ports",
     "record",
     "ledger",
+    "log_service",
     "backends",
     "dedicated_clusters",
     "load_balancers",
@@ -88,6 +90,7 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         account=read_account(root.get("account")),
         ports=read_ports(root.get("ports")),
         record=read_record(root.get("record")),
+        log_service=read_log_service(root.get("log_service")),
         ledger=read_ledger(root.get("ledger")),
         backends=tuple(backends.values()),
         load_balancers=tuple(load_balancers.values()),

@@ -81,6 +81,14 @@ class LedgerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogServiceSettings:
+    """How the log service behaves as a whole."""
+
+    ready_after_s: float = 0.0
+    """How long a LogStore that a client makes refuses records and queries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalServers:
     """Backend servers that run elsewhere."""
 
@@ -192,6 +200,7 @@ class Scenario:
     account: Account = field(default_factory=Account)
     ports: Ports = field(default_factory=Ports)
     record: RecordSettings = field(default_factory=RecordSettings)
+    log_service: LogServiceSettings = field(default_factory=LogServiceSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     backends: tuple[Backends, ...] = ()
     load_balancers: tuple[LoadBalancerPlan, ...] = ()

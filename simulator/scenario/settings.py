@@ -7,12 +7,13 @@ from typing import Final
 from simulator.accesslog import AccessRecordShape
 from simulator.clock import ClockMode
 from simulator.model import AuthMode
-from simulator.model.units import parse_size
+from simulator.model.units import parse_duration, parse_size
 from simulator.scenario.document import Entry, Value
 from simulator.scenario.scenario import (
     Account,
     ClockSettings,
     LedgerSettings,
+    LogServiceSettings,
     Ports,
     RecordSettings,
 )
@@ -102,6 +103,14 @@ def read_record(value: Value | None) -> RecordSettings:
         shape=entry.choice("shape", AccessRecordShape, AccessRecordShape.TYPED),
         zone_offset_s=entry.parsed("zone", parse_zone, 8 * 3600),
     )
+
+
+def read_log_service(value: Value | None) -> LogServiceSettings:
+    """``log_service: {ready_after}``."""
+    if value is None:
+        return LogServiceSettings()
+    entry = value.mapping(("ready_after",))
+    return LogServiceSettings(ready_after_s=entry.parsed("ready_after", parse_duration, 0.0))
 
 
 def read_ledger(value: Value | None) -> LedgerSettings:

@@ -244,6 +244,7 @@ class World:
         self._start_faults()
         for log_store in scenario.log_stores:
             self._create_log_store(log_store.project, log_store.name, log_store.retention_days)
+        self._engine.ready_after_s = scenario.log_service.ready_after_s
         if scenario.buckets:
             # Importing moto takes most of a second; nothing else needs the loop yet.
             self._objects = ObjectStore(data.objects, region=scenario.region)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,8 +78,18 @@ class Served:
         body: object = None,
         secret_key: str = SK,
         raw: bytes = b"",
+        signed: tuple[str, ...] | None = None,
+        extra: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, Any]]:
-        """One request the way the Go SDK signs it: listed headers, bare keys as they are."""
+        """One request the way the Go SDK signs it: listed headers, bare keys as they are.
+
+        What holds for every answer is asserted here: it is a JSON object with a request id; an
+        error has code, message and id, and none that an SDK would retry.
+
+        Args:
+            signed: the headers that are listed as signed, instead of Go's; empty: implied.
+            extra: further headers.
+        """
         date = datetime.fromtimestamp(wall_time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         raw = raw if body is None else json.dumps(body).encode()
         headers = {
@@ -92,9 +103,17 @@ class Served:
             headers["Content-Length"] = str(len(raw))
             headers["Content-Md5"] = base64.b64encode(hashlib.md5(raw).digest()).decode()
             names = ["content-length", "content-md5", *names]
+        headers |= extra or {}
+        if signed is not None:
+            names = list(signed)
+        really = names or [
+            name.lower()
+            for name in headers
+            if name.lower().startswith(("x-bce-", "host", "content-"))
+        ]
         prefix = f"bce-auth-v1/{AK}/{date}/1800"
         signature = sign(
-            secret_key, prefix, canonical_request(method, target, list(headers.items()), names)
+            secret_key, prefix, canonical_request(method, target, list(headers.items()), really)
         )
         headers["Authorization"] = f"{prefix}/{';'.join(names)}/{signature}"
         url = yarl.URL(f"http://127.0.0.1:{self.port}{target}", encoded=True)
@@ -107,4 +126,13 @@ class Served:
             text = await response.text()
             answer = json.loads(text)
             assert response.headers["x-bce-request-id"] == headers["x-bce-request-id"]
+            assert isinstance(answer, dict)
+            assert "metadata" not in answer
+            if response.status >= 400:
+                assert set(answer) == {"code", "message", "requestId"}
+                assert answer["requestId"] == headers["x-bce-request-id"]
+                assert response.status not in {500, 502, 503}
+                assert answer["code"] not in {"RequestExpired", "Http400"}
+            else:
+                assert (answer["success"], answer["code"]) == (True, "OK")
             return response.status, answer

@@ -29,8 +29,8 @@ MAX_BATCH = 100
 class Tag(msgspec.Struct, rename="camel"):
     """A tag of a LogStore."""
 
-    tag_key: str = ""
-    tag_value: str = ""
+    tag_key: str | None = None
+    tag_value: str | None = None
 
 
 class LogStoreBody(msgspec.Struct, rename="camel"):
@@ -56,7 +56,7 @@ class StoreName(msgspec.Struct, rename="camel"):
     """One entry of BatchGetLogStore."""
 
     project: str | None = None
-    log_store_name: str = ""
+    log_store_name: str | None = None
 
 
 class BatchBody(msgspec.Struct):
@@ -120,7 +120,8 @@ class LogStores(Service):
 
     async def list_all(self, request: web.Request) -> web.Response:
         """ListLogStore, the old form: parameters in the query."""
-        return self._list_log_stores(list_query(parse_query(request)))
+        parameters = parse_query(request)
+        return self._list_log_stores(list_query(parameters), parameters.get("billingShortId", ""))
 
     async def list_all_post(self, request: web.Request) -> web.Response:
         """ListLogStore, the new form and its v2 twin: parameters in the body."""
@@ -136,7 +137,9 @@ class LogStores(Service):
         for one in asked:
             try:
                 found.append(
-                    self.engine.describe_log_store(project_of(one.project), one.log_store_name)
+                    self.engine.describe_log_store(
+                        project_of(one.project), one.log_store_name or ""
+                    )
                 )
             except ControlError:
                 continue
@@ -173,13 +176,15 @@ class LogStores(Service):
         await self.change("UnBindResource", self.engine.bindings.unbind, binding)
         return json_response({"message": ""})
 
-    def _list_log_stores(self, asked: ListBody) -> web.Response:
+    def _list_log_stores(self, asked: ListBody, short_id: str = "") -> web.Response:
         wanted = [str(entry.get("scope") or "") for entry in asked.binding_resources or ()]
         stores = self.engine.list_log_stores(asked.project or None)
         found = [
             store
             for store in stores
-            if (asked.name_pattern or "") in store.name and self._is_bound(store, wanted)
+            if (asked.name_pattern or "") in store.name
+            and short_id in {"", store.short_id}
+            and self._is_bound(store, wanted)
         ]
         page, wrapper = list_page(
             found,
@@ -208,18 +213,17 @@ def _settings(body: LogStoreBody, before: LogStoreSettings) -> LogStoreSettings:
     """
     if not body.retention:
         raise invalid("retention", "is required")
-    hot = body.enable_hot_retention
-    if hot is None:
-        hot = body.capital_enable_hot_retention
-    if hot is None:
-        hot = before.enable_hot_retention
+    spellings = {body.enable_hot_retention, body.capital_enable_hot_retention} - {None}
+    hot = True in spellings if spellings else before.enable_hot_retention
     split, enabled = body.disable_shard_auto_split, body.index_enabled
     tags = body.tags
     index = body.index
     return replace(
         before,
         retention_days=body.retention,
-        tags=before.tags if tags is None else tuple((t.tag_key, t.tag_value) for t in tags),
+        tags=before.tags
+        if tags is None
+        else tuple((t.tag_key or "", t.tag_value or "") for t in tags),
         enable_hot_retention=hot,
         hot_retention_days=(body.hot_retention or before.hot_retention_days) if hot else 0,
         shard_count=body.shard_count or before.shard_count,

@@ -54,7 +54,7 @@ class Records(Service):
             records,
             stream=body.log_stream_name or "",
             record_type=record_type,
-            tags={tag.k: tag.v for tag in body.tags or body.log_tags or ()},
+            tags={tag.k: tag.v or "" for tag in body.tags or body.log_tags or ()},
         )
         return json_response({})
 

@@ -55,7 +55,7 @@ class PushedTag(msgspec.Struct):
     """One tag of a push."""
 
     k: str
-    v: str = ""
+    v: str | None = None
 
 
 class PushBody(msgspec.Struct, rename="camel"):

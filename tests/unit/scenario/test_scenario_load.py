@@ -40,6 +40,7 @@ region: gz
 account: {access_key: AK, secret_key: SK, auth: off}
 ports: {api: 0, bos: 0, s3: 9402}
 record: {shape: strings, zone: "-03:30"}
+log_service: {ready_after: 10s}
 ledger: {keep: 20MiB}
 backends:
   slow: {count: 2, latency: 20ms, errors: {500: 0.5%, 503: 1%}, body: 1KiB, weights: [100, 0]}
@@ -133,6 +134,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
     assert (ports.api, ports.bos, ports.s3) == (0, 0, 9402)
     assert ports.s3_place.endswith(" ports.s3")
     assert scenario.record == RecordSettings(shape=AccessRecordShape.STRINGS, zone_offset_s=-12600)
+    assert scenario.log_service.ready_after_s == 10.0
     assert scenario.ledger == LedgerSettings(keep_bytes=20 << 20)
 
 
