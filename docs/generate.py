@@ -19,6 +19,8 @@ from aiohttp import web
 from simulator.accesslog import FIELDS
 from simulator.api.admin import add_admin_routes
 from simulator.api.bls import bls_operations
+from simulator.api.flow_log_values import FlowLogRegistry
+from simulator.api.flow_logs import flow_log_operations
 from simulator.api.operations import OperationStatus
 from simulator.api.simulation import Simulation
 from simulator.clock import Clock
@@ -166,6 +168,14 @@ def bls_coverage() -> str:
     return f"{table}\n\nThese {len(missing)} answer 501 with their name: {refused}.\n".rstrip()
 
 
+def flow_log_coverage() -> str:
+    """The operations of flow logs."""
+    operations = flow_log_operations(cast("FlowLogRegistry", None), cast("Clock", None))
+    return _table(
+        ("operation", "request"), [(one.name, f"`{one.method} {one.path}`") for one in operations]
+    )
+
+
 def admin_routes() -> str:
     """The routes of the simulator's own API."""
     app = web.Application()
@@ -260,6 +270,7 @@ def fidelity_register() -> str:
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "record-fields": record_fields,
     "bls-coverage": bls_coverage,
+    "flow-log-coverage": flow_log_coverage,
     "admin-routes": admin_routes,
     "sql-functions": sql_functions,
     "listener-timeouts": listener_timeouts,

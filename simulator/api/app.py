@@ -9,6 +9,8 @@ from aiohttp.typedefs import Handler, Middleware
 from simulator.api.auth import Authenticator
 from simulator.api.bls import FILES, bls_operations, file_server
 from simulator.api.errors import error_middleware
+from simulator.api.flow_log_values import FlowLogRegistry
+from simulator.api.flow_logs import flow_log_operations
 from simulator.api.operations import Operation, add_routes, operation_names
 from simulator.api.read_faults import Meet, read_fault_middleware
 from simulator.clock import Clock
@@ -32,6 +34,7 @@ def make_api_app(
     on_change: Callable[[str], None] | None = None,
     meet: Meet | None = None,
     object_url: Callable[[str, str], str] | None = None,
+    flow_logs: FlowLogRegistry | None = None,
 ) -> web.Application:
     """The application behind the BCE APIs.
 
@@ -42,11 +45,14 @@ def make_api_app(
         on_change: told the name of each operation that has changed a project or LogStore.
         meet: says which faults each call meets; None: none.
         object_url: the address of an object, from its bucket and key; None: a path.
+        flow_logs: behind the API of flow logs; None: it is not served.
 
     Returns:
         An application to which routes and sub-applications may still be added.
     """
     operations = bls_operations(engine, clock, on_change or _ignore, object_url or _path_of)
+    if flow_logs is not None:
+        operations += flow_log_operations(flow_logs, clock)
     middlewares = [error_middleware(), _auth_middleware(auth)]
     if meet is not None:
         middlewares.append(read_fault_middleware(meet, operation_names(operations)))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import simulator
 from simulator.cli.fault_arguments import add_fault_verbs
+from simulator.cli.flow_log_arguments import add_flow_log_verbs
 from simulator.clock import ClockMode
 from simulator.errors import ScenarioError, StartupError
 
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_records(verbs)
     _add_wait(verbs)
     _add_fault(verbs)
+    _add_flow_log(verbs)
     return parser
 
 
@@ -235,12 +237,23 @@ def _add_wait(verbs: "_Verbs") -> None:
     parser.add_argument("--timeout", default="30s", metavar="DURATION", help="(default: 30s)")
 
 
-def _add_fault(verbs: "_Verbs") -> None:
-    summary = "put faults in force while a simulation runs, and see what they did"
+def _add_flow_log(verbs: "_Verbs") -> None:
+    below = _group(verbs, "flowlog", "make, change, start, stop and delete flow logs")
+    add_flow_log_verbs(partial(_add_remote, below))
+
+
+def _group(verbs: "_Verbs", name: str, summary: str) -> "_Verbs":
+    """The verbs below ``name``."""
     parser: argparse.ArgumentParser = verbs.add_parser(
-        "fault", help=summary, description=summary[0].upper() + summary[1:] + "."
+        name, help=summary, description=summary[0].upper() + summary[1:] + "."
     )
-    below = parser.add_subparsers(metavar="VERB", required=True)
+    return parser.add_subparsers(metavar="VERB", required=True)
+
+
+def _add_fault(verbs: "_Verbs") -> None:
+    below = _group(
+        verbs, "fault", "put faults in force while a simulation runs, and see what they did"
+    )
     add_fault_verbs(partial(_new, below), partial(_add_remote, below))
 
 

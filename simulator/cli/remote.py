@@ -35,14 +35,26 @@ class Remote:
         self.endpoint = endpoint.rstrip("/")
         self._token = token
 
-    def call(self, path: str, body: object = None, method: str | None = None) -> Any:  # noqa: ANN401  whatever JSON the API answers with
+    def call(
+        self,
+        path: str,
+        body: object = None,
+        method: str | None = None,
+        signed: Mapping[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401  whatever JSON the API answers with
         """GET ``path``, or POST ``body`` to it, or what ``method`` says.
+
+        Args:
+            path: with its query.
+            body: sent as JSON.
+            method: in place of GET and POST.
+            signed: headers of a signature, for an API that wants one.
 
         Raises:
             StartupError: nobody answers there.
             Refused: with the simulator's own message.
         """
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **(signed or {})}
         if self._token:
             headers["x-blbsim-token"] = self._token
         data = None if body is None else msgspec.json.encode(body)
@@ -198,10 +210,16 @@ def wait(remote: Remote, timeout: str, *, as_json: bool) -> int:
             return 0
 
 
-def ask(remote: Remote, path: str, body: object = None, method: str | None = None) -> Any | None:  # noqa: ANN401  JSON
+def ask(
+    remote: Remote,
+    path: str,
+    body: object = None,
+    method: str | None = None,
+    signed: Mapping[str, str] | None = None,
+) -> Any | None:  # noqa: ANN401  JSON
     """What the simulator answers; None if it said no, and then that is printed."""
     try:
-        return remote.call(path, body, method)
+        return remote.call(path, body, method, signed)
     except Refused as error:
         print(f"blbsim: {error}", file=sys.stderr)
         return None

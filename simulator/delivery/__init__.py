@@ -18,6 +18,7 @@ from simulator.delivery.ledger import (
     Sighting,
     Watermark,
 )
+from simulator.delivery.reach import FlowLogVersion
 from simulator.delivery.sinks import LogStoreEngine, ObjectSink
 from simulator.delivery.status import (
     DeliveryMark,
@@ -35,6 +36,7 @@ __all__ = [
     "DeliveryReceipt",
     "FlowLogState",
     "FlowLogStatus",
+    "FlowLogVersion",
     "Ledger",
     "LogStoreEngine",
     "ObjectSink",

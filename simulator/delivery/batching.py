@@ -181,6 +181,11 @@ class Lane:
         if at is not None and at <= now:
             self._close()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it owes nothing of what it was given."""
+        return not self._waiting and (not self._open or self._all_passed(self._open))
+
     def open_until(self) -> float | None:
         """When the batch being filled closes; None if none is."""
         if not self._open:

@@ -7,7 +7,8 @@ cursor is committed, so nothing that a jumping clock passes is ever half visible
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final, assert_never
 
 from simulator.clock import Clock
@@ -16,6 +17,7 @@ from simulator.delivery.batching import Batch, BatchPlan, Lane
 from simulator.delivery.ledger import Ledger
 from simulator.delivery.loads import Failed, Outcome, Refused, Visible, attempt
 from simulator.delivery.pending import Owed, newest_lines, owed_by
+from simulator.delivery.reach import FlowLogVersion
 from simulator.delivery.route import Line, Route
 from simulator.delivery.sinks import Load, LogStoreEngine, ObjectSink, make_sink
 from simulator.delivery.status import (
@@ -25,9 +27,10 @@ from simulator.delivery.status import (
     FlowLogStatus,
     ObjectLog,
     PendingLine,
+    Tally,
 )
 from simulator.delivery.worker import Worker
-from simulator.model import FlowLog
+from simulator.model import FlowLog, FlowLogId
 from simulator.rng import Rng
 from simulator.spool import SegmentInfo, Spool
 
@@ -48,7 +51,7 @@ class Delivery:
     Args:
         engine: the LogStores; also keeps the cursors of bucket destinations.
         object_store: needed if a flow log goes to a bucket.
-        flow_logs: all of them, fixed for the run.
+        versions: the flow logs there are at the start; ``open`` and ``end`` change them.
         archive: takes the segments that every flow log has passed; without one they are deleted.
 
     After ``start`` you must call ``aclose`` on the same event loop.
@@ -62,20 +65,18 @@ class Delivery:
         spool: Spool,
         engine: LogStoreEngine,
         object_store: ObjectSink | None,
-        flow_logs: tuple[FlowLog, ...],
+        versions: tuple[FlowLogVersion, ...] = (),
         archive: Archive | None = None,
     ) -> None:
         self._clock = clock
         self._spool = spool
         self._engine = engine
-        self._routes = tuple(
-            Route(
-                flow_log=flow_log,
-                plan=BatchPlan(flow_log, rng, spool.quantum_s),
-                sink=make_sink(flow_log, engine, object_store),
-            )
-            for flow_log in flow_logs
-        )
+        self._rng = rng
+        self._object_store = object_store
+        self._routes: tuple[Route, ...] = ()
+        """Every version that takes records or still has some to deliver, in order."""
+        self._current: dict[FlowLogId, Route] = {}
+        """The newest version of every flow log there is."""
         self._lines: dict[str, tuple[Line, ...]] = {}
         self._segments: dict[str, deque[SegmentInfo]] = {}
         """By series: what lies in the spool, closed, in sequence."""
@@ -92,10 +93,12 @@ class Delivery:
             archive=archive,
             spool=spool,
             owed=self.owed,
-            flow_logs=lambda: tuple(route.flow_log for route in self._routes),
+            flow_logs=lambda: tuple(route.flow_log for route in self._current.values()),
             time=clock.time,
         )
         """What became of every record."""
+        for version in versions:
+            self.open(version)
 
     def start(self) -> None:
         """Take over what earlier runs left in the spool, and listen for more.
@@ -118,11 +121,74 @@ class Delivery:
         self._spool.recovered = ()
         self._spool.on_closed = self._accept
 
+    def open(self, version: FlowLogVersion) -> None:
+        """Deliver for a flow log what ``version`` takes; the counts of earlier versions go on.
+
+        Raises:
+            ValueError: its destination is a bucket and there is no object store.
+        """
+        flow_log = version.flow_log
+        before = self._current.get(flow_log.flow_log_id)
+        route = Route(
+            version=version,
+            plan=BatchPlan(flow_log, self._rng, self._spool.quantum_s),
+            sink=make_sink(flow_log, self._engine, self._object_store),
+            tally=Tally() if before is None else before.tally,
+        )
+        self._routes = (*self._routes, route)
+        self._current[flow_log.flow_log_id] = route
+        for series in self._spool.all_series():
+            if series.key in self._lines and series.load_balancer_id == flow_log.load_balancer_id:
+                line = self._make_line(route, series.key)
+                self._lines[series.key] += (line,)
+                for segment in self._segments.get(series.key, ()):
+                    if segment.seq > line.lane.cursor:
+                        self._give(line, segment)
+
+    def rename(self, flow_log: FlowLog) -> None:
+        """Show another name for a flow log.
+
+        Raises:
+            KeyError: there is no such flow log.
+        """
+        route = self._current[flow_log.flow_log_id]
+        named = replace(route.flow_log, name=flow_log.name)
+        route.version = replace(route.version, flow_log=named)
+
+    def end(self, flow_log_id: FlowLogId, upto: Mapping[str, int]) -> None:
+        """Let the newest version of a flow log take nothing beyond ``upto``.
+
+        What it has taken is delivered. One that has ended already stays as it is.
+
+        Args:
+            flow_log_id: of the flow log.
+            upto: the last segment it takes, by series.
+
+        Raises:
+            KeyError: there is no such flow log.
+        """
+        route = self._current[flow_log_id]
+        if route.is_open:
+            route.version = route.version.ended(upto)
+            for series_key in tuple(self._lines):
+                self._drop_drained(series_key)
+                self._discard(series_key)
+            self._wake_settled()
+
+    def forget(self, flow_log_id: FlowLogId) -> None:
+        """Show a flow log no more; after ``end`` of it. What it has taken is still delivered.
+
+        Raises:
+            KeyError: there is no such flow log.
+        """
+        del self._current[flow_log_id]
+        self._forget_drained()
+
     def status(self) -> tuple[FlowLogStatus, ...]:
-        """Every flow log, in the order they were given."""
+        """Every flow log, in the order they were made."""
         return tuple(
             route.status(self._spool.open_record_count(route.flow_log.load_balancer_id))
-            for route in self._routes
+            for route in self._current.values()
         )
 
     def next_due_at(self) -> float | None:
@@ -141,11 +207,13 @@ class Delivery:
 
     def mark(self) -> DeliveryMark:
         """Now, for a later ``since``."""
-        by_flow_log = tuple(route.tally.delivered for route in self._routes)
         return DeliveryMark(
-            record_count=sum(by_flow_log),
+            record_count=sum(tally.delivered for tally in self._tallies()),
             object_count=self._objects.count,
-            by_flow_log=by_flow_log,
+            by_flow_log={
+                str(flow_log_id): route.tally.delivered
+                for flow_log_id, route in self._current.items()
+            },
         )
 
     def since(self, mark: DeliveryMark) -> DeliveryReceipt:
@@ -154,10 +222,11 @@ class Delivery:
         return DeliveryReceipt(
             record_count=now.record_count - mark.record_count,
             by_flow_log=tuple(
-                (route.flow_log.name, count - before)
-                for route, count, before in zip(
-                    self._routes, now.by_flow_log, mark.by_flow_log, strict=True
+                (
+                    route.flow_log.name,
+                    now.by_flow_log[flow_log_id] - mark.by_flow_log.get(flow_log_id, 0),
                 )
+                for flow_log_id, route in self._current.items()
             ),
             object_count=now.object_count - mark.object_count,
             objects=self._objects.since(mark.object_count),
@@ -228,11 +297,17 @@ class Delivery:
         lines = self._lines_of(segment.series_key, segment.load_balancer_id)
         self._segments.setdefault(segment.series_key, deque()).append(segment)
         for line in lines:
-            if segment.seq > line.lane.cursor:
-                line.route.tally.closed += segment.record_count
-            line.lane.add(segment)
-            self._arm(line)
+            self._give(line, segment)
         self._discard(segment.series_key)
+
+    def _give(self, line: Line, segment: SegmentInfo) -> None:
+        """Let a line have the next segment of its series if its version takes it."""
+        if not line.route.version.takes(segment.series_key, segment.seq):
+            return
+        if segment.seq > line.lane.cursor:
+            line.route.tally.closed += segment.record_count
+        line.lane.add(segment)
+        self._arm(line)
 
     def _lines_of(self, series_key: str, load_balancer_id: str) -> tuple[Line, ...]:
         lines = self._lines.get(series_key)
@@ -241,12 +316,15 @@ class Delivery:
                 self._make_line(route, series_key)
                 for route in self._routes
                 if route.flow_log.load_balancer_id == load_balancer_id
+                and route.version.takes(series_key, 1)
             )
         return lines
 
     def _make_line(self, route: Route, series_key: str) -> Line:
-        cursor = f"{route.flow_log.flow_log_id}|{series_key}"
-        lane = Lane(route.plan, series_key, self._cursors.get(cursor, 0))
+        version = route.version
+        cursor = f"{version.cursor_id}|{series_key}"
+        passed = max(self._cursors.get(cursor, 0), version.after.get(series_key, 0))
+        lane = Lane(route.plan, series_key, passed)
         return Line(route=route, lane=lane, cursor=cursor, max_batches=route.sink.max_batches)
 
     # ---- time
@@ -290,6 +368,7 @@ class Delivery:
         load = Load(
             flow_log_id=line.route.flow_log.flow_log_id,
             series_key=line.lane.series_key,
+            cursor=line.cursor,
             batches=batches,
             at=now,
             tries=line.failure_count + 1,
@@ -331,6 +410,27 @@ class Delivery:
             case _ as never:
                 assert_never(never)
         self._arm(line)
+        self._drop_drained(line.lane.series_key)
+
+    def _drop_drained(self, series_key: str) -> None:
+        """Forget the lines of versions that have ended and delivered all they took."""
+        lines = self._lines[series_key]
+        kept = tuple(line for line in lines if not line.is_drained)
+        if len(kept) == len(lines):
+            return
+        self._lines[series_key] = kept
+        self._discard(series_key)
+        self._forget_drained()
+
+    def _forget_drained(self) -> None:
+        """Forget versions that have ended, are not the newest and owe nothing."""
+        current = set(map(id, self._current.values()))
+        used = {id(line.route) for lines in self._lines.values() for line in lines}
+        self._routes = tuple(
+            route
+            for route in self._routes
+            if route.is_open or id(route) in current or id(route) in used
+        )
 
     def _settle(self, line: Line, batches: tuple[Batch, ...], now: float) -> None:
         self._progress_count += 1
@@ -374,13 +474,18 @@ class Delivery:
     # ---- waiting
 
     def _pending_count(self) -> int:
-        return sum(
-            route.tally.closed
-            + self._spool.open_record_count(route.flow_log.load_balancer_id)
-            - route.tally.delivered
-            - route.tally.lost
+        being_written = sum(
+            self._spool.open_record_count(route.flow_log.load_balancer_id)
             for route in self._routes
+            if route.is_open
         )
+        return being_written + sum(
+            tally.closed - tally.delivered - tally.lost for tally in self._tallies()
+        )
+
+    def _tallies(self) -> tuple[Tally, ...]:
+        """The counts of every flow log, those that are forgotten but not drained too."""
+        return tuple({id(route.tally): route.tally for route in self._routes}.values())
 
     def _is_settled(self) -> bool:
         return self._closing or self._pending_count() == 0 or self.failing() is not None

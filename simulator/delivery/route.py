@@ -6,8 +6,9 @@ from typing import Final
 
 from simulator.clock import Timer, monotonic
 from simulator.delivery.batching import Batch, BatchPlan, Lane
+from simulator.delivery.reach import FlowLogVersion
 from simulator.delivery.sinks import Sink
-from simulator.delivery.status import FlowLogStatus, Tally
+from simulator.delivery.status import FlowLogState, FlowLogStatus, Tally
 from simulator.errors import ControlError, SinkError
 from simulator.model import FlowLog
 
@@ -21,13 +22,23 @@ _PATIENCE: Final = 4
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Route:
-    """One flow log with its sink and counts."""
+    """One version of a flow log with its sink; the counts are those of all its versions."""
 
-    flow_log: FlowLog
+    version: FlowLogVersion
     plan: BatchPlan
     sink: Sink
     tally: Tally = field(default_factory=Tally)
     warned_at: float = float("-inf")
+
+    @property
+    def flow_log(self) -> FlowLog:
+        """The flow log as this version has it."""
+        return self.version.flow_log
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes what is written now."""
+        return self.version.upto is None
 
     def warn(self, consequence: str, error: Exception) -> None:
         """Say what failed, once a minute of real time."""
@@ -47,11 +58,12 @@ class Route:
     def status(self, open_count: int) -> FlowLogStatus:
         """Its counts; ``open_count`` are records in segments still being written."""
         tally = self.tally
+        open_count = open_count if self.is_open else 0
         written = tally.closed + open_count
         return FlowLogStatus(
             name=self.flow_log.name,
             flow_log_id=self.flow_log.flow_log_id,
-            status=tally.state,
+            status=tally.state if self.is_open else FlowLogState.STOPPED,
             written=written,
             delivered=tally.delivered,
             pending=written - tally.delivered - tally.lost,
@@ -67,7 +79,7 @@ class Route:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Line:
-    """The lane of one flow log and series, with what moves it."""
+    """The lane of one version of a flow log and one series, with what moves it."""
 
     route: Route
     lane: Lane
@@ -86,6 +98,11 @@ class Line:
     stuck_since: int = 0
     error: str = ""
     """Of the last failure."""
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether its version has ended and all of it is delivered."""
+        return not self.route.is_open and not self.busy and self.lane.is_idle
 
     def count_failure(self, batches: tuple[Batch, ...], error: Exception, progress: int) -> None:
         """A load failed; ``progress`` counts what moved anywhere."""

@@ -114,16 +114,13 @@ class Load:
 
     flow_log_id: str
     series_key: str
+    cursor: str
+    """Name of the cursor it moves."""
     batches: tuple[Batch, ...]
     at: float
     """The instant they become visible."""
     tries: int
     """1 for the first."""
-
-    @property
-    def cursor(self) -> str:
-        """Name of the cursor it moves."""
-        return f"{self.flow_log_id}|{self.series_key}"
 
     @property
     def position(self) -> int:

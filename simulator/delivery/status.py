@@ -1,6 +1,7 @@
 """What delivery tells the world: the state of each flow log, and what became visible when."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -15,6 +16,8 @@ class FlowLogState(StrEnum):
     """Whether a flow log's destination takes records. Source: assumed (the vendor's shippers)."""
 
     RUNNING = "running"
+    STOPPED = "stopped"
+    """It takes nothing; what was written before is delivered."""
     ABNORMAL = "abnormal"
     """The destination does not exist; records are lost, not kept for later."""
 
@@ -50,7 +53,8 @@ class DeliveryMark:
 
     record_count: int
     object_count: int
-    by_flow_log: tuple[int, ...]
+    by_flow_log: Mapping[str, int]
+    """Records delivered so far, by id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -206,6 +206,10 @@ class LogStoreEngine:
         """
         return self._catalog.store(project, name).log_store
 
+    def has_log_store(self, project: str, name: str) -> bool:
+        """Whether ``project`` has a LogStore ``name``."""
+        return (project, name) in self._catalog.stores
+
     def delete_log_store(self, project: str, name: str) -> None:
         """Remove a LogStore with its records and streams; its shippers end.
 

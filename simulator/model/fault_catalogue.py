@@ -47,6 +47,8 @@ class Subject(StrEnum):
     NODE = "node"
     OBJECT = "object"
     FLOW_LOG = "flow log"
+    CHANGE = "change"
+    """An edit, start or stop of a flow log."""
     REQUEST = "request"
     """Of a pipeline that reads."""
 
@@ -538,7 +540,7 @@ _SPECS: Final = (
     FaultSpec(
         kind=FaultKind.CONFLAG,
         stage=FaultStage.MANAGEMENT,
-        subject=Subject.RECORD,
+        subject=Subject.CHANGE,
         what="for a while after an edit, start or stop, records still follow the old settings, "
         "or are missing",
         why="documented for other clouds: minutes to an hour",

@@ -1,6 +1,7 @@
 """Scenario files: YAML in, one frozen ``Scenario`` out, or every problem with its place."""
 
 from simulator.scenario.load import load_scenario
+from simulator.scenario.names import parse_name
 from simulator.scenario.scenario import (
     Account,
     Backends,
@@ -36,4 +37,5 @@ __all__ = [
     "ServerGroupPlan",
     "build_snapshot",
     "load_scenario",
+    "parse_name",
 ]

@@ -131,6 +131,11 @@ class SpoolSeries:
         """Records in the segment that is still being written."""
         return self._record_count
 
+    @property
+    def last_seq(self) -> int:
+        """The highest number that a segment has; 0 before the first."""
+        return self._next_seq - 1
+
     def open_info(self) -> SegmentInfo | None:
         """The segment that is still being written, as it is now; None if it has no record."""
         return self._info() if self._record_count else None

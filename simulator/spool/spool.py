@@ -88,6 +88,19 @@ class Spool:
         if series is not None:
             series.skip_to(seq + 1)
 
+    async def cut(self, load_balancer_id: str) -> dict[str, int]:
+        """Close what is being written of a load balancer, so that a change falls between segments.
+
+        Returns:
+            The last segment of each of its series; what is written from now on comes after it.
+        """
+        found: dict[str, int] = {}
+        for series in self.all_series():
+            if series.load_balancer_id == load_balancer_id:
+                series.close_segment()
+                found[series.key] = series.last_seq
+        return found
+
     def all_series(self) -> tuple[SpoolSeries, ...]:
         """Every series, of this run and of earlier ones."""
         return tuple(self._series.values())

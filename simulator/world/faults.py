@@ -1,7 +1,7 @@
 """The faults of a simulation as its faces see them; those added by hand outlive a restart."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _FIELDS = tuple(field.name for field in FIELDS)
 
 def is_acted_on(kind: FaultKind) -> bool:
     """Whether something acts on faults of this kind; the others are refused."""
-    return CATALOGUE[kind].stage is FaultStage.READ
+    return CATALOGUE[kind].stage is FaultStage.READ or kind is FaultKind.CONFLAG
 
 
 class _Changes(msgspec.Struct):
@@ -45,13 +45,19 @@ class Faults:
         StartupError: the file is damaged.
     """
 
-    def __init__(self, scenario: tuple[Fault, ...], file: Path, clock: Clock, rng: Rng) -> None:
+    def __init__(
+        self,
+        scenario: tuple[Fault, ...],
+        file: Path,
+        clock: Clock,
+        rng: Rng,
+        flow_logs: Callable[[], tuple[str, ...]],
+    ) -> None:
         self._scenario = {fault.name for fault in scenario}
         self._file = file
         self._clock = clock
         self._changes = _read(file)
-        self.flow_logs: tuple[str, ...] = ()
-        """Names a fault may refer to."""
+        self._flow_logs = flow_logs
         kept = [fault for fault in scenario if fault.name not in self._changes.removed]
         names = {fault.name for fault in kept}
         added = [fault for fault in self._changes.added if fault.name not in names]
@@ -69,7 +75,7 @@ class Faults:
                 given,
                 now=self._clock.time(),
                 fields=_FIELDS,
-                flow_logs=self.flow_logs,
+                flow_logs=self._flow_logs(),
                 taken=taken,
             )
         except ValueError as error:

@@ -36,7 +36,7 @@ class Listeners:
     Args:
         scenario: says how records look and what each listener has.
         data: keeps the certificates that are made.
-        spool: takes the records of load balancers that have a flow log.
+        spool: takes the records.
         host: where listeners bind that the scenario binds to loopback.
         free_ports: any free port instead of the scenario's.
     """
@@ -124,16 +124,13 @@ class Listeners:
         ).encode
         recent = self.recent
         count = self.counts.setdefault((load_balancer_id, vport), TrafficCounts()).add
-        has_flow_log = any(
-            flow_log.load_balancer_id == load_balancer_id for flow_log in self._scenario.flow_logs
-        )
-        append = self._spool.series(load_balancer_id, node.address).append if has_flow_log else None
+        # Without a flow log too: the ledger knows every record, and one can be made at any time.
+        append = self._spool.series(load_balancer_id, node.address).append
 
         def on_record(record: AccessRecord) -> None:
             count(record)
             line = encode(record)
-            if append is not None:
-                append(record.logged_at, line)
+            append(record.logged_at, line)
             recent.append(
                 RecentRecord(
                     logged_at=record.logged_at, load_balancer_id=load_balancer_id, line=line

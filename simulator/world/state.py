@@ -3,6 +3,7 @@
 ::
 
     <data-dir>/state.json        seed and simulated time, so that a restart goes on
+    <data-dir>/flow_logs         the flow logs, with what was changed over their API
     <data-dir>/faults            what was changed by hand of the scenario's faults
     <data-dir>/spool/            records on their way
     <data-dir>/log_stores.db     LogStores, and how far each flow log has delivered
@@ -39,6 +40,7 @@ class DataDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.flow_logs = path / "flow_logs"
         self.faults = path / "faults"
         self.spool = path / "spool"
         self.log_stores = path / "log_stores.db"

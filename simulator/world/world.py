@@ -43,6 +43,8 @@ from simulator.spool import Spool
 from simulator.workload import BuiltinBackends, TrafficSender
 from simulator.world.balancers import BalancerViews, balancer_measures
 from simulator.world.faults import Faults, is_acted_on
+from simulator.world.flow_log_rules import FlowLogRules
+from simulator.world.flow_logs import FlowLogs
 from simulator.world.listeners import LOOPBACK, Listeners
 from simulator.world.reading import ReadBack, read_back
 from simulator.world.state import DataDirectory
@@ -150,6 +152,7 @@ class World:
         self._health = HealthChecks(clock=self.clock, tasks=tasks, on_change=self._tell_health)
         self._began_at = self.clock.time()
         self._faults: Faults | None = None
+        self._flow_logs: FlowLogs | None = None
         self._read_side: ReadSide | None = None
         self._spool: Spool | None = None
         self._engine: LogStoreEngine | None = None
@@ -242,6 +245,7 @@ class World:
         if newest > self.clock.time():
             self.clock.set_start(newest)
         self._start_faults()
+        self._start_flow_logs()
         for log_store in scenario.log_stores:
             self._create_log_store(log_store.project, log_store.name, log_store.retention_days)
         self._engine.ready_after_s = scenario.log_service.ready_after_s
@@ -257,18 +261,46 @@ class World:
             spool=self._spool,
             engine=self._engine,
             object_store=self._objects,
-            flow_logs=scenario.flow_logs,
+            versions=self.flow_logs.versions(),
             archive=Archive(data.ledger, scenario.ledger.keep_bytes),
         )
+        self.flow_logs.attach(self._delivery, self._spool)
 
     def _start_faults(self) -> None:
         """Set the scenario's faults to their instants, which count from the first run's first."""
         began_at = self._data.began_at
         self._began_at = self.clock.time() if began_at is None else began_at
         shifted = tuple(fault.shifted(self._began_at) for fault in self.scenario.faults)
-        self._faults = Faults(shifted, self._data.faults, self.clock, self._rng)
-        self._faults.flow_logs = tuple(log.name for log in self.scenario.flow_logs)
+        self._faults = Faults(
+            shifted, self._data.faults, self.clock, self._rng, lambda: self.flow_logs.names
+        )
         self._read_side = ReadSide(self._faults.board, self.clock)
+
+    def _start_flow_logs(self) -> None:
+        scenario = self.scenario
+        assert self._faults is not None
+        self._flow_logs = FlowLogs(
+            scenario.flow_logs,
+            self._data.flow_logs,
+            rules=FlowLogRules(
+                region=scenario.region,
+                load_balancers=scenario.load_balancers,
+                has_log_store=self.engine.has_log_store,
+                has_bucket=lambda name: (
+                    self._objects is not None and self._objects.has_bucket(name)
+                ),
+            ),
+            board=self._faults.board,
+            clock=self.clock,
+            rng=self._rng,
+            spawn=self._spawn,
+        )
+
+    @property
+    def flow_logs(self) -> FlowLogs:
+        """The flow logs there are."""
+        assert self._flow_logs is not None
+        return self._flow_logs
 
     def _create_log_store(self, project: str, name: str, retention_days: int) -> None:
         """Make a LogStore; one that an earlier run made stays as it is."""
@@ -292,6 +324,7 @@ class World:
             on_change=lambda _operation: self._look_after(),
             object_url=self._object_url,
             meet=partial(self._read_side.meet, ReadApi.BLS),
+            flow_logs=self.flow_logs,
         )
         token = options.admin_token if options.host not in LOOPBACK else None
         add_admin_routes(app, self, token=token)
@@ -460,7 +493,7 @@ class World:
     async def read_back(self) -> ReadBack:
         """Count what is at the destinations, the way a pipeline would find it."""
         return await asyncio.to_thread(
-            read_back, self.scenario.flow_logs, self.engine, self._objects
+            read_back, self.flow_logs.flow_logs, self.engine, self._objects
         )
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> object:
@@ -518,7 +551,7 @@ class World:
             dropped_records=self._spool.dropped_count if self._spool is not None else 0,
             load_balancers=self._balancers(),
             traffic=traffic_views(self._senders),
-            flow_logs=flow_log_views(self.delivery.status(), self.scenario.flow_logs),
+            flow_logs=flow_log_views(self.delivery.status(), self.flow_logs.flow_logs),
         )
 
     def _balancers(self) -> tuple[LoadBalancerView, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from delivery_world import LB, NODE, bucket_log, flow_log
 
 from simulator.clock import ManualClock
-from simulator.delivery import Delivery
+from simulator.delivery import Delivery, FlowLogVersion
 from simulator.logstore import LogStoreEngine, LogStoreSettings
 from simulator.objectstore import ObjectStore
 from simulator.rng import Rng
@@ -40,7 +40,7 @@ class Stand:
             spool=self.spool,
             engine=self.engine,
             object_store=self.objects,
-            flow_logs=FLOW_LOGS,
+            versions=tuple(FlowLogVersion(flow_log=one) for one in FLOW_LOGS),
         )
         self.clock.start()
         self.delivery.start()

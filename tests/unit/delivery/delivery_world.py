@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simulator.clock import ManualClock
-from simulator.delivery import Archive, Delivery, segment_quantum_s
+from simulator.delivery import Archive, Delivery, FlowLogVersion, segment_quantum_s
 from simulator.errors import ControlError, SinkError
 from simulator.logstore import LedgerEntry, LedgerException
 from simulator.model import (
@@ -207,6 +207,7 @@ class World:
         seed: int = 7,
         keep_bytes: int | None = None,
         max_segment_bytes: int = 8 << 20,
+        versions: tuple[FlowLogVersion, ...] = (),
     ) -> None:
         self.clock = ManualClock(at)
         self.engine = engine or FakeEngine()
@@ -224,7 +225,7 @@ class World:
             spool=self.spool,
             engine=self.engine,
             object_store=self.objects,
-            flow_logs=flow_logs,
+            versions=versions or tuple(FlowLogVersion(flow_log=one) for one in flow_logs),
             archive=None
             if keep_bytes is None
             else Archive(directory.with_name(directory.name + ".ledger"), keep_bytes),

@@ -8,7 +8,14 @@ import pytest
 from delivery_world import LB, NODE, START, FakeEngine, FakeObjects, World, bucket_log, flow_log
 
 from simulator.clock import ManualClock
-from simulator.delivery import Archive, Delivery, Ledger, PassageState, segment_quantum_s
+from simulator.delivery import (
+    Archive,
+    Delivery,
+    FlowLogVersion,
+    Ledger,
+    PassageState,
+    segment_quantum_s,
+)
 from simulator.errors import ControlError
 from simulator.logstore import LogStoreEngine, LogStoreSettings, Selection
 from simulator.rng import Rng
@@ -238,7 +245,7 @@ async def test_with_the_real_log_stores(tmp_path: Path) -> None:
         spool=spool,
         engine=engine,
         object_store=None,
-        flow_logs=(flow,),
+        versions=(FlowLogVersion(flow_log=flow),),
         archive=Archive(tmp_path / "ledger", KEEP),
     )
     clock.start()
