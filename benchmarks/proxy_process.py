@@ -35,7 +35,6 @@ SERVED_BY = ServedBy(
     vip="10.0.1.5",
     vport=80,
     node_address=NODE.address,
-    backend_protocol="http",
 )
 
 

@@ -58,12 +58,13 @@ HOW: Final = {
     "http_referer": "empty when the header was sent empty",
     "http_user_agent": "empty when the header was sent empty",
     "http_x_forwarded_for": "without the hop added here; several headers are joined by `, `",
-    "upstream_connect_time": "3 decimals; `0.000` on a pooled connection, `-` if none ever stood",
+    "upstream_connect_time": "3 decimals, with the TLS handshake to the server if there is one; "
+    "`0.000` on a pooled connection, `-` if none ever stood",
     "upstream_response_time": "3 decimals; connecting included; a failed try has one too",
     "request_time": "3 decimals, one number; a slow upload counts, idle keep-alive does not",
     "ssl_handshake_time": "3 decimals; of the connection, so the same in each of its requests",
     "ssl_session_reused": "of the connection",
-    "vdum_rs_proto": "`http`; `-` if no server was tried",
+    "vdum_rs_proto": "`http` or `https`, by the group; `-` if no server was tried",
     "upstream_local_addr": "in 100.64.0.0/10, drawn from the seed; `-` if no server was tried",
     "extension_log": "`lb-…&0&0&0`; of a request that was limited `lb-…&1&<qps>&<tokens>`",
 }

@@ -49,7 +49,6 @@ class ServedBy:
     vip: str
     vport: int
     node_address: str
-    backend_protocol: str
 
 
 class RecordEncoder:
@@ -142,6 +141,7 @@ class RecordEncoder:
                 record.request_time_s,
                 handshake,
                 reused,
+                record.backend_protocol,
             )
         ).encode()
 
@@ -187,7 +187,7 @@ class RecordEncoder:
                 absent
                 if record.ssl_session_reused is None
                 else ('"r"' if record.ssl_session_reused else '"."'),
-                f'"{self._served_by.backend_protocol}"' if attempts else absent,
+                f'"{record.backend_protocol}"' if attempts else absent,
                 f'"{self._served_by.node_address}"' if attempts else absent,
                 self._unlimited if limited is None else self._extension(*limited),
             )
@@ -217,7 +217,7 @@ class RecordEncoder:
         values = (
             *("%s", "%d", '"%s"', '"%s"', '"%d"', "%s", "%s", "%d", "%s", "%s", '"%s"', "%d"),
             *("%d", "%s", "%s", "%s", "%.3f", "%.3f", "%.3f", "%s", "%s"),
-            *(f'"{served.backend_protocol}"', f'"{served.node_address}"', self._unlimited),
+            *('"%s"', f'"{served.node_address}"', self._unlimited),
         )
         # What is constant must survive a second formatting.
         constant = self._template.replace("%%", "%%%%")

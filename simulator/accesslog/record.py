@@ -45,6 +45,7 @@ class AccessRecord:
 
     __slots__ = (
         "attempts",
+        "backend_protocol",
         "body_bytes_sent",
         "client_ip",
         "client_port",
@@ -69,6 +70,8 @@ class AccessRecord:
     response_status: int
     """What was sent to the client; 499 when it left first, 9 for an HTTP/0.9 answer."""
     server_group_id: str | None
+    backend_protocol: str
+    """``http`` or ``https``, what the servers of that group speak."""
     attempts: list[Attempt]
     remote_addr: str
     """The peer: the client, or the gateway in front when it does not forward client addresses."""
@@ -96,6 +99,7 @@ class AccessRecord:
         self.logged_at = 0.0
         self.response_status = 0
         self.server_group_id = None
+        self.backend_protocol = "http"
         self.attempts = []
         self.remote_addr = ""
         self.client_ip = ""

@@ -5,6 +5,7 @@ import os
 import ssl
 import warnings
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -161,14 +162,23 @@ def make_server_context(settings: TlsSettings, authority: Authority) -> ssl.SSLC
     return default
 
 
-def make_backend_context() -> ssl.SSLContext:
+@cache
+def backend_context() -> ssl.SSLContext:
     """The TLS context towards backend servers, whose certificates nobody checks.
 
-    Source: assumed (the vendor documents re-encryption, no verification).
+    One for the process: a session is resumed in the context that made it.
+
+    Source: assumed (the vendor documents re-encryption and that the server has a certificate of
+    its own, not that it is verified; versions 1.0 to 1.3 and any cipher, to reach every server).
     """
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers(_CIPHERS[EncryptionType.DEFAULT])
+    context.options |= ssl.OP_NO_RENEGOTIATION
     return context
 
 

@@ -4,21 +4,26 @@ Source: assumed (HTTP/1.1 keep-alive towards backend servers, blb-api C10).
 """
 
 import asyncio
+import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Final
 
 from simulator.clock import monotonic
 from simulator.dataplane.backend import BackendConnection
-from simulator.dataplane.http1 import LineMemo
+from simulator.dataplane.certificates import backend_context
 from simulator.dataplane.http1_response import make_response_memo
 from simulator.model import BackendServer
+from simulator.tls import TlsClientStream
 
 _MAX_IDLE_PER_SERVER: Final = 256
 _SWEEP_INTERVAL_S: Final = 5.0
+_MAX_SESSIONS: Final = 4096
+"""Servers come and go; beyond this all sessions are forgotten."""
 
-Address = tuple[str, int]
+Destination = tuple[str, int, bool]
+"""Host and port, and whether the connection is encrypted: one server may serve both ways."""
 
 
 class ConnectAttempt:
@@ -40,7 +45,9 @@ class BackendPool:
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self._tasks = tasks
         self._memo = make_response_memo()
-        self._idle: dict[Address, deque[BackendConnection]] = {}
+        self._idle: dict[Destination, deque[BackendConnection]] = {}
+        self._sessions: dict[Destination, ssl.SSLSession] = {}
+        """Of TLS connections, for the next one to the same server."""
         self._sweeper: asyncio.TimerHandle | None = None
         self._keep_alive_s = 60.0
         self._closed = False
@@ -49,7 +56,7 @@ class BackendPool:
         self, server: BackendServer, *, now: float, keep_alive_s: float
     ) -> BackendConnection | None:
         """An idle connection to ``server`` that is still open, or None."""
-        idle = self._idle.get((server.connect_host, server.connect_port))
+        idle = self._idle.get((server.connect_host, server.connect_port, server.tls))
         while idle:
             connection = idle.pop()
             if not connection.closed:
@@ -65,9 +72,10 @@ class BackendPool:
             connection.release()
             return
         server = connection.server
-        idle = self._idle.get((server.connect_host, server.connect_port))
+        destination = (server.connect_host, server.connect_port, server.tls)
+        idle = self._idle.get(destination)
         if idle is None:
-            idle = self._idle[(server.connect_host, server.connect_port)] = deque()
+            idle = self._idle[destination] = deque()
         if len(idle) >= _MAX_IDLE_PER_SERVER:
             idle.popleft().release()
         connection.idle_since = now
@@ -82,11 +90,10 @@ class BackendPool:
         server: BackendServer,
         done: Callable[[BackendConnection | OSError], None],
     ) -> ConnectAttempt:
-        """Open a connection; ``done`` gets it, or the error."""
+        """Open a connection, with its TLS handshake; ``done`` gets it, or the error."""
+        open_ = self._open_tls if server.tls else self._open
         return ConnectAttempt(
-            self._tasks.create_task(
-                _connect(server, self._memo, done), name=f"connect {server.address}"
-            )
+            self._tasks.create_task(_connect(server, open_, done), name=f"connect {server.address}")
         )
 
     def close(self) -> None:
@@ -99,14 +106,56 @@ class BackendPool:
                 connection.release()
         self._idle.clear()
 
+    async def _open(self, server: BackendServer) -> BackendConnection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            partial(BackendConnection, server, self._memo),
+            server.connect_host,
+            server.connect_port,
+        )
+        return connection
+
+    async def _open_tls(self, server: BackendServer) -> BackendConnection:
+        """Source: assumed (an earlier session is offered, no name: the reference server's way)."""
+        loop = asyncio.get_running_loop()
+        connection = BackendConnection(server, self._memo)
+        destination = (server.connect_host, server.connect_port, True)
+        opened: asyncio.Future[OSError | None] = loop.create_future()
+
+        def settle(error: OSError | None) -> None:
+            # It is cancelled a moment before the stream is aborted.
+            if not opened.done():
+                opened.set_result(error)
+
+        stream = TlsClientStream(
+            backend_context(),
+            connection,
+            opened=settle,
+            session=self._sessions.get(destination),
+            on_session=partial(self._keep_session, destination),
+        )
+        try:
+            await loop.create_connection(lambda: stream, server.connect_host, server.connect_port)
+            error = await opened
+        except asyncio.CancelledError:
+            stream.abort()
+            raise
+        if error is not None:
+            raise error
+        return connection
+
+    def _keep_session(self, destination: Destination, session: ssl.SSLSession) -> None:
+        if len(self._sessions) >= _MAX_SESSIONS:
+            self._sessions.clear()
+        self._sessions[destination] = session
+
     def _sweep(self) -> None:
         self._sweeper = None
         oldest = monotonic() - self._keep_alive_s
-        for address, idle in list(self._idle.items()):
+        for destination, idle in list(self._idle.items()):
             while idle and (idle[0].closed or idle[0].idle_since < oldest):
                 idle.popleft().release()
             if not idle:
-                del self._idle[address]
+                del self._idle[destination]
         if self._idle:
             loop = asyncio.get_running_loop()
             self._sweeper = loop.call_later(_SWEEP_INTERVAL_S, self._sweep)
@@ -114,18 +163,16 @@ class BackendPool:
 
 async def _connect(
     server: BackendServer,
-    memo: LineMemo,
+    open_: Callable[[BackendServer], Coroutine[None, None, BackendConnection]],
     done: Callable[[BackendConnection | OSError], None],
 ) -> None:
-    loop = asyncio.get_running_loop()
     result: BackendConnection | OSError
     try:
-        _, result = await loop.create_connection(
-            partial(BackendConnection, server, memo), server.connect_host, server.connect_port
-        )
+        result = await open_(server)
     except OSError as error:
         result = error
     try:
         done(result)
     except Exception as error:
+        loop = asyncio.get_running_loop()
         loop.call_exception_handler({"message": "a request failed", "exception": error})

@@ -7,12 +7,15 @@ import asyncio
 import os
 import re
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+from simulator.dataplane.certificates import backend_context
 from simulator.model import HealthCheck, HealthCheckMethod, HealthCheckType
 from simulator.routing.health import ProbeResult, ProbeTarget
+from simulator.tls import TlsClientStream
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/[0-9]\.[0-9] ([1-9])[0-9][0-9](?: |\Z)")
 _LONGEST_STATUS_LINE: Final = 4096
@@ -87,6 +90,12 @@ class Probe:
                 udp = _UdpConversation(self, check.payload)
                 self._conversation = udp
                 await loop.create_datagram_endpoint(lambda: udp, remote_addr=(host, port))
+            elif check.type is HealthCheckType.HTTPS:
+                secure = TlsClientStream(
+                    backend_context(), _HttpConversation(self, check), opened=self._opened
+                )
+                self._conversation = secure
+                await loop.create_connection(lambda: secure, host, port)
             else:
                 kind = _HttpConversation if check.type is HealthCheckType.HTTP else _TcpConversation
                 tcp = kind(self, check)
@@ -94,6 +103,13 @@ class Probe:
                 await loop.create_connection(lambda: tcp, host, port)
         except OSError as error:
             self.finish(ok=False, detail=_reason(error))
+
+    def _opened(self, error: OSError | None) -> None:
+        """A TLS handshake is over."""
+        if error is not None:
+            why = error.reason if isinstance(error, ssl.SSLError) else None
+            reason = why.lower().replace("_", " ") if why else _reason(error)
+            self.finish(ok=False, detail=f"TLS handshake failed: {reason}")
 
     def _timed_out(self) -> None:
         self._task.cancel()

@@ -48,7 +48,7 @@ class Failure(IntEnum):
     """How a try at a backend server ended badly."""
 
     REFUSED = 0
-    """Refused or unreachable: no connection ever stood."""
+    """Refused, unreachable, or its TLS handshake failed: no connection ever stood."""
     CONNECT_TIMEOUT = 1
     CLOSED_EARLY = 2
     """Closed or reset before a whole response head."""
@@ -148,7 +148,9 @@ class Exchange:
             if to is None:
                 return 404
         self._target = to
-        self.record.server_group_id = to.group_id
+        record = self.record
+        record.server_group_id = to.group_id
+        record.backend_protocol = to.protocol
         server = to.scheduler.select() if session is None else to.select_bound(session)
         if server is None:
             return self._nobody(to)

@@ -22,6 +22,8 @@ class HealthCheckType(StrEnum):
 
     HTTP = "HTTP"
     """Asks for a URI; the class of the answer's status decides."""
+    HTTPS = "HTTPS"
+    """The same over TLS; of an IP group of protocol HTTPS."""
     TCP = "TCP"
     """Connects and resets; the connection alone decides."""
     UDP = "UDP"

@@ -34,7 +34,7 @@ class LoadBalancerKind(StrEnum):
 
 
 class Protocol(StrEnum):
-    """Listener protocols the data plane serves."""
+    """Protocols of listeners that the data plane serves, and of IP groups."""
 
     HTTP = "HTTP"
     HTTPS = "HTTPS"
@@ -124,6 +124,8 @@ class BackendServer:
     connect_port: int
     weight: int = 100
     """0 to 100; 0 gets no new traffic."""
+    tls: bool = False
+    """Whether the connection to it is encrypted: as a member of an IP group of protocol HTTPS."""
 
     @property
     def port(self) -> int:
@@ -167,12 +169,18 @@ class ServerGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpGroup:
-    """Addresses that a policy forwards to."""
+    """Addresses that a policy forwards to.
+
+    Source: the vendor's API metadata (backend servers that speak HTTPS are those of an IP group
+    of protocol HTTPS; ports of server groups are TCP, UDP or HTTP).
+    """
 
     ip_group_id: IpGroupId
     name: str
     members: tuple[BackendServer, ...]
     """Each with the port of its own; its id is the member's."""
+    protocol: Protocol = Protocol.HTTP
+    """What its members speak."""
     health_check: HealthCheck | None = None
     description: str = ""
 

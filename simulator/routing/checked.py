@@ -1,10 +1,11 @@
 """Which check holds for which servers of a route."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from simulator.model import HealthCheck, Listener, LoadBalancer
+from simulator.model import HealthCheck, HealthCheckType, Listener, LoadBalancer
 from simulator.routing.health import CheckedPool
-from simulator.routing.route import ListenerRoute, TargetKey
+from simulator.routing.route import ListenerRoute, Target, TargetKey
 
 
 def checked_pools(route: ListenerRoute) -> Iterator[CheckedPool]:
@@ -17,9 +18,19 @@ def checked_pools(route: ListenerRoute) -> Iterator[CheckedPool]:
         scope = _scope(target.key)
         check = _group_check(route.load_balancer, target.key)
         if check is None:
-            check = route.listener.health_check
+            check = _as_spoken(route.listener.health_check, target)
             scope = f"{scope} for {_name(route.listener)}"
         yield CheckedPool(scope=scope, pool=target, check=check)
+
+
+def _as_spoken(check: HealthCheck | None, target: Target) -> HealthCheck | None:
+    """A listener's check as a group's servers understand it: over TLS where they speak that.
+
+    Source: assumed (the vendor's application load balancers have checks of groups only).
+    """
+    if check is not None and check.type is HealthCheckType.HTTP and target.protocol == "https":
+        return replace(check, type=HealthCheckType.HTTPS)
+    return check
 
 
 def _group_check(load_balancer: LoadBalancer, key: TargetKey) -> HealthCheck | None:

@@ -1,14 +1,17 @@
 """A listener made ready for requests: policies, groups and schedulers, looked up once."""
 
+from dataclasses import replace
 from typing import Final
 
 from simulator.model import (
     BackendServer,
     BackendServerId,
+    IpGroup,
     Listener,
     LoadBalancer,
     Policy,
     PortType,
+    Protocol,
     Scheduler,
     ServerGroup,
 )
@@ -26,7 +29,16 @@ class Target:
     Two policies with the same group and port share one.
     """
 
-    __slots__ = ("bindings", "counts", "dead", "group_id", "key", "scheduler", "servers")
+    __slots__ = (
+        "bindings",
+        "counts",
+        "dead",
+        "group_id",
+        "key",
+        "protocol",
+        "scheduler",
+        "servers",
+    )
 
     def __init__(
         self,
@@ -34,10 +46,13 @@ class Target:
         servers: tuple[BackendServer, ...],
         scheduler: Scheduler,
         previous: "Target | None" = None,
+        protocol: Protocol = Protocol.HTTP,
     ) -> None:
         self.key: Final = key
         self.group_id: Final = key[0]
         """As ``vdum_ups_id`` shows it."""
+        self.protocol: Final = protocol.value.lower()
+        """What its servers speak, as ``vdum_rs_proto`` shows it."""
         self.servers: Final = servers
         ids = {server.backend_server_id for server in servers}
         self.dead: Final[set[BackendServerId]] = set() if previous is None else previous.dead
@@ -151,9 +166,11 @@ def compile_route(
     before = {} if previous is None else {target.key: target for target in previous.targets}
     targets: dict[TargetKey, Target] = {}
 
-    def target(key: TargetKey, servers: tuple[BackendServer, ...]) -> Target:
+    def target(
+        key: TargetKey, servers: tuple[BackendServer, ...], protocol: Protocol = Protocol.HTTP
+    ) -> Target:
         if key not in targets:
-            targets[key] = Target(key, servers, listener.scheduler, before.get(key))
+            targets[key] = Target(key, servers, listener.scheduler, before.get(key), protocol)
         return targets[key]
 
     groups = {group.server_group_id: group for group in load_balancer.server_groups}
@@ -168,7 +185,8 @@ def compile_route(
     policies: list[tuple[PolicyMatcher, Target]] = []
     for policy in sorted(listener.policies, key=lambda policy: policy.priority):
         if policy.ip_group_id is not None:
-            found = target((policy.ip_group_id, 0), ip_groups[policy.ip_group_id].members)
+            ip_group = ip_groups[policy.ip_group_id]
+            found = target((ip_group.ip_group_id, 0), _members(ip_group), ip_group.protocol)
         elif policy.server_group_id is not None:
             group = groups[policy.server_group_id]
             key = (group.server_group_id, policy.backend_port)
@@ -177,6 +195,12 @@ def compile_route(
             raise KeyError(policy.policy_id)
         policies.append((PolicyMatcher(policy), found))
     return ListenerRoute(load_balancer, listener, tuple(policies), default)
+
+
+def _members(ip_group: IpGroup) -> tuple[BackendServer, ...]:
+    """The group's members, spoken to as its protocol says."""
+    tls = ip_group.protocol is Protocol.HTTPS
+    return tuple(replace(member, tls=tls) for member in ip_group.members)
 
 
 def _servers_on_port(group: ServerGroup, policy: Policy) -> tuple[BackendServer, ...]:

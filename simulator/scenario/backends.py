@@ -23,7 +23,7 @@ def read_backends(value: Value | None) -> dict[str, Backends]:
     for name, (key, entry_value) in value.entries():
         key.parsed(parse_name, "")
         entry = entry_value.mapping(
-            (*_BUILT_IN_KEYS, *_EXTERNAL_KEYS, "weight", "weights"),
+            (*_BUILT_IN_KEYS, *_EXTERNAL_KEYS, "tls", "weight", "weights"),
         )
         external = [key for key in _EXTERNAL_KEYS if key in entry]
         built_in = [key for key in _BUILT_IN_KEYS if key in entry]
@@ -39,7 +39,11 @@ def read_backends(value: Value | None) -> dict[str, Backends]:
         else:
             servers = _read_built_in(name, entry)
         count = len(servers.addresses) if isinstance(servers, ExternalServers) else servers.count
-        backends[name] = Backends(name=name, servers=servers, weights=read_weights(entry, count))
+        backends[name] = Backends(
+            name=name,
+            servers=servers,
+            weights=read_weights(entry, count),
+        )
     return backends
 
 
@@ -53,6 +57,7 @@ def _read_built_in(name: str, entry: Entry) -> BackendProfile:
         latency_p99_s=p99_s,
         errors=_read_errors(entry.get("errors")),
         body_bytes=None if body is None else body.parsed(parse_size_range, None),
+        tls=entry.boolean("tls", default=False),
     )
 
 
@@ -96,7 +101,8 @@ def _read_external(entry: Entry) -> ExternalServers:
     if address is not None:
         values = [address]
     return ExternalServers(
-        addresses=tuple(value.parsed(parse_server_address, ("", 0)) for value in values)
+        addresses=tuple(value.parsed(parse_server_address, ("", 0)) for value in values),
+        tls=entry.boolean("tls", default=False),
     )
 
 

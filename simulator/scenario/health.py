@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from simulator.model import (
     HealthCheck,
     HealthCheckMethod,
     HealthCheckType,
+    Protocol,
     parse_normal_status,
 )
 from simulator.scenario.document import Value, suggest
@@ -23,7 +25,12 @@ _KEYS: Final = (
     "unhealthy_threshold",
     "healthy_threshold",
 )
-_TYPES: Final = (HealthCheckType.HTTP, HealthCheckType.TCP)
+_TYPES: Final = {
+    Protocol.HTTP: (HealthCheckType.HTTP, HealthCheckType.TCP),
+    Protocol.HTTPS: (HealthCheckType.HTTPS, HealthCheckType.HTTP, HealthCheckType.TCP),
+}
+"""By what the servers speak. Source: the vendor's API metadata (``healthCheck`` of the protocols
+of an IP group); the group's own protocol as default."""
 _LAYER_4_TYPES: Final = ("UDP", "ICMP")
 _THRESHOLD: Final = (2, 5)
 _INTERVAL_S: Final = (1.0, 10.0)
@@ -32,8 +39,14 @@ _URI: Final = re.compile(r"/[!-~]*")
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
-def read_health_check(value: Value | None) -> HealthCheck | None:
+def read_health_check(
+    value: Value | None, protocol: Protocol = Protocol.HTTP
+) -> HealthCheck | None:
     """``health_check: {...}``; None, no check, where there is none. ``{}`` takes the defaults.
+
+    Args:
+        value: the mapping.
+        protocol: what the servers speak.
 
     Source: the vendor's API metadata for names, ranges and defaults (blb-api 3.3). That nothing
     is checked unless the scenario says so is assumed, against the vendor's default: a server on
@@ -45,12 +58,17 @@ def read_health_check(value: Value | None) -> HealthCheck | None:
         return None
     entry = value.mapping(_KEYS)
     default = HealthCheck()
-    kind = entry.parsed("type", _parse_type, default.type)
-    if kind is not HealthCheckType.HTTP:
+    kind = entry.parsed("type", partial(_parse_type, _TYPES[protocol]), _TYPES[protocol][0])
+    if kind is HealthCheckType.TCP:
         for key in _HTTP_KEYS:
             given = entry.get(key)
             if given is not None:
                 given.problem(f"a check of type {kind} has no {key}; expected it with type: HTTP")
+    elif kind is not _TYPES[protocol][0] and "port" not in entry:
+        value.problem(
+            "a check of type HTTP does not speak TLS, as the port of the servers does; expected "
+            "'port' with another one, or type: HTTPS"
+        )
     return HealthCheck(
         type=kind,
         port=entry.integer("port", 1, 65535, 0) or None,
@@ -69,13 +87,18 @@ def read_health_check(value: Value | None) -> HealthCheck | None:
     )
 
 
-def _parse_type(text: str) -> HealthCheckType:
+def _parse_type(types: tuple[HealthCheckType, ...], text: str) -> HealthCheckType:
     if text in _LAYER_4_TYPES:
         raise ValueError(
-            f"the check {text} is for listeners of layer 4; expected {' or '.join(_TYPES)}"
+            f"the check {text} is for listeners of layer 4; expected {' or '.join(types)}"
         )
-    if text not in _TYPES:
-        raise ValueError(f"unknown value {text!r}; {suggest(text, _TYPES)}")
+    if text == HealthCheckType.HTTPS and text not in types:
+        raise ValueError(
+            "the check HTTPS is for IP groups of protocol HTTPS; a listener's check of type HTTP "
+            "speaks TLS to their servers by itself"
+        )
+    if text not in types:
+        raise ValueError(f"unknown value {text!r}; {suggest(text, types)}")
     return HealthCheckType(text)
 
 

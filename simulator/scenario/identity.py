@@ -16,6 +16,8 @@ from simulator.rng import Rng
 SHARED_CLUSTER = "shared"
 BACKEND_PORT = 8080
 """Port in the record of built-in backend servers. Source: assumed (any would do)."""
+BACKEND_TLS_PORT = 8443
+"""The same of those that speak TLS."""
 
 
 class Identities:
@@ -87,10 +89,10 @@ class Identities:
         """A free address in 192.168.0.0/20."""
         return self._address("192", 168, 168, "vip", load_balancer, subnets=(0, 15))
 
-    def backend_address(self, backends: str, index: int) -> str:
+    def backend_address(self, backends: str, index: int, *, tls: bool) -> str:
         """A free ``ip:port`` in 192.168.16.0/20 for a built-in server."""
         ip = self._address("192", 168, 168, "backend", backends, index, subnets=(16, 31))
-        return f"{ip}:{BACKEND_PORT}"
+        return f"{ip}:{BACKEND_TLS_PORT if tls else BACKEND_PORT}"
 
     def _address(
         self, first: str, low: int, high: int, *name: str | int, subnets: tuple[int, int]

@@ -222,11 +222,11 @@ class _LoadBalancers:
         backends = ""
         policies: tuple[PolicyPlan, ...] = ()
         if groups is not None:
-            policies = _read_targets(entry, groups)
+            policies = _read_targets(entry, groups, protocol)
         else:
             _refuse_in_standard(entry, ("policies",))
             if to is not None:
-                backends = to.reference("entry of backends", self._backends) or ""
+                backends = self._read_instance_servers(to)
         return entry, ListenerPlan(
             place=bind.place if bind is not None else "",
             protocol=protocol,
@@ -248,6 +248,16 @@ class _LoadBalancers:
             gzip_json=entry.boolean("gzip_json", default=False),
             allow_non_ascii=entry.boolean("allow_non_ascii", default=False),
         )
+
+    def _read_instance_servers(self, to: Value) -> str:
+        """``to`` of a standard load balancer, whose servers speak HTTP."""
+        name = to.reference("entry of backends", self._backends) or ""
+        if name and self._backends[name].tls:
+            to.problem(
+                f"the servers of {name!r} speak TLS and those of a standard load balancer are "
+                "reached over HTTP; expected kind: application"
+            )
+        return name
 
     def _read_tls(self, entry: Entry, protocol: Protocol) -> TlsSettings | None:
         value = entry.get("tls")
@@ -275,17 +285,18 @@ class _LoadBalancers:
                 )
 
 
-def _read_targets(entry: Entry, groups: Groups) -> tuple[PolicyPlan, ...]:
+def _read_targets(entry: Entry, groups: Groups, protocol: Protocol) -> tuple[PolicyPlan, ...]:
     """``policies``, or ``to`` as the one policy that every request meets."""
     to, policies = entry.get("to"), entry.get("policies")
     if policies is None:
         if to is None:
             return ()
         # The lowest priority, so that a policy added while running goes first.
-        return (PolicyPlan(priority=LOWEST_PRIORITY, rules=(ALL,), to=groups.refer(to)),)
+        to_group = groups.refer(to, protocol)
+        return (PolicyPlan(priority=LOWEST_PRIORITY, rules=(ALL,), to=to_group),)
     if to is not None:
         entry.value.problem("both 'to' and 'policies' are given; expected one of them")
-    return read_policies(policies, groups)
+    return read_policies(policies, groups, protocol)
 
 
 def _read_scheduler(entry: Entry) -> Scheduler:

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from simulator.model import KeepSession, KeepSessionType, Rule, RuleKey
+from simulator.model import KeepSession, KeepSessionType, Protocol, Rule, RuleKey
 from simulator.scenario.document import Entry, Value
 from simulator.scenario.groups import Groups
 from simulator.scenario.scenario import PolicyPlan
@@ -21,14 +21,20 @@ _COOKIE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 ALL: Final = Rule(key=RuleKey.ALL, value="*")
 
 
-def read_policies(value: Value, groups: Groups) -> tuple[PolicyPlan, ...]:
-    """``policies: [{priority, host, uri, to}]`` in the order of the file."""
+def read_policies(value: Value, groups: Groups, protocol: Protocol) -> tuple[PolicyPlan, ...]:
+    """``policies: [{priority, host, uri, to}]`` in the order of the file.
+
+    Args:
+        value: the list.
+        groups: that policies may name.
+        protocol: of the listener.
+    """
     policies: list[PolicyPlan] = []
     lines: dict[int, int] = {}
     values = value.items()
     for item in values:
         entry = item.mapping(("priority", "host", "uri", "to"), required=("priority", "to"))
-        policy = _read_policy(entry, groups)
+        policy = _read_policy(entry, groups, protocol)
         policies.append(policy)
         priority = entry.get("priority")
         if priority is not None and policy.priority:
@@ -70,7 +76,7 @@ def read_keep_session(value: Value | None) -> KeepSession | None:
     )
 
 
-def _read_policy(entry: Entry, groups: Groups) -> PolicyPlan:
+def _read_policy(entry: Entry, groups: Groups, protocol: Protocol) -> PolicyPlan:
     rules: list[Rule] = []
     for key, parse in (("host", _parse_host), ("uri", _parse_uri)):
         value = entry.get(key)
@@ -83,7 +89,7 @@ def _read_policy(entry: Entry, groups: Groups) -> PolicyPlan:
     return PolicyPlan(
         priority=entry.integer("priority", 1, LOWEST_PRIORITY, 0),
         rules=tuple(rules) or (ALL,),
-        to="" if to is None else groups.refer(to),
+        to="" if to is None else groups.refer(to, protocol),
     )
 
 

@@ -94,6 +94,7 @@ class ExternalServers:
 
     addresses: tuple[tuple[str, int], ...]
     """Host (no brackets) and port of each."""
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,11 @@ class Backends:
     servers: BackendProfile | ExternalServers
     weights: tuple[int, ...]
     """One per server, 0 to 100."""
+
+    @property
+    def tls(self) -> bool:
+        """Whether the servers speak TLS; then they are members of IP groups of protocol HTTPS."""
+        return self.servers.tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +129,12 @@ class IpGroupPlan:
     """An IP group."""
 
     name: str
-    members: tuple[tuple[str, int], ...]
-    """Host (no brackets) and port of each."""
+    members: tuple[tuple[str, int] | str, ...]
+    """Host (no brackets) and port of a server, or the name of an entry of
+    ``Scenario.backends`` for all its servers."""
     weights: tuple[int, ...]
+    """One per server."""
+    protocol: Protocol = Protocol.HTTP
     health_check: HealthCheck | None = None
 
 

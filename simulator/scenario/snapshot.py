@@ -64,7 +64,9 @@ def _servers(
             addresses = [_join(host, port) for host, port in sockets]
         case BackendProfile(name=name, count=count):
             sockets = tuple(bound[name])
-            addresses = [identities.backend_address(name, index) for index in range(count)]
+            addresses = [
+                identities.backend_address(name, index, tls=backends.tls) for index in range(count)
+            ]
         case _:
             assert_never(backends.servers)
     return tuple(
@@ -89,7 +91,9 @@ def _load_balancer(
     groups = {
         group.name: _server_group(plan, group, servers, identities) for group in plan.server_groups
     }
-    ip_groups = {group.name: _ip_group(plan, group, identities) for group in plan.ip_groups}
+    ip_groups = {
+        group.name: _ip_group(plan, group, servers, identities) for group in plan.ip_groups
+    }
     instance_servers = _instance_servers(plan, servers)
     return LoadBalancer(
         load_balancer_id=plan.load_balancer_id,
@@ -186,20 +190,32 @@ def _server_group(
     )
 
 
-def _ip_group(plan: LoadBalancerPlan, group: IpGroupPlan, identities: Identities) -> IpGroup:
+def _ip_group(
+    plan: LoadBalancerPlan,
+    group: IpGroupPlan,
+    servers: Mapping[str, tuple[BackendServer, ...]],
+    identities: Identities,
+) -> IpGroup:
+    sockets: list[tuple[str, str, int]] = []
+    for member in group.members:
+        if isinstance(member, str):
+            sockets += [(s.address, s.connect_host, s.connect_port) for s in servers[member]]
+        else:
+            sockets.append((_join(*member), *member))
     return IpGroup(
         ip_group_id=identities.ip_group_id(plan.name, group.name),
         name=group.name,
         members=tuple(
             BackendServer(
-                backend_server_id=identities.ip_member_id(plan.name, group.name, _join(host, port)),
-                address=_join(host, port),
+                backend_server_id=identities.ip_member_id(plan.name, group.name, address),
+                address=address,
                 connect_host=host,
                 connect_port=port,
                 weight=weight,
             )
-            for (host, port), weight in zip(group.members, group.weights, strict=True)
+            for (address, host, port), weight in zip(sockets, group.weights, strict=True)
         ),
+        protocol=group.protocol,
         health_check=group.health_check,
     )
 

@@ -6,6 +6,7 @@ They share a process with the proxy, so they do as little as they can per reques
 import asyncio
 import json
 import math
+import ssl
 from http import HTTPStatus
 from typing import Final, cast
 
@@ -23,11 +24,19 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class BuiltinBackends:
     """The servers of one ``BackendProfile``.
 
+    Args:
+        profile: what they are like.
+        rng: root of what they draw.
+        tls: with their certificate; None: they speak plain HTTP.
+
     After ``start()``, you must call ``aclose()`` on the same event loop.
     """
 
-    def __init__(self, profile: BackendProfile, rng: Rng) -> None:
+    def __init__(
+        self, profile: BackendProfile, rng: Rng, *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.profile = profile
+        self._tls = tls
         self._statuses = StatusSequence(profile, rng)
         self._servers = [
             _Server(profile, index, rng, self._statuses) for index in range(profile.count)
@@ -45,7 +54,7 @@ class BuiltinBackends:
             BackendError: a socket could not be opened; none stays open.
         """
         try:
-            return [await server.start(host) for server in self._servers]
+            return [await server.start(host, self._tls) for server in self._servers]
         except OSError as error:
             await self.aclose()
             raise BackendError(
@@ -111,9 +120,9 @@ class _Server:
         self._sigma = math.log(ratio) / _Z_99
         self._listening: asyncio.Server | None = None
 
-    async def start(self, host: str) -> tuple[str, int]:
+    async def start(self, host: str, tls: ssl.SSLContext | None) -> tuple[str, int]:
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(lambda: _Connection(self), host, 0)
+        self._listening = await loop.create_server(lambda: _Connection(self), host, 0, ssl=tls)
         name = self._listening.sockets[0].getsockname()
         return name[0], name[1]
 

@@ -28,6 +28,8 @@ class BackendProfile:
     """``(status, share)``: statuses 400 to 599, shares 0 to 1 that add up to at most 1."""
     body_bytes: SizeRange | None = None
     """Response bodies are padded to a size in this range; None: the bare echo."""
+    tls: bool = False
+    """Whether they speak TLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,13 @@ from typing import Final
 from simulator.accesslog import AccessRecord, RecordEncoder, ServedBy, TrafficCounts
 from simulator.dataplane import ListenerKey, ListenerSettings
 from simulator.dataplane.certificates import Authority, make_server_context
-from simulator.model import LoadBalancer, LoadBalancerId, Snapshot
+from simulator.model import (
+    CertificateForDomains,
+    LoadBalancer,
+    LoadBalancerId,
+    Snapshot,
+    TlsSettings,
+)
 from simulator.routing import compile_route
 from simulator.routing.limits import InstanceLimiter, make_limiter
 from simulator.scenario import ListenerPlan, Scenario
@@ -19,6 +25,9 @@ from simulator.world.state import DataDirectory
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _RECENT_RECORDS: Final = 1000
 """Newest records kept in memory for ``blbsim records``."""
+_BACKEND_TLS: Final = TlsSettings(
+    certificate=CertificateForDomains(domains=("backend.blbsim.internal", "localhost", "127.0.0.1"))
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,11 +101,20 @@ class Listeners:
 
     def _tls_context(self, plan: ListenerPlan) -> ssl.SSLContext | None:
         """Of an HTTPS listener; its certificate is made now if the scenario gives none."""
-        if plan.tls is None:
-            return None
+        return None if plan.tls is None else self._server_context(plan.tls)
+
+    def backend_context(self) -> ssl.SSLContext:
+        """Of the built-in backend servers that speak TLS; each time with a new certificate.
+
+        Raises:
+            StartupError: the certificate cannot be made.
+        """
+        return self._server_context(_BACKEND_TLS)
+
+    def _server_context(self, settings: TlsSettings) -> ssl.SSLContext:
         if self.authority is None:
             self.authority = Authority(self._data.certificates)
-        return make_server_context(plan.tls, self.authority)
+        return make_server_context(settings, self.authority)
 
     def _limiter(self, load_balancer: LoadBalancer) -> InstanceLimiter | None:
         """The one limiter of all listeners of a load balancer; None: unlimited."""
@@ -117,7 +135,6 @@ class Listeners:
                 vip=load_balancer.vip,
                 vport=vport,
                 node_address=node.address,
-                backend_protocol="http",
             ),
             shape=self._scenario.record.shape,
             zone_offset_s=self._scenario.record.zone_offset_s,

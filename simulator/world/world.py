@@ -203,12 +203,6 @@ class World:
             raise StartupError(f"faults of this kind are not acted on yet: {', '.join(idle)}")
         self._data.lock()
         await self._start_stores()
-        bound = {}
-        for profile in self.scenario.builtin_backends:
-            backends = BuiltinBackends(profile, self._rng)
-            self._backends.append(backends)
-            bound[profile.name] = await backends.start()
-        self._snapshot = build_snapshot(self.scenario, bound)
         assert self._spool is not None
         self._listeners = Listeners(
             self.scenario,
@@ -217,6 +211,7 @@ class World:
             host=self._options.host,
             free_ports=self._options.free_ports,
         )
+        self._snapshot = build_snapshot(self.scenario, await self._start_backends(self._listeners))
         settings = self._listeners.settings(self._snapshot)
         self._health.apply(setting.route for setting in settings)
         await self._start_api()
@@ -231,6 +226,16 @@ class World:
         if self.clock.mode is not ClockMode.MANUAL:
             self._save_later()
         self.ready = True
+
+    async def _start_backends(self, listeners: Listeners) -> dict[str, list[tuple[str, int]]]:
+        """Start the built-in backend servers; where each set of them listens, by name."""
+        bound = {}
+        for profile in self.scenario.builtin_backends:
+            tls = listeners.backend_context() if profile.tls else None
+            backends = BuiltinBackends(profile, self._rng, tls=tls)
+            self._backends.append(backends)
+            bound[profile.name] = await backends.start()
+        return bound
 
     async def _start_stores(self) -> None:
         scenario, data = self.scenario, self._data

@@ -25,7 +25,11 @@ from simulator.model import (
     LoadBalancer,
     LoadBalancerId,
     LoadBalancerKind,
+    Policy,
+    PolicyId,
     Protocol,
+    Rule,
+    RuleKey,
     Scheduler,
     ServerGroup,
     ServerGroupId,
@@ -41,10 +45,18 @@ SERVED_BY = ServedBy(
     vip="10.0.1.5",
     vport=80,
     node_address="100.64.3.9",
-    backend_protocol="http",
 )
 GONE = ("127.0.0.1", 1)
 """An address where nothing listens."""
+
+
+SECURE_GROUP = "ip_group-21475a51"
+TO_SECURE_GROUP = Policy(
+    policy_id=PolicyId("policy-1"),
+    priority=1,
+    rules=(Rule(key=RuleKey.ALL, value="*"),),
+    ip_group_id=IpGroupId(SECURE_GROUP),
+)
 
 
 async def read_head(reader: asyncio.StreamReader) -> bytes:
@@ -86,6 +98,7 @@ class Sim:
         tls: ssl.SSLContext | None = None,
         groups: dict[str, list[int]] | None = None,
         ip_groups: dict[str, list[int]] | None = None,
+        backend_tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
         **listener_fields,
     ) -> None:
@@ -94,6 +107,8 @@ class Sim:
         Args:
             groups: further server groups: their ids, and which of the backends are in them.
             ip_groups: the same for IP groups.
+            backend_tls: of the backends that are handlers; all backends are then the IP group
+                ``SECURE_GROUP`` of protocol HTTPS, to which every request goes.
             host: of the listener and the backends.
             listener_fields: of the model's ``Listener``.
         """
@@ -102,7 +117,11 @@ class Sim:
         await ready.wait()
         servers = []
         for index, backend in enumerate(backends):
-            address = backend if isinstance(backend, tuple) else await self.backend(backend, host)
+            address = (
+                backend
+                if isinstance(backend, tuple)
+                else await self.backend(backend, host, backend_tls)
+            )
             servers.append(
                 BackendServer(
                     backend_server_id=BackendServerId(f"i-{index}"),
@@ -127,6 +146,9 @@ class Sim:
             timeouts=timeouts or ListenerTimeouts(),
             limits=limits or ListenerLimits(),
         )
+        if backend_tls is not None:
+            ip_groups = {SECURE_GROUP: list(range(len(servers)))}
+            listener = replace(listener, policies=(TO_SECURE_GROUP,))
         listener = replace(listener, **listener_fields)
         node = ServiceNode(index=0, address="100.64.3.9")
         balancer = LoadBalancer(
@@ -138,7 +160,12 @@ class Sim:
             listeners=(listener,),
             server_groups=(group, *self._groups(groups or {})),
             ip_groups=tuple(
-                IpGroup(ip_group_id=IpGroupId(made.server_group_id), name="", members=made.servers)
+                IpGroup(
+                    ip_group_id=IpGroupId(made.server_group_id),
+                    name="",
+                    members=made.servers,
+                    protocol=Protocol.HTTP if backend_tls is None else Protocol.HTTPS,
+                )
                 for made in self._groups(ip_groups or {})
             ),
         )
@@ -169,7 +196,9 @@ class Sim:
         self.route = compile_route(self.balancer, listener, self.route)
         await self.data_plane.apply((ListenerSettings(route=self.route, on_record=self._take),))
 
-    async def backend(self, handler: Handler, host: str = "127.0.0.1") -> tuple[str, int]:
+    async def backend(
+        self, handler: Handler, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> tuple[str, int]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 await handler(reader, writer)
@@ -178,7 +207,7 @@ class Sim:
             finally:
                 writer.close()
 
-        server = await asyncio.start_server(serve, host, 0)
+        server = await asyncio.start_server(serve, host, 0, ssl=tls)
         self._stack.callback(server.close)
         return server.sockets[0].getsockname()[:2]
 

@@ -21,7 +21,6 @@ SERVED_BY = ServedBy(
     vip="10.0.1.5",
     vport=80,
     node_address="100.64.3.9",
-    backend_protocol="http",
 )
 
 

@@ -17,7 +17,6 @@ PERCENT = ServedBy(
     vip="fe80::1%eth0",
     vport=80,
     node_address="100.64.3.9%d",
-    backend_protocol="http",
 )
 TEXTS = st.one_of(st.none(), st.binary(max_size=12), st.sampled_from([b"%s", b'"\\', b"", b"-"]))
 SECONDS = st.floats(min_value=0, max_value=100)

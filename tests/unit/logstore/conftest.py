@@ -68,7 +68,6 @@ def make_segment() -> Callable[[Path, int], list[tuple[int, str]]]:
                 vip="192.168.0.10",
                 vport=80,
                 node_address="100.64.3.9",
-                backend_protocol="http",
             )
         )
         records: list[tuple[int, str]] = []
