@@ -9,6 +9,7 @@ import io
 import re
 import sys
 import tokenize
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -159,14 +160,17 @@ def bls_coverage() -> str:
         lambda _operation: None,
         lambda _bucket, key: key,
     )
-    done = [one for one in operations if one.status is not OperationStatus.NOT]
-    missing = [one for one in operations if one.status is OperationStatus.NOT]
+    counts = Counter(one.status for one in operations)
+    done, partly = counts[OperationStatus.DONE], counts[OperationStatus.PARTLY]
     table = _table(
-        ("operation", "request", "simulated", "remarks"),
-        [(one.name, f"`{one.method} {one.path}`", one.status.value, one.remark) for one in done],
+        ("operation", "request", "simulated", "what is missing"),
+        [
+            (one.name, f"`{one.method} {one.path}`", one.status.value, one.remark)
+            for one in operations
+        ],
     )
-    refused = ", ".join(f"{one.name} (`{one.method} {one.path}`)" for one in missing)
-    return f"{table}\n\nThese {len(missing)} answer 501 with their name: {refused}.\n".rstrip()
+    rest = f"the {counts[OperationStatus.NOT]} others answer 501 with their name"
+    return f"{table}\n\n{done} are done, {partly} partly; {rest}."
 
 
 def flow_log_coverage() -> str:

@@ -3,14 +3,16 @@
 Routes are made from it and so are the docs; nothing is served that is not in a table.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aiohttp import web
 
 from simulator.errors import ControlError
+
+_ACTION: Final = "?action="
 
 Handle: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -32,7 +34,7 @@ class Operation:
     name: str
     method: str
     path: str
-    """With ``{name}`` for what varies."""
+    """With ``{name}`` for what varies; ``?action=`` tells operations of one path apart."""
     status: OperationStatus
     handle: Handle | None = None
     """None answers 501 with the operation's name."""
@@ -42,10 +44,16 @@ class Operation:
 
 def add_routes(app: web.Application, operations: tuple[Operation, ...]) -> None:
     """Serve ``operations`` from ``app``."""
+    by_action: dict[tuple[str, str], dict[str, Handle]] = {}
     for operation in operations:
-        app.router.add_route(
-            operation.method, operation.path, operation.handle or _not_simulated(operation)
-        )
+        handle = operation.handle or _not_simulated(operation)
+        path, has_action, action = operation.path.partition(_ACTION)
+        if has_action:
+            by_action.setdefault((operation.method, path), {})[action] = handle
+        else:
+            app.router.add_route(operation.method, path, handle)
+    for (method, path), handles in by_action.items():
+        app.router.add_route(method, path, _dispatch(handles))
 
 
 def operation_names(operations: tuple[Operation, ...]) -> Callable[[web.Request], str | None]:
@@ -54,7 +62,11 @@ def operation_names(operations: tuple[Operation, ...]) -> Callable[[web.Request]
 
     def name_of(request: web.Request) -> str | None:
         resource = request.match_info.route.resource
-        found = None if resource is None else names.get((request.method, resource.canonical))
+        if resource is None:
+            return None
+        path = resource.canonical
+        action = f"{path}{_ACTION}{request.query.get('action', '')}"
+        found = names.get((request.method, path)) or names.get((request.method, action))
         if found is None:
             return None
         # Pull and query share a path: a query is what has one.
@@ -63,11 +75,23 @@ def operation_names(operations: tuple[Operation, ...]) -> Callable[[web.Request]
     return name_of
 
 
-def _not_simulated(operation: Operation) -> Handle:
-    async def refuse(request: web.Request) -> web.StreamResponse:
-        # Operations of one path are told apart by their action.
+def _dispatch(handles: Mapping[str, Handle]) -> Handle:
+    async def choose(request: web.Request) -> web.StreamResponse:
         action = request.query.get("action", "")
-        name = f"{operation.name} {action}".strip()
-        raise ControlError("NotImplemented", 501, f"{name} is not simulated")
+        if action not in handles:
+            known = ", ".join(handles)
+            raise ControlError(
+                "InvalidParameter",
+                400,
+                f"Request param invalid: [action] {action[:60]!r} is not one of {known}",
+            )
+        return await handles[action](request)
+
+    return choose
+
+
+def _not_simulated(operation: Operation) -> Handle:
+    async def refuse(_request: web.Request) -> web.StreamResponse:
+        raise ControlError("NotImplemented", 501, f"{operation.name} is not simulated")
 
     return refuse

@@ -15,6 +15,7 @@ from simulator.logstore.ledger import LedgerEntry, LedgerException, LedgerTables
 from simulator.logstore.shipper_settings import ShipperSettings
 from simulator.logstore.shippers import Shipper
 from simulator.logstore.statement import is_search
+from simulator.logstore.templates import Template, TemplateContent, TemplateSettings
 from simulator.logstore.upkeep import Upkeep
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
@@ -71,6 +72,9 @@ __all__ = [
     "Shipper",
     "ShipperSettings",
     "Sort",
+    "Template",
+    "TemplateContent",
+    "TemplateSettings",
     "Upkeep",
     "is_search",
     "split_directory",

@@ -23,6 +23,7 @@ from simulator.logstore.queries import QueryRunner
 from simulator.logstore.retention import Retention, oldest_ms
 from simulator.logstore.shippers import Shippers
 from simulator.logstore.shipping import Shipping
+from simulator.logstore.templates import Templates
 from simulator.logstore.upkeep import Job
 from simulator.logstore.values import (
     LogStore,
@@ -103,6 +104,7 @@ class LogStoreEngine:
         self.indexes = Indexes(self._database, self._catalog, clock)
         self.bindings = Bindings(self._database, self._catalog)
         self.fast_queries = FastQueries(self._database, self._catalog, clock)
+        self.templates = Templates(self._database, clock)
         self.shippers = Shippers(self._database, self._catalog, clock)
         self._shipping = Shipping(self._database, self._catalog, self.shippers)
         self._temporary = None if downloads else TemporaryDirectory(prefix="blbsim-downloads-")

@@ -81,23 +81,22 @@ class LogStores(Service):
     """Handlers of operations on LogStores."""
 
     async def create(self, request: web.Request) -> web.Response:
-        """CreateLogStore."""
+        """CreateLogStore: templates say what the body does not."""
         body = await read_body(request, LogStoreBody)
         if not body.log_store_name:
             raise invalid("logStoreName", "is required")
-        await self.change(
-            "CreateLogStore",
-            self.engine.create_log_store,
-            project_of(body.project),
-            body.log_store_name,
-            _settings(body, LogStoreSettings(retention_days=0)),
-        )
+        project, name = project_of(body.project), body.log_store_name
+        settings = _settings(body, self.engine.templates.defaults(project, name))
+        create = self.engine.create_log_store
+        await self.change("CreateLogStore", create, project, name, settings)
         return json_response({"message": ""})
 
     async def update(self, request: web.Request) -> web.Response:
         """UpdateLogStore: names come from path and query, those in the body are ignored."""
         project, name = parse_address(request)
         body = await read_body(request, LogStoreBody)
+        if not body.retention:
+            raise invalid("retention", "is required")
         await self.change(
             "UpdateLogStore",
             self.engine.update_log_store,
@@ -211,7 +210,8 @@ def _settings(body: LogStoreBody, before: LogStoreSettings) -> LogStoreSettings:
 
     Absent values, and numbers that are 0, leave what was there before.
     """
-    if not body.retention:
+    retention = body.retention or before.retention_days
+    if not retention:
         raise invalid("retention", "is required")
     spellings = {body.enable_hot_retention, body.capital_enable_hot_retention} - {None}
     hot = True in spellings if spellings else before.enable_hot_retention
@@ -220,7 +220,7 @@ def _settings(body: LogStoreBody, before: LogStoreSettings) -> LogStoreSettings:
     index = body.index
     return replace(
         before,
-        retention_days=body.retention,
+        retention_days=retention,
         tags=before.tags
         if tags is None
         else tuple((t.tag_key or "", t.tag_value or "") for t in tags),

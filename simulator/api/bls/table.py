@@ -13,12 +13,14 @@ from simulator.api.bls.log_stores import LogStores
 from simulator.api.bls.projects import Projects
 from simulator.api.bls.records import Records
 from simulator.api.bls.shippers import Shippers
+from simulator.api.bls.templates import Templates
 from simulator.api.operations import Handle, Operation, OperationStatus
 from simulator.clock import Clock
 from simulator.logstore import LogStoreEngine
 
 _STORE = "/v1/logstore/{name}"
 _FAST = "/v1/fastquery"
+_ACTION = "/v3/bls?action="
 _DOWNLOAD = "/v2/logstore/download"
 _SHIPPER = "/v1/logshipper"
 _NO_SHIPPING = "not to Kafka; no lzop, snappy in Parquet only, bzip2 not in Parquet"
@@ -45,6 +47,7 @@ def bls_operations(
     rec = Records(engine, clock, on_change)
     indexes = Indexes(engine, clock, on_change)
     fast = FastQueries(engine, clock, on_change)
+    templates = Templates(engine, clock, on_change)
     shippers = Shippers(engine, clock, on_change)
     downloads = Downloads(engine, clock, on_change, object_url)
     return (
@@ -74,6 +77,16 @@ def bls_operations(
             ("DescribeFastQuery", "GET", f"{_FAST}/{{fastQueryName}}", fast.describe),
             ("UpdateFastQuery", "PUT", f"{_FAST}/{{fastQueryName}}", fast.update),
             ("DeleteFastQuery", "DELETE", f"{_FAST}/{{fastQueryName}}", fast.delete),
+            *(
+                (name, "POST", f"{_ACTION}{name}", handle)
+                for name, handle in (
+                    ("CreateLogStoreTemplate", templates.create),
+                    ("UpdateLogStoreTemplate", templates.update),
+                    ("DeleteLogStoreTemplates", templates.delete),
+                    ("DescribeLogStoreTemplate", templates.describe),
+                    ("DescribeLogStoreTemplates", templates.list_all),
+                )
+            ),
             ("CreateDownloadTask", "POST", _DOWNLOAD, downloads.create),
             ("ListDownloadTask", "POST", f"{_DOWNLOAD}/list", downloads.list_all),
             ("GetDownloadTaskLink", "GET", f"{_DOWNLOAD}/link/{{uuid}}", downloads.link),
@@ -148,7 +161,16 @@ _NOT_SIMULATED = (
     ("ListAlarmExecutionStats", "POST", "/v1/alarm/execution/stats"),
     ("ValidateAlarmCondition", "POST", "/v1/alarm/condition/validate"),
     ("ValidateAlarmPolicySQL", "POST", "/v1/logstore/validate"),
-    ("LogStoreTemplatesAndViews", "POST", "/v3/bls"),
+    *(
+        (f"{action}LogStoreView{plural}", "POST", f"{_ACTION}{action}LogStoreView{plural}")
+        for action, plural in (
+            ("Create", ""),
+            ("Update", ""),
+            ("Delete", ""),
+            ("Describe", ""),
+            ("Describe", "s"),
+        )
+    ),
     ("CreateCollectorTask", "POST", "/task"),
     ("UpdateCollectorTask", "POST", "/task/{taskId}"),
     ("AsyncSearch", "POST", "/{index}/_async_search"),
