@@ -9,6 +9,7 @@ from aiohttp import web
 from simulator.api.fault_admin import FaultAdmin
 from simulator.api.metrics import CONTENT_TYPE, encode_metrics
 from simulator.api.simulation import Simulation
+from simulator.api.verdict_admin import VerdictAdmin
 from simulator.errors import ControlError
 from simulator.verdict import parse_duration
 
@@ -42,6 +43,7 @@ def add_admin_routes(app: web.Application, simulation: Simulation, *, token: str
     app.router.add_get("/_sim/v1/records", admin.records)
     app.router.add_get("/_sim/metrics", admin.metrics)
     FaultAdmin(simulation, admin.authorize).add_routes(app)
+    VerdictAdmin(simulation, admin.authorize).add_routes(app)
 
 
 class _Admin:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from simulator.api.verdicts import Verdicts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerEndpoint:
@@ -199,6 +201,11 @@ class Simulation(Protocol):
     @property
     def ready(self) -> bool:
         """Whether everything the scenario asks for is up."""
+        ...
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """What became of its records."""
         ...
 
     def endpoints(self) -> Endpoints:

@@ -49,7 +49,7 @@ class Delivered:
             LookupError: the ledger has let go of them.
         """
         lines = batch.lines()
-        if batch.object_key is None or not any(b"\n" in line for line in lines):
+        if not batch.is_object or not any(b"\n" in line for line in lines):
             return lines
         return [part for _, part in _parts(lines)]
 
@@ -74,7 +74,7 @@ class Delivered:
             if found != number:
                 number = found
                 lines = self.batches[found].lines()
-                by_line = self.batches[found].object_key is not None
+                by_line = self.batches[found].is_object
                 parts = list(_parts(lines) if by_line else enumerate(lines))
             index, line = parts[position - self._starts[found]]
             yield DeliveredRecord(

@@ -113,8 +113,8 @@ class Reconciler:
         """
         ids = [log.flow_log_id for log in self._flow_logs]
         # First, or what becomes visible in between would be in neither.
-        for batch in self._ledger.awaited(ids):
-            self._awaited[batch.flow_log_id] += batch.record_count
+        for flow_log_id in ids:
+            self._awaited[flow_log_id] = self._ledger.awaited_count(flow_log_id)
         for batch in self._ledger.visible(ids):
             self._count(map(hash, self._add(batch)))
 
@@ -167,9 +167,10 @@ class Reconciler:
         )
 
     def _add(self, batch: LedgerBatch) -> Sequence[bytes]:
+        lines = self._delivered.add(batch)
         if self._is_late(batch):
-            self._awaited[batch.flow_log_id] -= batch.record_count  # it was when it was counted
-        return self._delivered.add(batch)
+            self._awaited[batch.flow_log_id] -= len(lines)  # when that was counted, they were
+        return lines
 
     def _count(self, hashes: Iterable[int]) -> None:
         counts = self._counts
@@ -201,7 +202,7 @@ class Reconciler:
                     self._surplus.add(surplus.numbers[index], one, surplus.line(index))
 
     def _is_late(self, batch: LedgerBatch) -> bool:
-        return batch.visible_at is not None and batch.visible_at > self._as_of
+        return batch.visible_at > self._as_of
 
     def _keep_content(self, number: int, line: bytes) -> None:
         self._kept_count += 1

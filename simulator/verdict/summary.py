@@ -132,7 +132,7 @@ class _Summary:
         found = array("q")
         for position in unkept:
             batch = self._of.delivered.batch_of(position)
-            if batch.visible_at is not None and batch.visible_at > deadline:
+            if batch.visible_at > deadline:
                 self._counts[batch.flow_log_id][Finding.NOT_DUE] += 1
             else:
                 found.append(position)
@@ -163,8 +163,11 @@ class _Summary:
             flow_log_id = self._of.delivered.batch_of(twins[one]).flow_log_id
             self._counts[flow_log_id][Finding.DUPLICATED] += 1
             copies.setdefault(one, []).append(surplus.numbers[index])
-        for one, numbers in islice(copies.items(), self._of.example_count):
-            record = next(self._of.delivered.records([twins[one]]))
+        shown = {
+            twins[one]: numbers for one, numbers in islice(copies.items(), self._of.example_count)
+        }
+        for record in self._of.delivered.records(sorted(shown)):
+            numbers = shown[record.position]
             self._example(
                 Finding.DUPLICATED, record, count=len(numbers), kept_at=numbers[:_NAMED_LINES]
             )

@@ -48,6 +48,7 @@ from simulator.world.flow_logs import FlowLogs
 from simulator.world.listeners import LOOPBACK, Listeners
 from simulator.world.reading import ReadBack, read_back
 from simulator.world.state import DataDirectory
+from simulator.world.verdicts import WorldVerdicts
 from simulator.world.views import (
     Calendar,
     flow_log_views,
@@ -178,6 +179,27 @@ class World:
         """The way from the spool to the destinations."""
         assert self._delivery is not None
         return self._delivery
+
+    @property
+    def verdicts(self) -> WorldVerdicts:
+        """What became of the records."""
+        return WorldVerdicts(
+            self.delivery,
+            clock=self.clock,
+            flow_logs=lambda: self.scenario.flow_logs,
+            names=self._balancer_name,
+            calendar=self._calendar,
+        )
+
+    def _balancer_name(self, load_balancer_id: str) -> str:
+        return next(
+            (
+                balancer.name
+                for balancer in self._snapshot.load_balancers
+                if balancer.load_balancer_id == load_balancer_id
+            ),
+            load_balancer_id,
+        )
 
     @property
     def engine(self) -> LogStoreEngine:

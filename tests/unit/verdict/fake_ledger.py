@@ -60,17 +60,14 @@ class FakeBatch:
     content: Sequence[bytes]
     flow_log_id: str = "fl-00000001"
     series_key: str = "lb-d40ea534_100.126.44.90"
-    first_at: float = STARTS_AT
-    last_at: float = STARTS_AT
-    visible_at: float | None = STARTS_AT + 150
-    due_at: float | None = STARTS_AT + 150
+    visible_at: float = STARTS_AT + 150
     object_key: str | None = None
     seq: int = 1
     reads: int = 0
 
     @property
-    def record_count(self) -> int:
-        return len(self.content)
+    def is_object(self) -> bool:
+        return self.object_key is not None
 
     def lines(self) -> Sequence[bytes]:
         self.reads += 1
@@ -88,7 +85,7 @@ class FakeBatch:
 @dataclass(slots=True, kw_only=True)
 class FakeLedger:
     batches: list[FakeBatch] = field(default_factory=list)
-    waiting: list[FakeBatch] = field(default_factory=list)
+    waiting: int = 0
     logs: tuple[FakeFlowLog, ...] = (FakeFlowLog(),)
     since: float | None = None
 
@@ -101,5 +98,5 @@ class FakeLedger:
     def visible(self, flow_log_ids):
         return iter([batch for batch in self.batches if batch.flow_log_id in flow_log_ids])
 
-    def awaited(self, flow_log_ids):
-        return iter([batch for batch in self.waiting if batch.flow_log_id in flow_log_ids])
+    def awaited_count(self, flow_log_id):
+        return self.waiting

@@ -156,7 +156,7 @@ def test_a_line_cut_short_is_an_altered_one():
 
 def test_what_is_not_visible_yet_is_nobodys_fault():
     ledger = ledger_of(1)
-    ledger.waiting = [FakeBatch(content=[line(2), line(3)], visible_at=None)]
+    ledger.waiting = 2
     found = reconcile(ledger, [line(1)])
     assert counts(found) == {"matched": 1, "not_due": 2}
     assert found.is_right
@@ -173,10 +173,10 @@ def test_grace_excuses_what_became_visible_just_now():
 def test_what_becomes_visible_during_the_comparison_is_not_demanded_but_may_be_kept():
     ledger = ledger_of(1)
     late = FakeBatch(content=[line(2), line(3)], visible_at=LATER + 1, seq=2)
-    ledger.waiting = [late]
+    ledger.waiting = 2
     reconciler = Reconciler(ledger, ledger.logs, as_of=LATER)
     reconciler.read_delivered()
-    ledger.waiting, ledger.batches = [], [*ledger.batches, late]
+    ledger.waiting, ledger.batches = 0, [*ledger.batches, late]
     for number, one in enumerate((line(1), line(3)), 1):
         reconciler.keep(number, one)
     assert counts(reconciler.finish()) == {"matched": 2, "not_due": 1}
@@ -186,7 +186,7 @@ def test_what_became_visible_while_the_ledger_was_read_counts_once():
     late = FakeBatch(content=[line(2)], visible_at=LATER + 1, seq=2)
     ledger = ledger_of(1)
     ledger.batches.append(late)
-    ledger.waiting = [late]
+    ledger.waiting = 1
     assert counts(reconcile(ledger, [line(1)])) == {"matched": 1, "not_due": 1}
     assert counts(reconcile(ledger, [line(1), line(2)])) == {"matched": 2}
 
