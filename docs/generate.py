@@ -89,6 +89,10 @@ ADMIN: Final = {
     ("DELETE", "/_sim/v1/faults"): "takes all faults back",
     ("DELETE", "/_sim/v1/faults/{name}"): "takes one fault back",
     ("GET", "/_sim/v1/records"): "the newest records; `last` 1 to 1000, `pending` true or false",
+    ("GET", "/_sim/v1/watermarks"): "up to which instant each flow log and destination is complete",
+    ("GET", "/_sim/v1/advice"): "how far back pollers must read; `interval` between two polls",
+    ("POST", "/_sim/v1/explain"): "the life of a record, by ledger id or text",
+    ("POST", "/_sim/v1/reconcile"): "compares the records in the body with what was delivered",
 }
 """What each route of the admin API is for."""
 

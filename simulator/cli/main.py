@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import simulator
 from simulator.cli.fault_arguments import add_fault_verbs
 from simulator.cli.flow_log_arguments import add_flow_log_verbs
+from simulator.cli.verdict_arguments import add_verdict_verbs
 from simulator.clock import ClockMode
 from simulator.errors import ScenarioError, StartupError
 
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_wait(verbs)
     _add_fault(verbs)
     _add_flow_log(verbs)
+    add_verdict_verbs(partial(_add_remote, verbs))
     return parser
 
 

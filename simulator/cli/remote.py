@@ -4,7 +4,7 @@ import shlex
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from typing import Any, Final
 
@@ -46,8 +46,8 @@ class Remote:
 
         Args:
             path: with its query.
-            body: sent as JSON.
-            method: in place of GET and POST.
+            body: becomes JSON; an iterator gives blocks of bytes, which are sent as they are.
+            method: GET, or POST with a body, if it is not given.
             signed: headers of a signature, for an API that wants one.
 
         Raises:
@@ -57,7 +57,9 @@ class Remote:
         headers = {"Content-Type": "application/json", **(signed or {})}
         if self._token:
             headers["x-blbsim-token"] = self._token
-        data = None if body is None else msgspec.json.encode(body)
+        data: bytes | Iterator[bytes] | None = None
+        if body is not None:
+            data = body if isinstance(body, Iterator) else msgspec.json.encode(body)
         # Straight to it: a proxy of the environment has no business with a local simulator.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:

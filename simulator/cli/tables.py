@@ -36,7 +36,7 @@ class PlainConsole(Console):
 
 def flow_log_table(flow_logs: Sequence[FlowLogView]) -> Table:
     """One row for each flow log."""
-    table = _table("Flow logs and their delays")
+    table = plain_table("Flow logs and their delays")
     table.add_column("flow log", no_wrap=True)
     for name in (*_COUNTS, "min", "median", "max"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -49,7 +49,7 @@ def flow_log_table(flow_logs: Sequence[FlowLogView]) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
     """A table without frames: it fits 80 columns and survives being piped."""
     return Table(
         title=Text(f"\n{title}"),
@@ -119,7 +119,7 @@ def print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
     """Each expectation with what was measured."""
     if not outcomes:
         return
-    table = _table("Expectations")
+    table = plain_table("Expectations")
     table.add_column("")
     table.add_column("expected", no_wrap=True)
     table.add_column("measured", no_wrap=True)
@@ -134,7 +134,7 @@ def print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
 
 def print_record(out: Console, record: Mapping[str, Any]) -> None:
     """One record, a field a line."""
-    table = _table(f"One record, {len(record)} fields")
+    table = plain_table(f"One record, {len(record)} fields")
     table.show_header = False
     for name, value in record.items():
         table.add_row(name, Text(msgspec.json.encode(value).decode()))

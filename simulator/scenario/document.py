@@ -374,3 +374,16 @@ def suggest(word: str, known: Collection[str]) -> str:
     if not known:
         return "none is defined"
     return f"expected {'one of ' if len(known) > 1 else ''}{', '.join(known)}"
+
+
+def read_plain(path: Path) -> object:
+    """The values of a small YAML or JSON file that is no scenario.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no YAML; the message says where.
+    """
+    try:
+        return yaml.safe_load(path.read_bytes())
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error

@@ -74,7 +74,6 @@ class Canonical:
             if field.type is FieldType.STRING and field.name not in special
         ]
         self._others = [field.name for field in compared if field.name not in self._texts]
-        self._declared = {field.name for field in FIELDS}
         self._named = {*self._texts, *self._others}
         self._memo = _Memo(mapping)
         self._layouts: dict[tuple[str, ...], _Layout | None] = {}
@@ -105,11 +104,8 @@ class Canonical:
         """What a pipeline changed of a record; times that the mapping names as Unix seconds."""
         left, right = self._delivered_record(delivered), self._unwrapped(kept)
         if isinstance(left, str) or isinstance(right, str):
-            return (
-                _text_difference(
-                    _as_text(delivered), right if isinstance(right, str) else _as_text(kept)
-                ),
-            )
+            text = right if isinstance(right, str) else _as_text(kept)
+            return _text_differences(_as_text(delivered), text)
         before, after = self._fields(left), self._fields(right)
         return tuple(
             FieldDifference(field=name, delivered=_json(left, name), kept=_json(right, name))
@@ -146,12 +142,7 @@ class Canonical:
                 return _clean(text)
         if not isinstance(found, dict):
             return _as_text(line)
-        if self._plain:
-            return found
-        record = to_record(self._mapping, found)
-        if self._mapping.any_extra:
-            record = {name: value for name, value in record.items() if name in self._declared}
-        return record
+        return found if self._plain else to_record(self._mapping, found)
 
     def _hash(self, record: dict[str, Json]) -> int:
         layout = self._layout(tuple(record))
@@ -264,11 +255,15 @@ def _json(record: Mapping[str, Json], name: str) -> str:
     return _cut(msgspec.json.encode(record[name]).decode()) if name in record else ""
 
 
-def _text_difference(delivered: str, kept: str) -> FieldDifference:
+def _text_differences(delivered: str, kept: str) -> tuple[FieldDifference, ...]:
     """Both texts from a little before they part."""
+    if delivered == kept:
+        return ()
     start = max(0, common_length(delivered, kept) - _CONTEXT)
-    return FieldDifference(
-        field=TEXT_FIELD, delivered=_cut(delivered[start:]), kept=_cut(kept[start:])
+    return (
+        FieldDifference(
+            field=TEXT_FIELD, delivered=_cut(delivered[start:]), kept=_cut(kept[start:])
+        ),
     )
 
 

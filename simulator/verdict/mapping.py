@@ -11,7 +11,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from simulator.accesslog import FIELDS
+
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
+
+RECORD_FIELDS: Final = frozenset(field.name for field in FIELDS)
 
 _EXAMPLE: Final = (
     'an object such as {"fields": {"response_status": "status"}, "ignore": ["extension_log"]}'
@@ -119,12 +123,12 @@ def to_record(mapping: RecordMapping, kept: Mapping[str, Json]) -> dict[str, Jso
     for name, value in kept.items():
         if name in taken or name in mapping.extra or name in found:
             continue
-        if name in mapping.constants and mapping.constants[name] == value:
-            continue
-        found[name] = value
+        if name not in mapping.constants and (name in RECORD_FIELDS or not mapping.any_extra):
+            found[name] = value
     for name, expected in mapping.constants.items():
-        if name not in kept and expected is not None:
-            found[name] = None
+        if kept.get(name) != expected:
+            # Or it would be equal to no field at all.
+            found[name] = "(absent)" if kept.get(name) is None else kept[name]
     for name, spelling in mapping.times.items():
         found[name] = _epoch(spelling, found.get(name))
     for name, factor in mapping.scale.items():
