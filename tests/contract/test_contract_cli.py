@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 QUICKSTART = Path(__file__).parents[2] / "scenarios" / "quickstart.yaml"
-VERBS = ("run", "up", "env", "status", "advance", "records", "wait")
+VERBS = (
+    *("run", "up", "env", "status", "advance", "records", "wait"),
+    *("reconcile", "explain", "watermarks", "advise"),
+)
 
 
 def blbsim(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:

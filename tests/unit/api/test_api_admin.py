@@ -39,11 +39,12 @@ async def test_live_is_200_at_once(client):
 
 @pytest.mark.parametrize("headers", [{}, {"x-blbsim-token": "guess"}])
 async def test_everything_else_wants_the_token(client, headers):
-    for path in ("endpoints", "clock", "status", "records"):
+    for path in ("endpoints", "clock", "status", "records", "watermarks", "advice"):
         async with client.get(f"/_sim/v1/{path}", headers=headers) as response:
             assert response.status == 401
             body = await response.json()
             assert body["code"] == "Unauthorized"
             assert "x-blbsim-token" in body["message"]
-    async with client.post("/_sim/v1/clock/advance", json={"by": "1s"}, headers=headers) as answer:
-        assert answer.status == 401
+    for path in ("clock/advance", "explain", "reconcile"):
+        async with client.post(f"/_sim/v1/{path}", json={"by": "1s"}, headers=headers) as answer:
+            assert answer.status == 401
