@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar, assert_never
 
 from simulator.delivery import DeliveredLines, Ledger, Place
-from simulator.model import FlowLog, LogStoreDestination
+from simulator.model import BucketDestination, FlowLog, LogStoreDestination
 
 _T = TypeVar("_T")
 _Key: TypeAlias = tuple[str, int, float, Place]
@@ -27,7 +27,6 @@ class KnownFlowLog:
     name: str
     project: str
     container: str
-    is_bucket: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +45,9 @@ class VisibleBatch:
 
     __slots__ = ("_key", "_reader", "flow_log_id", "is_object", "visible_at")
 
-    def __init__(self, flow_log: KnownFlowLog, lines: DeliveredLines, reader: "_Reader") -> None:
-        self.flow_log_id = flow_log.flow_log_id
-        self.is_object = flow_log.is_bucket
+    def __init__(self, flow_log_id: str, lines: DeliveredLines, reader: "_Reader") -> None:
+        self.flow_log_id = flow_log_id
+        self.is_object = is_bucket(lines.destination)
         self.visible_at = lines.visible_at
         self._key = _key(lines)
         self._reader = reader
@@ -63,7 +62,7 @@ class VisibleBatch:
 
     def place(self, index: int) -> str:
         """See ``LedgerBatch.place``."""
-        return describe_place(self._reader.find(self._key).place(index), is_object=self.is_object)
+        return describe_place(self._reader.find(self._key).place(index))
 
 
 class LedgerView:
@@ -107,7 +106,7 @@ class LedgerView:
         for flow_log_id in flow_log_ids:
             reader = self._readers.setdefault(flow_log_id, self._make_reader(flow_log_id))
             for lines in reader.all():
-                yield VisibleBatch(self._flow_logs[flow_log_id], lines, reader)
+                yield VisibleBatch(flow_log_id, lines, reader)
 
     def _make_reader(self, flow_log_id: str) -> "_Reader":
         return _Reader(lambda: self._on_loop(lambda: self._ledger.delivered(flow_log_id)))
@@ -152,24 +151,31 @@ class _Reader:
         )
 
 
-def describe_place(place: Place, *, is_object: bool) -> str:
+def is_bucket(destination: str) -> bool:
+    """Whether a place is in a bucket: a LogStore is named with its project, ``default/access``."""
+    return "/" not in destination
+
+
+def describe_place(place: Place) -> str:
     """Where a record is, for people."""
-    if is_object:
+    if is_bucket(place.destination):
         return f"{place.destination}/{place.name} line {place.position}"
     return f"LogStore {place.destination} @seq {place.position}"
 
 
 def _known(flow_log: FlowLog) -> KnownFlowLog:
-    destination = flow_log.destination
-    in_log_store = isinstance(destination, LogStoreDestination)
+    match flow_log.destination:
+        case LogStoreDestination(project=project, log_store=log_store):
+            container = log_store
+        case BucketDestination(bucket=bucket):
+            project, container = "", bucket
+        case _ as never:
+            assert_never(never)
     return KnownFlowLog(
         flow_log_id=str(flow_log.flow_log_id),
         name=flow_log.name,
-        project=destination.project if isinstance(destination, LogStoreDestination) else "",
-        container=destination.log_store
-        if isinstance(destination, LogStoreDestination)
-        else destination.bucket,
-        is_bucket=not in_log_store,
+        project=project,
+        container=container,
     )
 
 

@@ -24,7 +24,7 @@ from simulator.api.verdicts import (
 from simulator.clock import Clock
 from simulator.delivery import Delivery, Ledger, Passage, RecordLife
 from simulator.errors import ControlError
-from simulator.model import BucketDestination, FlowLog
+from simulator.model import FlowLog
 from simulator.verdict import (
     Example,
     Finding,
@@ -35,7 +35,7 @@ from simulator.verdict import (
 )
 from simulator.verdict.delivered import destination_of
 from simulator.verdict.lookback import advise
-from simulator.world.ledger import KnownFlowLog, LedgerView, Span, describe_place
+from simulator.world.ledger import KnownFlowLog, LedgerView, Span, describe_place, is_bucket
 from simulator.world.views import Calendar
 
 _T = TypeVar("_T")
@@ -145,11 +145,6 @@ class WorldVerdicts:
                 return ()
 
     def _life(self, life: RecordLife) -> LifeView:
-        buckets = {
-            str(log.flow_log_id)
-            for log in self._flow_logs()
-            if isinstance(log.destination, BucketDestination)
-        }
         return LifeView(
             ledger_id=life.ledger_id,
             logged_at=self._calendar.iso(life.logged_at),
@@ -157,13 +152,10 @@ class WorldVerdicts:
             load_balancer_id=life.load_balancer_id,
             node=life.node_address,
             record=life.line.decode("utf-8", "replace"),
-            passages=tuple(
-                self._passage(life, passage, is_object=passage.flow_log_id in buckets)
-                for passage in life.passages
-            ),
+            passages=tuple(self._passage(life, passage) for passage in life.passages),
         )
 
-    def _passage(self, life: RecordLife, passage: Passage, *, is_object: bool) -> PassageView:
+    def _passage(self, life: RecordLife, passage: Passage) -> PassageView:
         return PassageView(
             flow_log=passage.flow_log,
             state=passage.state.value,
@@ -184,7 +176,7 @@ class WorldVerdicts:
                 SightingView(
                     visible_at=self._calendar.iso(sighting.visible_at),
                     delay_s=round(sighting.visible_at - life.logged_at, 3),
-                    place=describe_place(sighting.place, is_object=is_object),
+                    place=describe_place(sighting.place),
                 )
                 for sighting in passage.sightings
             ),
@@ -200,21 +192,20 @@ class WorldVerdicts:
         )
 
     def _advice(self, flow_log: KnownFlowLog, interval_s: float) -> AdviceView:
-        spans = self._spans(flow_log.flow_log_id, is_bucket=flow_log.is_bucket)
         return AdviceView(
             flow_log=flow_log.name,
             destination=destination_of(flow_log),
-            advice=advise(spans, interval_s),
+            advice=advise(self._spans(flow_log.flow_log_id), interval_s),
         )
 
-    def _spans(self, flow_log_id: str, *, is_bucket: bool) -> list[Span]:
+    def _spans(self, flow_log_id: str) -> list[Span]:
         return [
             Span(
                 record_count=entry.record_count,
                 first_at=entry.first_at,
                 last_at=entry.last_at,
                 visible_at=entry.done_at,
-                object_key=entry.name if is_bucket else None,
+                object_key=entry.name if is_bucket(entry.destination) else None,
             )
             for entry in self._ledger.deliveries(flow_log_id)
             if entry.outcome == "visible"

@@ -186,7 +186,7 @@ class World:
         return WorldVerdicts(
             self.delivery,
             clock=self.clock,
-            flow_logs=lambda: self.scenario.flow_logs,
+            flow_logs=lambda: self.flow_logs.flow_logs,
             names=self._balancer_name,
             calendar=self._calendar,
         )
