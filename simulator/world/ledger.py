@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar, assert_never
+from typing import Protocol, TypeAlias, TypeVar
 
 from simulator.delivery import DeliveredLines, Ledger, Place
-from simulator.model import BucketDestination, FlowLog, LogStoreDestination
+from simulator.model import FlowLog, LogStoreDestination
 
 _T = TypeVar("_T")
 _Key: TypeAlias = tuple[str, int, float, Place]
@@ -164,13 +164,11 @@ def describe_place(place: Place) -> str:
 
 
 def _known(flow_log: FlowLog) -> KnownFlowLog:
-    match flow_log.destination:
-        case LogStoreDestination(project=project, log_store=log_store):
-            container = log_store
-        case BucketDestination(bucket=bucket):
-            project, container = "", bucket
-        case _ as never:
-            assert_never(never)
+    destination = flow_log.destination
+    if isinstance(destination, LogStoreDestination):
+        project, container = destination.project, destination.log_store
+    else:
+        project, container = "", destination.bucket
     return KnownFlowLog(
         flow_log_id=str(flow_log.flow_log_id),
         name=flow_log.name,
