@@ -23,6 +23,7 @@ from benchmarks.proxy_process import make_route
 from simulator.accesslog import AccessRecord
 from simulator.clock import SimulatedClock
 from simulator.dataplane import DataPlane, ListenerSettings
+from simulator.dataplane.certificates import Authority
 
 _QUIET_S = 0.06
 """A proxy that has said nothing for so long has nothing to say."""
@@ -88,7 +89,9 @@ async def compare(console: Console, only: str, *, records: bool) -> None:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "nginx"
         port = free_port()
         if program:
-            stack.enter_context(nginx.proxy(program, directory, port, backend_port))
+            certificate = Authority(directory.parent / "tls").issue(("a",))
+            ports = port, free_port()
+            stack.enter_context(nginx.proxy(program, directory, ports, backend_port, certificate))
         clock = SimulatedClock()
         data_plane = DataPlane(clock=clock, tasks=tasks)
         settings = ListenerSettings(route=make_route(0, backend_port), on_record=taken.append)

@@ -23,6 +23,10 @@ class LoadResult:
     rate: float
     p50_ms: float
     p99_ms: float
+    p999_ms: float | None
+    """None where the generator does not tell."""
+    generator_busy: float | None = None
+    """Its share of a core; near 1 it is what is measured."""
 
 
 def find_wrk() -> str | None:
@@ -40,7 +44,7 @@ def apply_highest(
     script = directory / "mix.lua"
     script.write_text(mix.lua())
     command = [program, "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}", "--latency"]
-    command += ["-s", str(script), f"http://127.0.0.1:{port}{mix.path}"]
+    command += ["-s", str(script), f"{mix.scheme}://127.0.0.1:{port}{mix.path}"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     requests = int(_find(r"(\d+) requests in", out) or 0)
     socket_errors = _find(r"Socket errors: (.*)", out) or ""
@@ -52,19 +56,19 @@ def apply_highest(
         rate=float(_find(r"Requests/sec: +([\d.]+)", out) or 0),
         p50_ms=_milliseconds(_find(r" 50% +(\S+)", out)),
         p99_ms=_milliseconds(_find(r" 99% +(\S+)", out)),
+        p999_ms=None,
     )
 
 
-def apply_rate(mix: Mix, port: int, *, connections: int, seconds: float) -> LoadResult:
-    """Ask at the mix's moderate rate."""
-    return _own(mix, port, connections=connections, seconds=seconds, rate=mix.rate)
+def apply_rate(mix: Mix, port: int, *, connections: int, seconds: float, rate: float) -> LoadResult:
+    """Ask at a fixed rate, whatever the answers do."""
+    return _own(mix, port, connections=connections, seconds=seconds, rate=rate)
 
 
-def _own(mix: Mix, port: int, *, connections: int, seconds: float, rate: int) -> LoadResult:
+def _own(mix: Mix, port: int, *, connections: int, seconds: float, rate: float) -> LoadResult:
     command = [sys.executable, "-m", "benchmarks.load_process", mix.name, str(port)]
     command += [f"--connections={connections}", f"--seconds={seconds}", f"--rate={rate}"]
     out = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    del out["generator_busy"]
     return LoadResult(**out)
 
 

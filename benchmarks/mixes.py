@@ -1,6 +1,6 @@
 """What is sent and what comes back: the same bytes for every contender and load generator."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 _HEADERS: Final = {
@@ -24,13 +24,17 @@ class Mix:
     name: str
     method: str
     path: str
-    body_bytes: int
     response_bytes: int
-    rate: int
-    """Requests a second at moderate load."""
+    body_bytes: int = 0
     keep_alive: bool = True
+    tls: bool = False
     trace_id: bool = False
     """A header that differs in every request."""
+
+    @property
+    def scheme(self) -> str:
+        """Of its URL."""
+        return "https" if self.tls else "http"
 
     def headers(self) -> dict[str, str]:
         """The ten, and what the mix adds."""
@@ -60,41 +64,21 @@ class Mix:
         return "\n".join(lines) + "\n"
 
 
+_GET: Final = Mix(name="GET, 1 kB back", method="GET", path="/1k", response_bytes=1000)
+
 MIXES: Final = (
-    Mix(
-        name="GET, 1 kB back",
-        method="GET",
-        path="/1k",
-        body_bytes=0,
-        response_bytes=1000,
-        rate=2000,
-    ),
-    Mix(
-        name="GET, a header that always differs",
-        method="GET",
-        path="/1k",
-        body_bytes=0,
-        response_bytes=1000,
-        rate=2000,
-        trace_id=True,
-    ),
+    _GET,
+    replace(_GET, name="GET, a header that always differs", trace_id=True),
     Mix(
         name="POST 10 kB, 100 kB back",
         method="POST",
         path="/100k",
         body_bytes=10_000,
         response_bytes=100_000,
-        rate=500,
     ),
-    Mix(
-        name="GET, a connection each",
-        method="GET",
-        path="/1k",
-        body_bytes=0,
-        response_bytes=1000,
-        rate=500,
-        keep_alive=False,
-    ),
+    replace(_GET, name="GET over HTTPS", tls=True),
+    replace(_GET, name="GET, a connection each", keep_alive=False),
+    replace(_GET, name="GET over HTTPS, a connection each", keep_alive=False, tls=True),
 )
 
 

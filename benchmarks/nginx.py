@@ -1,17 +1,21 @@
 """nginx as the yardstick and as the server behind: its configurations."""
 
+import resource
 import shutil
 from pathlib import Path
 from typing import Final
 
 from benchmarks.processes import Process
+from simulator.model.tls import CertificateFiles
 
+CIPHERS: Final = "ECDHE-ECDSA-AES128-GCM-SHA256"
+"""What both proxies speak over TLS 1.2, with a certificate on P-256."""
 _COMMON: Final = """\
 daemon off;
 master_process off;
 pid {directory}/nginx.pid;
 error_log {directory}/error.log crit;
-events {{ worker_connections 2048; }}
+events {{ worker_connections {connections}; }}
 http {{
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
@@ -50,8 +54,15 @@ _PROXY: Final = """\
     upstream group {{ server 127.0.0.1:{backend_port}; keepalive 256; }}
     server {{
         listen 127.0.0.1:{port} backlog=1024;
+        listen 127.0.0.1:{tls_port} ssl backlog=1024;
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.2;
+        ssl_ciphers {ciphers};
         location / {{
             proxy_pass http://group;
+            # A response as fast as its client, without a detour over the disk.
+            proxy_max_temp_file_size 0;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $host;
@@ -71,20 +82,43 @@ def backend(program: str, directory: Path, port: int, sizes: dict[str, int]) -> 
     files = directory / "files"
     files.mkdir(parents=True)
     for name, size in sizes.items():
-        (files / name).write_bytes(b"r" * size)
+        with (files / name).open("wb") as file:
+            # Large ones are holes, which take no room.
+            file.write(b"r" * min(size, 1_000_000))
+            file.truncate(size)
     http = _BACKEND.format(directory=directory, port=port)
     return _process("backend", program, directory, port, http)
 
 
-def proxy(program: str, directory: Path, port: int, backend_port: int) -> Process:
-    """nginx as a proxy that logs the record of every request in JSON."""
+def proxy(
+    program: str,
+    directory: Path,
+    ports: tuple[int, int],
+    backend_port: int,
+    certificate: CertificateFiles,
+) -> Process:
+    """nginx as a proxy that logs the record of every request in JSON, for HTTP and HTTPS."""
     directory.mkdir(parents=True)
-    http = _PROXY.format(directory=directory, port=port, backend_port=backend_port)
-    return _process("nginx", program, directory, port, http)
+    http = _PROXY.format(
+        directory=directory,
+        port=ports[0],
+        tls_port=ports[1],
+        backend_port=backend_port,
+        certificate=certificate.certificate,
+        key=certificate.key,
+        ciphers=CIPHERS,
+    )
+    return _process("nginx", program, directory, ports[0], http, tls_port=ports[1])
 
 
-def _process(name: str, program: str, directory: Path, port: int, http: str) -> Process:
+def _process(
+    name: str, program: str, directory: Path, port: int, http: str, tls_port: int = 0
+) -> Process:
     configuration = directory / "nginx.conf"
-    configuration.write_text(_COMMON.format(directory=directory, http=http))
+    # For a proxy two descriptors a connection, and some.
+    connections = min(24_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64)
+    configuration.write_text(
+        _COMMON.format(directory=directory, http=http, connections=connections)
+    )
     command = [program, "-p", str(directory), "-c", str(configuration)]
-    return Process(name, [*command, "-e", str(directory / "error.log")], port)
+    return Process(name, [*command, "-e", str(directory / "error.log")], port, tls_port=tls_port)

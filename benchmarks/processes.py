@@ -15,9 +15,10 @@ _STOP_S: Final = 5.0
 class Process:
     """A child that serves on a loopback port; ``with`` waits for the port and ends the child."""
 
-    def __init__(self, name: str, command: list[str], port: int) -> None:
+    def __init__(self, name: str, command: list[str], port: int, *, tls_port: int = 0) -> None:
         self.name = name
         self.port = port
+        self.tls_port = tls_port
         self._command = command
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -55,6 +56,15 @@ class Process:
         """User and system time of the child so far; 0.0 where the machine does not tell."""
         assert self._child is not None
         return cpu_s(self._child.pid)
+
+    def resident_bytes(self) -> int:
+        """Memory of the child; 0 where the machine does not tell."""
+        assert self._child is not None
+        try:
+            pages = int(Path(f"/proc/{self._child.pid}/statm").read_text().split()[1])
+        except OSError:
+            return 0
+        return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_s(pid: int) -> float:

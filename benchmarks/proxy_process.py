@@ -3,13 +3,16 @@
 import argparse
 import asyncio
 import signal
+import ssl
 from pathlib import Path
 
 import uvloop
 
+from benchmarks.nginx import CIPHERS
 from simulator.accesslog import AccessRecord, RecordEncoder, ServedBy
 from simulator.clock import SimulatedClock
 from simulator.dataplane import DataPlane, ListenerSettings
+from simulator.dataplane.certificates import Authority, make_server_context
 from simulator.model import (
     BackendServer,
     BackendServerId,
@@ -25,6 +28,7 @@ from simulator.model import (
     ServerGroupId,
     ServiceNode,
 )
+from simulator.model.tls import CertificateFiles, EncryptionType, TlsSettings
 from simulator.routing import ListenerRoute, compile_route
 from simulator.spool import Spool
 
@@ -38,7 +42,7 @@ SERVED_BY = ServedBy(
 )
 
 
-def make_route(port: int, backend_port: int) -> ListenerRoute:
+def make_route(port: int, backend_port: int, protocol: Protocol = Protocol.HTTP) -> ListenerRoute:
     """One listener in front of one backend server."""
     server = BackendServer(
         backend_server_id=BackendServerId("i-00000001"),
@@ -48,8 +52,8 @@ def make_route(port: int, backend_port: int) -> ListenerRoute:
     )
     group = ServerGroup(server_group_id=ServerGroupId("sg-11bd8054"), name="web", servers=(server,))
     listener = Listener(
-        protocol=Protocol.HTTP,
-        port=80,
+        protocol=protocol,
+        port=80 if protocol is Protocol.HTTP else 443,
         bind_host="127.0.0.1",
         bind_port=port,
         scheduler=Scheduler.ROUND_ROBIN,
@@ -68,8 +72,18 @@ def make_route(port: int, backend_port: int) -> ListenerRoute:
     return compile_route(balancer, listener)
 
 
-async def serve(port: int, backend_port: int, directory: Path) -> None:
-    """Serve until told to end."""
+def make_tls_context(certificate: CertificateFiles) -> ssl.SSLContext:
+    """What an HTTPS listener has, with the one cipher that nginx has too."""
+    settings = TlsSettings(certificate=certificate, encryption=EncryptionType.TLS_1_2)
+    context = make_server_context(settings, Authority(certificate.key.parent))
+    context.set_ciphers(CIPHERS)
+    return context
+
+
+async def serve(
+    ports: tuple[int, int], backend_port: int, directory: Path, certificate: CertificateFiles
+) -> None:
+    """Serve HTTP and HTTPS until told to end."""
     clock = SimulatedClock()
     spool = Spool(directory, clock)
     # Nothing is delivered here: what is closed goes, or the disk would fill.
@@ -85,8 +99,13 @@ async def serve(port: int, backend_port: int, directory: Path) -> None:
     clock.start()
     async with asyncio.TaskGroup() as tasks:
         data_plane = DataPlane(clock=clock, tasks=tasks)
-        settings = ListenerSettings(route=make_route(port, backend_port), on_record=on_record)
-        await data_plane.start((settings,))
+        plain = ListenerSettings(route=make_route(ports[0], backend_port), on_record=on_record)
+        secure = ListenerSettings(
+            route=make_route(ports[1], backend_port, Protocol.HTTPS),
+            on_record=on_record,
+            tls=make_tls_context(certificate),
+        )
+        await data_plane.start((plain, secure))
         await stop.wait()
         await data_plane.aclose(drain_s=0.0)
     clock.stop()
@@ -94,13 +113,19 @@ async def serve(port: int, backend_port: int, directory: Path) -> None:
 
 
 def main() -> None:
-    """Take port, backend port and spool directory from the command line."""
+    """Take ports, directory and certificate from the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
+    parser.add_argument("tls_port", type=int)
     parser.add_argument("backend_port", type=int)
     parser.add_argument("directory", type=Path)
-    arguments = parser.parse_args()
-    uvloop.run(serve(arguments.port, arguments.backend_port, arguments.directory))
+    parser.add_argument("certificate", type=Path)
+    parser.add_argument("key", type=Path)
+    given = parser.parse_args()
+    certificate = CertificateFiles(certificate=given.certificate, key=given.key)
+    uvloop.run(
+        serve((given.port, given.tls_port), given.backend_port, given.directory, certificate)
+    )
 
 
 if __name__ == "__main__":

@@ -1,35 +1,74 @@
 """The tables on the terminal."""
 
+from typing import Final
+
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.proxying import Run, ratios
+from benchmarks.proxying import Comparison, download_ratio, ratios
+
+_GENERATOR_LIMIT: Final = 0.9
+"""Of a core; above it the generator is measured as well."""
 
 
-def print_proxying(console: Console, runs: list[Run]) -> None:
-    """A table per mix: one line per load and contender, and the ratio of CPU to nginx's."""
-    over = {(it["mix"], it["load"]): it["cpu"] for it in ratios(runs)}
-    for mix in dict.fromkeys(run.mix for run in runs):
+def print_proxying(console: Console, found: Comparison) -> None:
+    """A table per mix: one line per load and contender; the ratios are those to nginx."""
+    over = {(it["mix"], it["load"]): it for it in ratios(found.runs)}
+    for mix in dict.fromkeys(run.mix for run in found.runs):
         table = Table(title=mix, title_justify="left")
         for name in ("load", "contender"):
             table.add_column(name)
-        for name in ("req/s", "CPU µs", "x nginx", "p50 ms", "p99 ms", "errors"):
+        titles = ("req/s", "CPU µs", "ratio", "p50 ms", "p99", "ratio", "p99.9", "errors")
+        for name in titles:
             table.add_column(name, justify="right")
-        for run in runs:
+        for run in found.runs:
             if run.mix != mix:
                 continue
             ratio = over.get((run.mix, run.load)) if run.contender != "nginx" else None
+            limit = "*" if (run.generator_busy or 0.0) > _GENERATOR_LIMIT else ""
             table.add_row(
                 run.load,
                 run.contender,
-                f"{run.rate:,.0f}",
+                f"{run.rate:,.0f}{limit}",
                 f"{run.cpu_us:.1f}" if run.cpu_us else "-",
-                "" if ratio is None else f"{ratio:.2f}",
+                "" if ratio is None else f"{ratio['cpu']:.2f}",
                 f"{run.p50_ms:.2f}",
                 f"{run.p99_ms:.2f}",
+                "" if ratio is None else f"{ratio['p99']:.2f}",
+                "-" if run.p999_ms is None else f"{run.p999_ms:.2f}",
                 str(run.errors),
             )
         console.print(table)
+    if any((run.generator_busy or 0.0) > _GENERATOR_LIMIT for run in found.runs):
+        console.print("  * the load generator had little time left: its delays count too")
+    _print_bulk(console, found)
+
+
+def _print_bulk(console: Console, found: Comparison) -> None:
+    if found.downloads:
+        title = f"A download of {found.download_bytes / (1 << 20):,.0f} MiB"
+        table = Table("contender", title=title, title_justify="left")
+        for name in ("MB/s", "CPU s"):
+            table.add_column(name, justify="right")
+        for download in found.downloads:
+            rate = f"{download.bytes_per_s / 1e6:,.0f}"
+            table.add_row(download.contender, rate, f"{download.cpu_s:.2f}")
+        console.print(table)
+        ratio = download_ratio(found.downloads)
+        if ratio is not None:
+            console.print(f"  {ratio:.2f} x nginx's throughput")
+    table = Table("contender", title="Idle kept connections", title_justify="left")
+    for name in ("connections", "MB without", "MB with", "kB each"):
+        table.add_column(name, justify="right")
+    for idle in found.idle:
+        table.add_row(
+            idle.contender,
+            f"{idle.connections:,}",
+            f"{idle.bytes_before / 1e6:.0f}",
+            f"{idle.bytes_with / 1e6:.0f}",
+            f"{(idle.bytes_with - idle.bytes_before) / idle.connections / 1e3:.1f}",
+        )
+    console.print(table)
 
 
 def print_sinks(console: Console, found: dict[str, float]) -> None:
