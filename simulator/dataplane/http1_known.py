@@ -171,7 +171,7 @@ class KnownRequests:
 
     def find(self, data: bytes) -> KnownRequest | None:
         """What may recognise ``data``."""
-        if len(data) > _LONGEST or not data.endswith(b"\r\n\r\n"):
+        if len(data) > _LONGEST or not data.endswith(b"\n\r\n"):
             return None
         return self._blocks.get(data[data.find(b"\n") + 1 :])
 
