@@ -20,6 +20,8 @@ from simulator.logstore.upkeep import Upkeep
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
     DEFAULT_SEPARATORS,
+    Histogram,
+    HistogramBucket,
     IndexField,
     IndexSettings,
     IndexType,
@@ -50,6 +52,8 @@ __all__ = [
     "DownloadTask",
     "FastQuery",
     "FastQueryContent",
+    "Histogram",
+    "HistogramBucket",
     "IndexField",
     "IndexSettings",
     "IndexType",

@@ -1,15 +1,15 @@
 """A search tree as a condition on the records of one LogStore.
 
-Without an index this is the lenient way: words are looked for in the raw text and fields in every
-record, by scanning. Index definitions do not exist yet, so the default separators and folding of
-case apply everywhere. Source: doc BLS SDK tests (2026-08) for the separators; scanning assumed.
+What the LogStore's index covers is searched as the index says. Beyond it a strict search is
+refused and a lenient one scans, with the default separators and without regard to case. Whatever
+the index, every record is there at once, also those that are older than it (assumed).
 """
 
-import re
 from typing import Final, assert_never
 
+from simulator.errors import ControlError
 from simulator.logstore.database import Cursor
-from simulator.logstore.fields import FieldCatalog
+from simulator.logstore.fields import RESERVED, FieldCatalog, find_indexed
 from simulator.logstore.search import (
     All,
     AnyOf,
@@ -32,18 +32,12 @@ from simulator.logstore.typed import (
     invalid_query,
     parse_number,
 )
+from simulator.logstore.values import IndexField, IndexSettings, IndexType
+from simulator.logstore.words import Splitter
 
-SEPARATORS: Final = "@&?|#()='\",;:<>[]{}/ \n\t\r\\"
-"""What splits a text into tokens."""
-
-_SPLIT: Final = re.compile("[" + re.escape(SEPARATORS) + "]+")
-_SPLIT_WORDS: Final = re.compile("[" + re.escape(SEPARATORS.replace("?", "")) + "]+")
-"""Outside phrases ``?`` is a wildcard, although it divides tokens in a record; so that it finds
-itself too, it stands for any one character, separators included (assumed)."""
-_SEPARATOR: Final = r"[@&?|#()='\",;:<>\[\]{}/ \n\t\r\\]"
-_INSIDE: Final = r"[^@&?|#()='\",;:<>\[\]{}/ \n\t\r\\]"
-_WILDCARD: Final = re.compile(r"[*?]")
 _RAW: Final = Typed("message", Kind.STRING)
+_OF_NUMBERS: Final = frozenset({IndexType.LONG, IndexType.FLOAT})
+_PLAIN: Final = Splitter()
 
 
 class ConditionWriter:
@@ -51,12 +45,24 @@ class ConditionWriter:
 
     Args:
         fields: of the LogStore.
+        index: of the LogStore, when it has one that is on.
+        strict: whether a search that the index does not cover is refused.
         cursor: to look at the data when a field's kind must be proven.
         bindings: of the statement that the condition becomes part of.
     """
 
-    def __init__(self, fields: FieldCatalog, cursor: Cursor, bindings: Bindings) -> None:
+    def __init__(
+        self,
+        fields: FieldCatalog,
+        index: IndexSettings | None,
+        *,
+        strict: bool,
+        cursor: Cursor,
+        bindings: Bindings,
+    ) -> None:
         self._fields = fields
+        self._index = index
+        self._strict = strict
         self._cursor = cursor
         self._bindings = bindings
 
@@ -64,7 +70,8 @@ class ConditionWriter:
         """SQL that is true or false for every record, never NULL.
 
         Raises:
-            ControlError: InvalidParameter for a text without a word, or a leading wildcard.
+            ControlError: InvalidParameter for a text without a word, a leading wildcard, or what
+                has no index when it must have one.
         """
         try:
             return self._write(search)
@@ -81,24 +88,25 @@ class ConditionWriter:
                 return "(" + " AND ".join(self._write(operand) for operand in operands) + ")"
             case AnyOf(operands):
                 return "(" + " OR ".join(self._write(operand) for operand in operands) + ")"
-            case Compare(field, operator, number):
+            case Compare(field, operator, number, at):
+                self._check(field, _OF_NUMBERS, at)
                 value = as_number(self._typed(field))
                 return _certain(f"{value} {operator} {_literal(number)}")
-            case Within(field, low, low_included, high, high_included):
+            case Within(field, low, low_included, high, high_included, at):
+                self._check(field, _OF_NUMBERS, at)
                 value = as_number(self._typed(field))
                 above = ">=" if low_included else ">"
                 below = "<=" if high_included else "<"
                 return _certain(
                     f"{value} {above} {_literal(low)} AND {value} {below} {_literal(high)}"
                 )
-            case Words(field, text, at):
-                return self._words(field, text, at)
-            case Phrase(field, text, at):
-                return self._phrase(field, text, at)
+            case Words(field, text, at) | Phrase(field, text, at):
+                return self._text(search, field, text, at)
             case _:
                 assert_never(search)
 
-    def _words(self, field: str | None, text: str, at: int) -> str:
+    def _text(self, search: Words | Phrase, field: str | None, text: str, at: int) -> str:
+        splitter = self._splitter(field, at)
         value = _RAW if field is None else self._typed(field)
         if field is not None:
             if text == "*":
@@ -106,45 +114,61 @@ class ConditionWriter:
             exact = _exact(value, text)
             if exact is not None:
                 return _certain(exact)
-        tokens = _tokens(text, at, _SPLIT_WORDS)
-        if any(token[0] in "*?" for token in tokens):
-            raise invalid_query("a wildcard cannot begin a word", at)
-        return "(" + " AND ".join(self._token(value, token) for token in tokens) + ")"
+        words = splitter.words(text, at, wildcards=isinstance(search, Words))
+        if isinstance(search, Phrase):
+            return _certain(splitter.has_phrase(as_text(value), words, self._bindings))
+        found = (splitter.has_word(as_text(value), word, self._bindings) for word in words)
+        return "(" + " AND ".join(_certain(one) for one in found) + ")"
 
-    def _phrase(self, field: str | None, text: str, at: int) -> str:
-        value = _RAW if field is None else self._typed(field)
-        exact = None if field is None else _exact(value, text)
-        if exact is not None:
-            return _certain(exact)
-        words = f"{_SEPARATOR}+".join(re.escape(token) for token in _tokens(text, at, _SPLIT))
-        return self._pattern(value, words)
+    def _splitter(self, field: str | None, at: int) -> Splitter:
+        """How the raw text, or a field, is split into words."""
+        if field is not None:
+            indexed = self._check(field, frozenset(IndexType), at)
+            return _PLAIN if indexed is None else _splitter_of(indexed)
+        if self._index is not None and self._index.fulltext:
+            return _splitter_of(self._index)
+        if self._strict:
+            raise invalid_query("the LogStore has no full-text index, which a word needs", at)
+        return _PLAIN
 
-    def _token(self, value: Typed, token: str) -> str:
-        if _WILDCARD.search(token) is None:
-            condition = self._pattern(value, re.escape(token))
-            if not token.isascii():
-                return condition
-            # Nearly every record is ruled out by this, at a tenth of the pattern's cost.
-            return _certain(
-                f"contains(lower({as_text(value)}), {self._bindings.text(token.lower())})"
-                f" AND {condition}"
-            )
-        pattern = "".join(
-            f"{_INSIDE}*" if part == "*" else "(?s:.)" if part == "?" else re.escape(part)
-            for part in re.split(r"([*?])", token)
-        )
-        return self._pattern(value, pattern)
+    def _check(self, name: str, types: frozenset[IndexType], at: int) -> IndexField | None:
+        """The index of a field, if it is one of ``types``.
 
-    def _pattern(self, value: Typed, pattern: str) -> str:
-        whole = f"(?:^|{_SEPARATOR})(?:{pattern})(?:$|{_SEPARATOR})"
-        return _certain(f"regexp_matches({as_text(value)}, {self._bindings.text(whole)}, 'i')")
+        Raises:
+            ControlError: InvalidParameter when it must have one and has none.
+        """
+        indexed = None if self._index is None else find_indexed(self._index, name)
+        if indexed is not None and indexed.type in types:
+            return indexed
+        if self._strict and name not in RESERVED:
+            raise _no_index(name, indexed, types, at)
+        return None
 
     def _typed(self, field: str) -> Typed:
-        return self._fields.typed(field, self._cursor, self._bindings)
+        return self._fields.typed(field, self._cursor, self._bindings, self._index)
+
+
+def _splitter_of(index: IndexSettings | IndexField) -> Splitter:
+    return Splitter(
+        separators=index.separators,
+        case_sensitive=index.case_sensitive,
+        include_chinese=index.include_chinese,
+    )
+
+
+def _no_index(
+    name: str, indexed: IndexField | None, types: frozenset[IndexType], at: int
+) -> ControlError:
+    if indexed is None:
+        return invalid_query(f"the field {name[:60]} has no index", at)
+    expected = " or ".join(sorted(types))
+    return invalid_query(
+        f"the index of the field {name[:60]} is of type {indexed.type}, expected {expected}", at
+    )
 
 
 def _exact(value: Typed, text: str) -> str | None:
-    """The comparison a non-text field makes; None where tokens decide."""
+    """The comparison a non-text field makes; None where words decide."""
     if value.kind is Kind.BOOL and text.lower() in {"true", "false"}:
         return f"{value.sql} = {text.lower()}"
     if value.kind in NUMERIC:
@@ -160,13 +184,6 @@ def _literal(number: float) -> str:
         return encode_number(number)
     except OverflowError as error:
         raise invalid_query("the number is too large") from error
-
-
-def _tokens(text: str, at: int, separators: re.Pattern[str]) -> list[str]:
-    tokens = [token for token in separators.split(text) if token]
-    if not tokens:
-        raise invalid_query("found only separators, expected a word", at)
-    return tokens
 
 
 def _certain(condition: str) -> str:

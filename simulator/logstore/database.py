@@ -122,6 +122,8 @@ class Database:
                 {"allowed": [str(directory.resolve()) for directory in load_from]},
             )
             execute("SET enable_external_access = false")
+        # A page of records is found by narrow columns first, which takes a third of the time.
+        execute("SET GLOBAL late_materialization_max_rows = 2000")
         execute("SET lock_configuration = true")
 
     @contextmanager

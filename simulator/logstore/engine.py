@@ -26,6 +26,7 @@ from simulator.logstore.shipping import Shipping
 from simulator.logstore.templates import Templates
 from simulator.logstore.upkeep import Job
 from simulator.logstore.values import (
+    Histogram,
     LogStore,
     LogStoreSettings,
     LogStream,
@@ -325,6 +326,23 @@ class LogStoreEngine:
         kept = self._kept(state, selection)
         now_ms = int(self._clock.time() * 1000)
         return self._queries.run(state, kept, query, paging or Paging(), now_ms, handle)
+
+    def histogram(
+        self,
+        project: str,
+        log_store: str,
+        selection: Selection,
+        query: str,
+        handle: QueryHandle | None = None,
+    ) -> Histogram:
+        """How the hits of a statement are spread over a range of time.
+
+        Raises:
+            ControlError: LogStoreNotFound; InvalidParameter with position and expectation;
+                ExecutionTimeout.
+        """
+        state = self._data_of(project, log_store)
+        return self._queries.histogram(state, self._kept(state, selection), query, handle)
 
     # Delivery
 

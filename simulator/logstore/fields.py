@@ -11,6 +11,7 @@ from typing import Final
 
 from simulator.logstore.database import Cursor
 from simulator.logstore.typed import TEXTUAL, Bindings, Kind, Typed, json_pointer
+from simulator.logstore.values import IndexField, IndexSettings, IndexType
 
 MAX_COLUMNS: Final = 96
 """Fields with a column of their own, per LogStore; the access record has 28."""
@@ -118,10 +119,17 @@ class FieldCatalog:
         """Whether some record is known to have the field."""
         return name in self._fields
 
-    def typed(self, name: str, cursor: Cursor, bindings: Bindings) -> Typed:
+    def typed(
+        self,
+        name: str,
+        cursor: Cursor,
+        bindings: Bindings,
+        index: IndexSettings | None = None,
+    ) -> Typed:
         """How to read the field ``name``; NULL in records that do not have it.
 
-        A tag is addressed by its key where the record has no such field.
+        The index gives a field its type; without one it is that of the JSON values. A tag is
+        addressed by its key where the record has no such field.
         Source: assumed (tags are not searchable by full text, docs name no syntax).
         """
         reserved = RESERVED.get(name)
@@ -132,17 +140,18 @@ class FieldCatalog:
         if field is None and "." in name:
             pointers.append(json_pointer(*name.split(".")))
         from_message = _from_message(pointers, bindings)
+        indexed = None if index is None else _INDEXED.get(_type_of(find_indexed(index, name)))
         if field is None or field.position is None:
-            value = Typed(from_message, Kind.MIXED)
+            value = Typed(from_message, indexed or Kind.MIXED)
         else:
-            kind = self._verified_kind(field, cursor)
+            kind = indexed or self._verified_kind(field, cursor)
             column = f"f{field.position}"
             if field.since_seq:
                 column = f"CASE WHEN seq >= {field.since_seq} THEN {column} ELSE {from_message} END"
             value = Typed(column, kind)
         if name in self._tag_keys:
             tag = f"json_extract_string(tags, {bindings.text(json_pointer(name))})"
-            kind = value.kind if value.kind in TEXTUAL else Kind.MIXED
+            kind = value.kind if indexed or value.kind in TEXTUAL else Kind.MIXED
             value = Typed(f"coalesce({value.sql}, {tag})", kind)
         return _converted(value)
 
@@ -176,6 +185,35 @@ class FieldCatalog:
         with self._verifying:
             self._verified[field.name] = (last, kind)
         return kind
+
+
+def find_indexed(index: IndexSettings, name: str) -> IndexField | None:
+    """The index of the field ``name``, which may be a path with dots."""
+    for field in index.fields:
+        if field.name == name:
+            return field
+    fields: Sequence[IndexField] = index.fields
+    found: IndexField | None = None
+    for key in name.split("."):
+        found = next((field for field in fields if field.name == key), None)
+        if found is None:
+            return None
+        fields = found.fields
+    return found
+
+
+def _type_of(field: IndexField | None) -> IndexType | None:
+    return None if field is None else field.type
+
+
+_INDEXED: Final[Mapping[IndexType | None, Kind]] = {
+    IndexType.LONG: Kind.INT,
+    IndexType.FLOAT: Kind.FLOAT,
+    IndexType.BOOL: Kind.BOOL,
+    IndexType.TEXT: Kind.STRING,
+}
+"""What the values of an indexed field are. Source: doc
+https://cloud.baidu.com/doc/BLS/s/xk5cc9piu (the index gives a column its type)."""
 
 
 def _from_message(pointers: Sequence[str], bindings: Bindings) -> str:

@@ -4,6 +4,7 @@ Precedence is ``not`` > ``and`` (also by juxtaposition) > ``or``; operators in a
 Source: doc https://cloud.baidu.com/doc/BLS/s/Okbta3asp (2026-01) for the forms; precedence assumed.
 """
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -66,6 +67,7 @@ class Compare:
     field: str
     operator: Operator
     number: int | float
+    at: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Within:
     low_included: bool
     high: int | float
     high_included: bool
+    at: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +221,8 @@ class _Builder(Transformer[Token, Search]):
                     f"found {str(value)[:40]!r}, expected a number", self._at(value)
                 ) from error
             return self._text(_field_name(field), value)
-        return self._term(Compare(_field_name(field), Operator(operator), number))
+        at = self._at(field)
+        return self._term(Compare(_field_name(field), Operator(operator), number, at))
 
     def within(
         self, field: Token, opening: Token, low: Token, high: Token, closing: Token
@@ -230,6 +234,7 @@ class _Builder(Transformer[Token, Search]):
                 opening == "[",
                 self._number(high),
                 closing == "]",
+                self._at(field),
             )
         )
 

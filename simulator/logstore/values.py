@@ -103,6 +103,8 @@ class LogStoreSettings:
     """None when no index was made, or it was deleted."""
     index_enabled: bool = True
     """False switches an index off and keeps its definition."""
+    strict_search: bool = False
+    """Whether a search that the index does not cover is refused; else it scans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,35 @@ class Paging:
     sort: Sort = Sort.DESC
     marker: str | None = None
     """The ``next_marker`` of the page before."""
+    sample_percentage: float = 100.0
+    """How many of the hits to look at, drawn by chance."""
+    sample_seed: int = 0
+    """The same seed draws the same hits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistogramBucket:
+    """A stretch of time and how many hits are in it."""
+
+    start_ms: int
+    end_ms: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """How the hits of a statement are spread over a range."""
+
+    query_type: str
+    interval_ms: int
+    buckets: tuple[HistogramBucket, ...]
+    """Without gaps, from the one that the range begins in to the one it ends in."""
+    execution_time_ms: int
+
+    @property
+    def hits(self) -> int:
+        """All of them."""
+        return sum(bucket.count for bucket in self.buckets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -333,6 +333,15 @@ class Snapshot:
     load_balancers: tuple[LoadBalancer, ...]
 
 
+class SearchMode(StrEnum):
+    """What becomes of a search that the index of a LogStore does not cover."""
+
+    LENIENT = "lenient"
+    """It scans. Source: assumed (handy where no index is made by hand)."""
+    STRICT = "strict"
+    """It is refused. Source: assumed (the doc asks for an index)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogStore:
     """A LogStore to be created at start."""
@@ -340,6 +349,7 @@ class LogStore:
     name: str
     project: str = "default"
     retention_days: int = 7
+    search: SearchMode = SearchMode.LENIENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from simulator.model import (
     LoadBalancerId,
     LogStore,
     LogStoreDestination,
+    SearchMode,
 )
 from simulator.model.units import parse_duration_range, parse_size
 from simulator.scenario.document import Entry, Value
@@ -42,7 +43,7 @@ class Destinations:
 
 
 def read_destinations(log_stores: Value | None, buckets: Value | None) -> Destinations:
-    """``log_stores: [{name, project, retention}]`` and ``buckets: [name]``."""
+    """``log_stores: [{name, project, retention, search}]`` and ``buckets: [name]``."""
     return Destinations(
         log_stores=_read_log_stores(log_stores),
         buckets=_read_buckets(buckets),
@@ -202,14 +203,21 @@ def _read_log_stores(value: Value | None) -> tuple[LogStore, ...]:
     stores: list[LogStore] = []
     default = LogStore(name="")
     for entry_value in [] if value is None else value.items():
-        entry = entry_value.mapping(("name", "project", "retention"), required=("name",))
+        entry = entry_value.mapping(("name", "project", "retention", "search"), required=("name",))
         project = entry.parsed("project", parse_log_store_name, default.project)
         retention_days = entry.parsed("retention", _parse_retention, default.retention_days)
         name = entry.get("name")
         text = name.parsed(parse_log_store_name, "") if name is not None else ""
         if name is None or not text or not names.add(f"{project}/{text}", name, shown=text):
             continue
-        stores.append(LogStore(name=text, project=project, retention_days=retention_days))
+        stores.append(
+            LogStore(
+                name=text,
+                project=project,
+                retention_days=retention_days,
+                search=entry.choice("search", SearchMode, default.search),
+            )
+        )
     return tuple(stores)
 
 

@@ -86,6 +86,11 @@ class LogServiceSettings:
 
     ready_after_s: float = 0.0
     """How long a LogStore that a client makes refuses records and queries."""
+    memory_bytes: int = 512 << 20
+    """For loading and querying; beyond it DuckDB spills to the data directory, or refuses."""
+    query_timeout_s: float = 60.0
+    """Real seconds that one pull or query may take. Source: doc https://cloud.baidu.com/doc/BLS
+    (of a histogram); assumed for the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,9 @@ from simulator.scenario.scenario import (
 )
 from simulator.scenario.units import parse_zone
 
+MIN_QUERY_MEMORY: Final = 64 << 20
+MAX_QUERY_TIMEOUT_S: Final = 3600.0
+
 _DEFAULT_PORTS: Final = Ports()
 
 
@@ -106,11 +109,16 @@ def read_record(value: Value | None) -> RecordSettings:
 
 
 def read_log_service(value: Value | None) -> LogServiceSettings:
-    """``log_service: {ready_after}``."""
+    """``log_service: {ready_after, memory, query_timeout}``."""
+    default = LogServiceSettings()
     if value is None:
-        return LogServiceSettings()
-    entry = value.mapping(("ready_after",))
-    return LogServiceSettings(ready_after_s=entry.parsed("ready_after", parse_duration, 0.0))
+        return default
+    entry = value.mapping(("ready_after", "memory", "query_timeout"))
+    return LogServiceSettings(
+        ready_after_s=entry.parsed("ready_after", parse_duration, default.ready_after_s),
+        memory_bytes=entry.parsed("memory", _parse_memory, default.memory_bytes),
+        query_timeout_s=entry.parsed("query_timeout", _parse_timeout, default.query_timeout_s),
+    )
 
 
 def read_ledger(value: Value | None) -> LedgerSettings:
@@ -119,6 +127,20 @@ def read_ledger(value: Value | None) -> LedgerSettings:
         return LedgerSettings()
     entry = value.mapping(("keep",))
     return LedgerSettings(keep_bytes=entry.parsed("keep", parse_size, LedgerSettings().keep_bytes))
+
+
+def _parse_memory(text: str) -> int:
+    size = parse_size(text)
+    if size < MIN_QUERY_MEMORY:
+        raise ValueError(f"{text} is too little memory; expected at least 64MiB")
+    return size
+
+
+def _parse_timeout(text: str) -> float:
+    timeout_s = parse_duration(text)
+    if not 0 < timeout_s <= MAX_QUERY_TIMEOUT_S:
+        raise ValueError(f"{text} is out of range; expected more than 0s and at most 1h")
+    return timeout_s
 
 
 def _place(entry: Entry, key: str) -> str:

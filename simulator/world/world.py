@@ -33,7 +33,7 @@ from simulator.delivery import Archive, Delivery, segment_quantum_s
 from simulator.delivery.read_side import ReadSide
 from simulator.errors import ControlError, StartupError
 from simulator.logstore import LogStoreEngine, LogStoreSettings, Upkeep
-from simulator.model import LoadBalancerId, Snapshot
+from simulator.model import LoadBalancerId, LogStore, SearchMode, Snapshot
 from simulator.model.faults import ReadApi
 from simulator.objectstore import ObjectStore, S3Door
 from simulator.rng import Rng
@@ -262,7 +262,12 @@ class World:
     async def _start_stores(self) -> None:
         scenario, data = self.scenario, self._data
         self._engine = LogStoreEngine(
-            data.log_stores, self.clock, load_from=(data.spool,), downloads=data.downloads
+            data.log_stores,
+            self.clock,
+            load_from=(data.spool,),
+            downloads=data.downloads,
+            memory_limit=f"{scenario.log_service.memory_bytes}B",
+            query_limit_s=scenario.log_service.query_timeout_s,
         )
         self._upkeep = Upkeep(self._engine.jobs, self.clock, self._spawn)
         self._spool = Spool(data.spool, self.clock, quantum_s=segment_quantum_s(scenario.flow_logs))
@@ -274,7 +279,7 @@ class World:
         self._start_faults()
         self._start_flow_logs()
         for log_store in scenario.log_stores:
-            self._create_log_store(log_store.project, log_store.name, log_store.retention_days)
+            self._create_log_store(log_store)
         self._engine.ready_after_s = scenario.log_service.ready_after_s
         if scenario.buckets:
             # Importing moto takes most of a second; nothing else needs the loop yet.
@@ -329,13 +334,17 @@ class World:
         assert self._flow_logs is not None
         return self._flow_logs
 
-    def _create_log_store(self, project: str, name: str, retention_days: int) -> None:
+    def _create_log_store(self, log_store: LogStore) -> None:
         """Make a LogStore; one that an earlier run made stays as it is."""
         engine = self.engine
+        settings = LogStoreSettings(
+            retention_days=log_store.retention_days,
+            strict_search=log_store.search is SearchMode.STRICT,
+        )
         with suppress(ControlError):
-            engine.create_project(project)
+            engine.create_project(log_store.project)
         try:
-            engine.create_log_store(project, name, LogStoreSettings(retention_days=retention_days))
+            engine.create_log_store(log_store.project, log_store.name, settings)
         except ControlError as error:
             if error.code != "LogStoreAlreadyExist":
                 raise

@@ -1,5 +1,6 @@
 """Records: push, pull, query."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,6 +10,7 @@ from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
     PushBody,
     compact_json,
+    from_histogram,
     from_query_result,
     invalid,
     json_response,
@@ -18,7 +20,6 @@ from simulator.api.bls.wire import (
     project_of,
     read_body,
 )
-from simulator.errors import ControlError
 from simulator.logstore import NewRecord, Page, Paging, QueryHandle, RecordType, Sort, is_search
 
 MAX_ROWS: Final = 1000
@@ -93,8 +94,6 @@ class Records(Service):
         query = parameters["query"]
         # Sampling and paging are for searches; SQL statements ignore them.
         searching = is_search(query)
-        if searching and parameters.get("samplePercentage"):
-            raise ControlError("NotImplemented", 501, "QueryLogRecord samplePercentage")
         handle = QueryHandle()
         result = await self.call_watched(
             request,
@@ -109,6 +108,25 @@ class Records(Service):
         )
         return json_response(from_query_result(result))
 
+    async def histogram(self, request: web.Request) -> web.Response:
+        """QueryLogHistogram. Source: doc the API schema; both spellings of the statistic are sent,
+        since newer SDKs read one and the Java SDK the other."""
+        parameters = parse_query(request)
+        if not parameters.get("query"):
+            raise invalid("query", "is required")
+        handle = QueryHandle()
+        found = await self.call_watched(
+            request,
+            handle,
+            self.engine.histogram,
+            project_of(parameters.get("project")),
+            request.match_info["name"],
+            parse_selection(parameters),
+            parameters["query"],
+            handle,
+        )
+        return json_response(from_histogram(found))
+
 
 def _paging(parameters: Mapping[str, str]) -> Paging:
     sort = parameters.get("sort") or Sort.DESC
@@ -120,9 +138,32 @@ def _paging(parameters: Mapping[str, str]) -> Paging:
     if parameters.get("pageNo") and parameters.get("pageSize"):
         limit = parse_whole(parameters, "pageSize", DEFAULT_ROWS, MAX_ROWS)
         offset = (max(1, parse_whole(parameters, "pageNo", 1, MAX_PAGE_NO)) - 1) * limit
+    percentage, seed = _sampling(parameters)
     return Paging(
-        limit=limit, offset=offset, sort=Sort(sort), marker=parameters.get("marker") or None
+        limit=limit,
+        offset=offset,
+        sort=Sort(sort),
+        marker=parameters.get("marker") or None,
+        sample_percentage=percentage,
+        sample_seed=seed,
     )
+
+
+def _sampling(parameters: Mapping[str, str]) -> tuple[float, int]:
+    """The share of hits to look at, and the seed; without one it is always the same (assumed)."""
+    try:
+        percentage = float(parameters.get("samplePercentage") or 100)
+    except ValueError:
+        percentage = math.nan
+    if not 1 <= percentage <= 100:
+        raise invalid("samplePercentage", "expected a number from 1 to 100")
+    try:
+        seed = int(parameters.get("sampleSeed") or 0)
+    except ValueError:
+        seed = 2**63
+    if not -(2**63) <= seed < 2**63:
+        raise invalid("sampleSeed", "expected a whole number of 64 bits")
+    return percentage, seed
 
 
 def _pulled(page: Page, parameters: Mapping[str, str]) -> web.Response:

@@ -72,6 +72,7 @@ def bls_operations(
             ("DeleteIndex", "DELETE", f"{_STORE}/index", indexes.delete),
             ("BindResource", "POST", "/v1/logstore/bind", stores.bind),
             ("UnBindResource", "POST", "/v1/logstore/unbind", stores.unbind),
+            ("QueryLogHistogram", "GET", "/v2/logstore/{name}/loghistogram", rec.histogram),
             ("CreateFastQuery", "POST", _FAST, fast.create),
             ("ListFastQuery", "GET", _FAST, fast.list_all),
             ("DescribeFastQuery", "GET", f"{_FAST}/{{fastQueryName}}", fast.describe),
@@ -120,7 +121,7 @@ def bls_operations(
             method="GET",
             path=f"{_STORE}/logrecord",
             handle=rec.read,
-            remark="no sampling, no views",
+            remark="no views",
         ),
         _partly(
             name="PullLogRecordV3",
@@ -147,7 +148,6 @@ def _rows(*rows: tuple[str, str, str, Handle]) -> tuple[Operation, ...]:
 
 
 _NOT_SIMULATED = (
-    ("QueryLogHistogram", "GET", "/v2/logstore/{name}/loghistogram"),
     ("CreateAlarmPolicy", "POST", "/v1/alarm/policy"),
     ("UpdateAlarmPolicy", "PUT", "/v1/alarm/policy"),
     ("DescribeAlarmPolicy", "GET", "/v1/alarm/policy"),

@@ -17,11 +17,13 @@ from simulator.model import (
     LoadBalancerKind,
     LogStore,
     LogStoreDestination,
+    SearchMode,
 )
 from simulator.scenario import (
     Account,
     ExternalServers,
     LedgerSettings,
+    LogServiceSettings,
     Ports,
     RecordSettings,
     Scenario,
@@ -40,7 +42,7 @@ region: gz
 account: {access_key: AK, secret_key: SK, auth: off}
 ports: {api: 0, bos: 0, s3: 9402}
 record: {shape: strings, zone: "-03:30"}
-log_service: {ready_after: 10s}
+log_service: {ready_after: 10s, memory: 2GiB, query_timeout: 5s}
 ledger: {keep: 20MiB}
 backends:
   slow: {count: 2, latency: 20ms, errors: {500: 0.5%, 503: 1%}, body: 1KiB, weights: [100, 0]}
@@ -58,7 +60,9 @@ load_balancers:
         limits: {response_header: 1KiB, body: 1MB}
       - {protocol: HTTP, port: 8080, bind: "0.0.0.0:8080", to: outside, x_forwarded_for: true}
   - {name: plain, kind: standard, listeners: [{protocol: HTTP, port: 80, to: outside}]}
-log_stores: [{name: access, project: web, retention: 30d}, {name: access, project: ops}]
+log_stores:
+  - {name: access, project: web, retention: 30d}
+  - {name: access, project: ops, search: strict}
 buckets: [logs, more-logs]
 flow_logs:
   - {name: a, load_balancer: shop, to: {log_store: access, project: ops}, delay: 0s}
@@ -134,7 +138,9 @@ def test_settings_are_read(tmp_path: Path) -> None:
     assert (ports.api, ports.bos, ports.s3) == (0, 0, 9402)
     assert ports.s3_place.endswith(" ports.s3")
     assert scenario.record == RecordSettings(shape=AccessRecordShape.STRINGS, zone_offset_s=-12600)
-    assert scenario.log_service.ready_after_s == 10.0
+    assert scenario.log_service == LogServiceSettings(
+        ready_after_s=10.0, memory_bytes=2 << 30, query_timeout_s=5.0
+    )
     assert scenario.ledger == LedgerSettings(keep_bytes=20 << 20)
 
 
@@ -179,7 +185,7 @@ def test_flow_logs_are_read(tmp_path: Path) -> None:
     scenario = load(tmp_path, FULL)
     assert scenario.log_stores == (
         LogStore(name="access", project="web", retention_days=30),
-        LogStore(name="access", project="ops", retention_days=7),
+        LogStore(name="access", project="ops", retention_days=7, search=SearchMode.STRICT),
     )
     a, b, c = scenario.flow_logs
     assert a.destination == LogStoreDestination(project="ops", log_store="access")

@@ -1,0 +1,96 @@
+"""Queries over HTTP: sampling, the histogram, pages, and what is refused."""
+
+from urllib.parse import quote
+
+import pytest
+
+from simulator.logstore import LogStoreSettings, NewRecord
+from tests.contract.bls_served import FROM, START_MS, TO, Served
+
+RECORDS = "/v1/logstore/demo/logrecord"
+RANGE = f"startDateTime={FROM}&endDateTime={TO}"
+
+
+@pytest.fixture
+def store(served: Served) -> Served:
+    served.engine.create_log_store("default", "demo", LogStoreSettings(retention_days=-1))
+    records = [NewRecord(message=f"r{n}", timestamp_ms=START_MS + n * 1000) for n in range(100)]
+    served.engine.push("default", "demo", records)
+    return served
+
+
+async def test_histogram_has_both_spellings_of_its_statistic(store: Served) -> None:
+    target = f"/v2/logstore/demo/loghistogram?project&query=match%20r5%20or%20r99&{RANGE}"
+    status, answer = await store.go("GET", target)
+    assert (status, answer["success"], answer["code"]) == (200, True, "OK")
+    info = answer["searchInfo"]
+    assert (info["queryType"], info["hits"], info["isTruncated"]) == ("match", 2, False)
+    statistic = answer["searchStatistic"]
+    assert answer["searchStatics"] == statistic
+    assert (statistic["interval"], statistic["startTime"], statistic["endTime"]) == (
+        60_000,
+        FROM,
+        TO,
+    )
+    assert len(statistic["histogram"]) == 60
+    assert statistic["histogram"][1] == {
+        "key": START_MS + 60_000,
+        "doc_count": 1,
+        "start": START_MS + 60_000,
+        "end": START_MS + 120_000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "code"),
+    [
+        (RANGE, 400, "InvalidParameter"),
+        (f"query=match%20(&{RANGE}", 400, "InvalidParameter"),
+        (f"query=match%20*&endDateTime={TO}", 400, "InvalidParameter"),
+        (f"query=match%20*&project=nope&{RANGE}", 404, "LogStoreNotFound"),
+    ],
+)
+async def test_histogram_refuses(store: Served, parameters: str, status: int, code: str) -> None:
+    found = await store.go("GET", f"/v2/logstore/demo/loghistogram?{parameters}")
+    assert (found[0], found[1]["code"]) == (status, code)
+
+
+async def test_sample_is_drawn_by_its_seed(store: Served) -> None:
+    async def sample(parameters: str) -> list[str]:
+        target = f"{RECORDS}?query=match%20*&limit=1000&{RANGE}&{parameters}"
+        _, answer = await store.go("GET", target)
+        return [row[3] for row in answer["resultSet"]["rows"]]
+
+    half = await sample("samplePercentage=50&sampleSeed=3")
+    assert 20 < len(half) < 80
+    assert await sample("samplePercentage=50&sampleSeed=3") == half
+    assert await sample("samplePercentage=50&sampleSeed=4") != half
+    assert len(await sample("samplePercentage=100&sampleSeed=3")) == 100
+    assert len(await sample("samplePercentage=&sampleSeed")) == 100
+
+
+@pytest.mark.parametrize(
+    "parameters", ["samplePercentage=0.5", "samplePercentage=x", "samplePercentage=50&sampleSeed=x"]
+)
+async def test_sampling_out_of_range_is_refused(store: Served, parameters: str) -> None:
+    status, answer = await store.go("GET", f"{RECORDS}?query=match%20*&{RANGE}&{parameters}")
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+
+
+async def test_sql_is_not_sampled(store: Served) -> None:
+    query = quote("select count(*)", safe="")
+    target = f"{RECORDS}?query={query}&{RANGE}&samplePercentage=10&limit=5&pageNo=3&pageSize=1"
+    _, answer = await store.go("GET", target)
+    assert answer["resultSet"]["rows"] == [[100]]
+
+
+async def test_statement_over_http_with_a_subquery(store: Served) -> None:
+    query = quote(
+        "match r* | select n, histogram(n) from (select length(`@raw`) as n) group by n order by n",
+        safe="",
+    )
+    _, answer = await store.go("GET", f"{RECORDS}?query={query}&{RANGE}")
+    result = answer["resultSet"]
+    assert result["queryType"] == "match_and_sql"
+    assert result["columnTypes"] == ["int", "string"]
+    assert result["rows"] == [[2, '{"2":10}'], [3, '{"3":90}']]
