@@ -22,12 +22,17 @@ def add_fault_verbs(new: _New, remote_verb: _New) -> None:
         "add",
         _add,
         "put a fault in force",
-        "blbsim fault add F-LATE --share 10% --for 5m extra=5m..20m\n"
-        "  blbsim fault add READ-THROTTLE --share 20% operation=PullLogRecord",
+        "blbsim fault add F-LATE --share 10% --for 5m --set extra=5m..20m\n"
+        "  blbsim fault add READ-THROTTLE --share 20% --set operation=PullLogRecord",
     )
     parser.add_argument("fault", metavar="FAULT", help="its id; `blbsim fault kinds` lists them")
     parser.add_argument(
-        "knobs", nargs="*", metavar="KEY=VALUE", help="what this kind of fault can be told"
+        "--set",
+        dest="knobs",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what this kind of fault can be told; may be given several times",
     )
     for key, metavar, what in (
         ("name", "NAME", "(default: made from the id)"),

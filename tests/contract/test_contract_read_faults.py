@@ -204,7 +204,9 @@ async def test_the_command_does_the_same(
             "fault",
             "add",
             "read-slow",
+            "--set",
             "takes=1ms..2ms",
+            "--set",
             "api=bls",
             "--share",
             "50%",
@@ -214,10 +216,10 @@ async def test_the_command_does_the_same(
         assert code == 0
         row = out.split("\n")[1].split()
         assert row[:8] == ["read-slow", "READ-SLOW", "active", "50%", "-", "0", "of", "0"]
-        code, out, error = await blbsim("fault", "add", "READ-SLOW", "takes=5")
+        code, out, error = await blbsim("fault", "add", "READ-SLOW", "--set", "takes=5")
         assert (code, out) == (1, "")
         assert "takes: the duration 5 has no unit" in error
-        assert (await blbsim("fault", "add", "READ-SLOW", "takes"))[0] == 2
+        assert (await blbsim("fault", "add", "READ-SLOW", "--set", "takes"))[0] == 2
         assert (await blbsim("fault", "rm", "read-slow"))[:2] == (
             0,
             "read-slow is no longer in force; it hit 0 of 0\n",
