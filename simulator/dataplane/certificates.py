@@ -162,6 +162,36 @@ def make_server_context(settings: TlsSettings, authority: Authority) -> ssl.SSLC
     return default
 
 
+def make_client_context(
+    settings: TlsSettings, authority: Authority | None, certificate: CertificateFiles | None
+) -> ssl.SSLContext:
+    """The TLS context of simulated clients of a listener.
+
+    Args:
+        settings: the listener's.
+        authority: signed the certificates that were made; they are verified, but not for the name
+            that clients ask for. Certificates from files are taken as they are.
+        certificate: of the clients.
+
+    Raises:
+        StartupError: a file is missing, is no certificate, or does not fit its key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    served = (settings.certificate, *(sni.certificate for sni in settings.sni))
+    if authority is not None and all(isinstance(c, CertificateForDomains) for c in served):
+        context.load_verify_locations(authority.file)
+    else:
+        context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate.certificate, certificate.key)
+        except (OSError, ssl.SSLError) as error:
+            shown = f"{certificate.certificate}, {certificate.key}"
+            raise StartupError(f"certificate files {shown}: {error.strerror or error}") from error
+    return context
+
+
 @cache
 def backend_context() -> ssl.SSLContext:
     """The TLS context towards backend servers, whose certificates nobody checks.

@@ -97,7 +97,7 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         log_stores=destinations.log_stores,
         buckets=destinations.buckets,
         flow_logs=flow_logs,
-        traffic=read_traffic(root.get("traffic"), load_balancers),
+        traffic=read_traffic(root.get("traffic"), load_balancers, path.parent),
         faults=read_faults(root.get("faults"), flow_log_names),
         expectations=read_expectations(root.get("expect"), flow_log_names, tuple(load_balancers)),
     )

@@ -58,18 +58,12 @@ def _read_sni(value: Value, directory: Path) -> SniCertificate:
 
 def _read_certificate(value: Value, directory: Path) -> Certificate:
     """The certificate of a ``tls`` or ``sni`` entry: files, or domains to make one for."""
-    given = {key: item for key, (_, item) in value.entries()}
-    certificate, key, domains = (given.get(name) for name in ("certificate", "key", "domains"))
-    if certificate is not None and key is not None:
+    domains = {key: item for key, (_, item) in value.entries()}.get("domains")
+    files = read_certificate_files(value, directory)
+    if files is not None:
         if domains is not None:
             domains.problem("domains are for a certificate to be made; one is given in files")
-        return CertificateFiles(
-            certificate=_read_file(certificate, directory), key=_read_file(key, directory)
-        )
-    if certificate is not None or key is not None:
-        lone = certificate if certificate is not None else key
-        assert lone is not None
-        lone.problem("certificate and key go together; give both files or neither")
+        return files
     if domains is None:
         return _NOTHING
     items = domains.items()
@@ -77,6 +71,25 @@ def _read_certificate(value: Value, directory: Path) -> Certificate:
         domains.problem("expected at least one domain")
         return _NOTHING
     return CertificateForDomains(domains=tuple(item.parsed(parse_domain, "x") for item in items))
+
+
+def read_certificate_files(value: Value, directory: Path) -> CertificateFiles | None:
+    """``certificate`` and ``key`` among other keys; None without both.
+
+    Args:
+        value: the mapping.
+        directory: what relative file names are relative to.
+    """
+    given = {key: item for key, (_, item) in value.entries()}
+    certificate, key = given.get("certificate"), given.get("key")
+    if certificate is not None and key is not None:
+        return CertificateFiles(
+            certificate=_read_file(certificate, directory), key=_read_file(key, directory)
+        )
+    lone = certificate if certificate is not None else key
+    if lone is not None:
+        lone.problem("certificate and key go together; give both files or neither")
+    return None
 
 
 def _read_file(value: Value, directory: Path) -> Path:

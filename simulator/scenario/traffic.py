@@ -2,17 +2,21 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from simulator.model import Protocol
+from simulator.model.units import parse_share
 from simulator.scenario.document import Entry, Value, suggest
 from simulator.scenario.scenario import LoadBalancerPlan
+from simulator.scenario.tls import read_certificate_files
 from simulator.scenario.units import parse_rate, parse_size_range
 from simulator.verdict import Expectation, parse_duration, parse_expectation
 from simulator.workload import (
     PathTemplate,
     RequestTemplate,
     TrafficProfile,
+    TrafficTls,
     parse_path,
 )
 
@@ -26,18 +30,26 @@ _TARGET: Final = re.compile(r"(.+):([0-9]{1,5})")
 
 
 def read_traffic(
-    value: Value | None, load_balancers: Mapping[str, LoadBalancerPlan]
+    value: Value | None, load_balancers: Mapping[str, LoadBalancerPlan], directory: Path
 ) -> tuple[TrafficProfile, ...]:
-    """``traffic: [{to, rate, for, start, clients, requests}]``."""
+    """``traffic: [{to, rate, for, start, clients, requests, tls}]``.
+
+    Args:
+        value: the list.
+        load_balancers: that traffic may go to, by name.
+        directory: what relative file names are relative to: the scenario's.
+    """
     profiles: list[TrafficProfile] = []
     for entry_value in [] if value is None else value.items():
         entry = entry_value.mapping(
-            ("to", "rate", "for", "start", "clients", "requests"), required=("to", "rate", "for")
+            ("to", "rate", "for", "start", "clients", "requests", "tls"),
+            required=("to", "rate", "for"),
         )
         load_balancer, port = _read_target(entry.get("to"), load_balancers)
         same_target = sum(1 for profile in profiles if profile.target == f"{load_balancer}:{port}")
         suffix = f"#{same_target + 1}" if same_target else ""
         requests = entry.get("requests")
+        clients = _read_clients(entry.get("clients"))
         profile = TrafficProfile(
             name=f"{load_balancer}:{port}{suffix}",
             load_balancer=load_balancer,
@@ -45,7 +57,9 @@ def read_traffic(
             rate_per_s=entry.parsed("rate", parse_rate, 1.0),
             duration_s=entry.parsed("for", _parse_length, 1.0),
             start_s=entry.parsed("start", parse_duration, 0.0),
-            client_count=_read_client_count(entry.get("clients")),
+            client_count=clients[0],
+            keep_share=clients[1],
+            tls=_read_tls(entry, load_balancers.get(load_balancer), port, directory),
             requests=(_DEFAULT_REQUESTS if requests is None else _read_requests(requests)),
         )
         profiles.append(profile)
@@ -89,18 +103,43 @@ def _read_target(
     if port not in ports:
         listed = ", ".join(map(str, ports)) or "none"
         value.problem(f"load balancer {name!r} has no listener on port {port}; its ports: {listed}")
-    elif any(
-        listener.port == port and listener.protocol is Protocol.HTTPS
-        for listener in load_balancers[name].listeners
-    ):
-        value.problem("traffic over TLS is not simulated yet; expected an HTTP listener")
     return name, port
 
 
-def _read_client_count(value: Value | None) -> int:
+def _read_clients(value: Value | None) -> tuple[int, float]:
+    """How many clients, and the share of responses after which they keep their connection."""
     if value is None:
-        return _DEFAULT_CLIENTS
-    return value.mapping(("count",), required=("count",)).integer("count", 1, _MAX_CLIENTS, 1)
+        return _DEFAULT_CLIENTS, 1.0
+    entry = value.mapping(("count", "keep"), required=("count",))
+    return entry.integer("count", 1, _MAX_CLIENTS, 1), entry.parsed("keep", parse_share, 1.0)
+
+
+def _read_tls(
+    entry: Entry, load_balancer: LoadBalancerPlan | None, port: int, directory: Path
+) -> TrafficTls | None:
+    """``tls: {resume, certificate, key}``; None where the listener speaks plain HTTP."""
+    value = entry.get("tls")
+    listeners = () if load_balancer is None else load_balancer.listeners
+    protocol = next((each.protocol for each in listeners if each.port == port), None)
+    if protocol is not Protocol.HTTPS:
+        if value is not None and protocol is not None:
+            value.problem("the listener speaks plain HTTP; expected tls for an HTTPS listener")
+        return None
+    if value is None:
+        return TrafficTls()
+    tls = value.mapping(("resume", "certificate", "key"))
+    return TrafficTls(
+        resume_share=tls.parsed("resume", _parse_resume, 1.0),
+        certificate=read_certificate_files(value, directory),
+    )
+
+
+def _parse_resume(text: str) -> float:
+    if text in ("true", "false"):
+        return float(text == "true")
+    if not text.endswith("%"):
+        raise ValueError(f"{text!r} is not a share; expected true, false or such as 50%")
+    return parse_share(text)
 
 
 def _read_requests(value: Value) -> tuple[RequestTemplate, ...]:

@@ -8,6 +8,7 @@ from simulator.workload.profiles import (
     RequestTemplate,
     SizeRange,
     TrafficProfile,
+    TrafficTls,
 )
 from simulator.workload.sender import TrafficCounters, TrafficSender
 
@@ -23,6 +24,7 @@ __all__ = [
     "TrafficCounters",
     "TrafficProfile",
     "TrafficSender",
+    "TrafficTls",
     "parse_path",
     "plan",
     "simulated_client",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from simulator.errors import ProtocolError
+from simulator.tls import TlsClientStream
 from simulator.workload.framing import BodyDiscard, Framing, find_head
 
 _FILLER: Final = b"0123456789abcdef" * 4096
@@ -30,6 +31,8 @@ class ClientConnection(asyncio.Protocol):
         self._patience_s = patience_s
         self._on_end = on_end
         self._transport: asyncio.Transport | None = None
+        self.handshake: TlsClientStream | None = None
+        """What becomes its transport, of a connection over TLS; set by who opens it."""
         self._lost = False
         self._can_write = True
         self._head_out = b""
@@ -72,13 +75,18 @@ class ClientConnection(asyncio.Protocol):
         self._reusable = False
         if self._transport is not None:
             self._transport.abort()
+        elif self.handshake is not None:
+            self.handshake.abort()
         self._end(None)
 
-    def connecting_ended(self) -> None:
-        """The try to connect is over; if it failed or was cancelled, so has the request."""
-        if self._transport is None:
-            self._lost = True
-            self._end(None)
+    def retire(self) -> None:
+        """Close; no request is in flight, and none is to come."""
+        self._drop()
+
+    def connecting_failed(self) -> None:
+        """There will be no connection, so the request that waits for it has failed."""
+        self._lost = True
+        self._end(None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket stands: send what waits for it."""

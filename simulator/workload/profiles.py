@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from simulator.model import CertificateFiles
 from simulator.workload.paths import PathTemplate
 
 
@@ -47,6 +48,16 @@ class RequestTemplate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficTls:
+    """How the clients of a stream of requests speak TLS."""
+
+    resume_share: float = 1.0
+    """Of the connections of a client that has had one before: those that go on with its session."""
+    certificate: CertificateFiles | None = None
+    """Of the clients; None: they have none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficProfile:
     """An open-loop stream of requests to one listener."""
 
@@ -58,11 +69,15 @@ class TrafficProfile:
     rate_per_s: float
     duration_s: float
     client_count: int
-    """Simulated clients; each keeps one connection."""
+    """Simulated clients; each has one connection at most."""
     requests: tuple[RequestTemplate, ...]
     """At least one."""
     start_s: float = 0.0
     """From the start of the run to the start of this traffic."""
+    keep_share: float = 1.0
+    """Of the responses: those after which the client keeps its connection."""
+    tls: TrafficTls | None = None
+    """Of traffic to an HTTPS listener."""
 
     @property
     def target(self) -> str:

@@ -5,6 +5,7 @@ Whatever is in flight holds the clock, so a jumping clock never overtakes a sock
 """
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Final
 
 from simulator.clock import Clock, Timer
 from simulator.rng import Rng
+from simulator.tls import TlsClientStream
 from simulator.workload.connection import ClientConnection
 from simulator.workload.plan import PlannedRequest, SimulatedClient, plan, simulated_client
 from simulator.workload.profiles import TrafficProfile
@@ -57,6 +59,7 @@ class TrafficSender:
         spawn: runs the opening of a connection as a named task.
         queue_limit: requests that may wait for a free client.
         patience_s: real seconds after which a request without a whole response has failed.
+        tls: of the clients, for an HTTPS listener.
 
     After ``start()``, you must call ``aclose()`` on the same event loop.
     """
@@ -73,7 +76,9 @@ class TrafficSender:
         spawn: Spawn,
         queue_limit: int = 1000,
         patience_s: float = 120.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self.profile = profile
         self.counters = TrafficCounters()
         self._address = (host, port)
@@ -161,26 +166,65 @@ class TrafficSender:
     def _open(self, client: "_Client") -> ClientConnection:
         who = client.who
         source_port = who.port(client.opened)
-        client.opened += 1
+        preface = (
+            f"PROXY TCP4 {who.address} {self._vip} {source_port} {self.profile.port}\r\n"
+        ).encode()
         connection = ClientConnection(
-            preface=(
-                f"PROXY TCP4 {who.address} {self._vip} {source_port} {self.profile.port}\r\n"
-            ).encode(),
+            preface=b"" if self._tls else preface,
             patience_s=self._patience_s,
             on_end=partial(self._finished, who.index),
         )
-        self._spawn(self._connect(connection), f"client {who.address}:{source_port}")
+        protocol: asyncio.Protocol = connection
+        if self._tls is not None:
+            protocol = connection.handshake = self._secure(self._tls, client, connection, preface)
+        client.opened += 1
+        self._spawn(self._connect(connection, protocol), f"client {who.address}:{source_port}")
         return connection
 
-    async def _connect(self, connection: ClientConnection) -> None:
+    def _secure(
+        self, tls: ssl.SSLContext, client: "_Client", connection: ClientConnection, preface: bytes
+    ) -> TlsClientStream:
+        """The way of ``connection`` over TLS; the PROXY header goes in front of it."""
+
+        def opened(error: OSError | None) -> None:
+            if error is not None:
+                connection.connecting_failed()
+
+        settings = self.profile.tls
+        resumes = settings is not None and self._draws(
+            client, "resume", client.opened, settings.resume_share
+        )
+        return TlsClientStream(
+            tls,
+            connection,
+            opened=opened,
+            server_name=_host(self.profile),
+            session=client.session if resumes else None,
+            preface=preface,
+            on_session=client.keep_session,
+        )
+
+    def _draws(self, client: "_Client", what: str, number: int, share: float) -> bool:
+        """Whether the turn ``number`` of a client falls into ``share``; the seed decides."""
+        if share >= 1.0:
+            return True
+        drawn = self._rng.uniform(
+            "workload", self.profile.name, "client", client.who.index, what, number
+        )
+        return drawn < share
+
+    async def _connect(self, connection: ClientConnection, protocol: asyncio.Protocol) -> None:
         loop = asyncio.get_running_loop()
+        stands = False
         try:
-            await loop.create_connection(lambda: connection, *self._address)
+            await loop.create_connection(lambda: protocol, *self._address)
             self.counters.connections += 1
+            stands = True
         except OSError:
             pass  # counted by the request that waits for it
         finally:
-            connection.connecting_ended()
+            if not stands:
+                connection.connecting_failed()
 
     def _finished(self, index: int, status: int | None, body_bytes: int) -> None:
         self.counters.bytes_received += body_bytes
@@ -189,12 +233,21 @@ class TrafficSender:
         else:
             self.counters.completed += 1
             self.counters.by_status[status] = self.counters.by_status.get(status, 0) + 1
+            self._keep_or_close(self._clients[index])
         # A waiting request holds the clock on its own.
         if self._queue:
             self._begin(index, self._queue.popleft())
         else:
             self._free[index] = None
         self._settle()
+
+    def _keep_or_close(self, client: "_Client") -> None:
+        """After a response a client keeps its connection, or does not."""
+        client.answered += 1
+        if client.connection is not None and not self._draws(
+            client, "keep", client.answered, self.profile.keep_share
+        ):
+            client.connection.retire()
 
     def _settle(self) -> None:
         """One arrival is over, however it went."""
@@ -210,24 +263,37 @@ class TrafficSender:
 class _Client:
     """One simulated client: at most one request at a time, over one connection that it keeps."""
 
-    __slots__ = ("connection", "opened", "who")
+    __slots__ = ("answered", "connection", "opened", "session", "who")
 
     def __init__(self, who: SimulatedClient) -> None:
         self.who = who
         self.connection: ClientConnection | None = None
         self.opened = 0
+        self.answered = 0
+        self.session: ssl.SSLSession | None = None
+        """Of its last connection over TLS."""
+
+    def keep_session(self, session: ssl.SSLSession) -> None:
+        """Remember how to go on with a connection over TLS."""
+        self.session = session
+
+
+def _host(profile: TrafficProfile) -> str | None:
+    """The name by which clients know the load balancer; None: they use its address."""
+    host = profile.load_balancer.lower()
+    return f"{host}.example.com" if _HOST_CHARACTERS.issuperset(host) else None
 
 
 def _encode_head(
     profile: TrafficProfile, vip: str, who: SimulatedClient, request: PlannedRequest
 ) -> bytes:
-    host = profile.load_balancer.lower()
-    host = f"{host}.example.com" if _HOST_CHARACTERS.issuperset(host) else vip
-    if profile.port != 80:
+    host = _host(profile) or vip
+    scheme, usual_port = ("http", 80) if profile.tls is None else ("https", 443)
+    if profile.port != usual_port:
         host = f"{host}:{profile.port}"
     headers = {"Host": host, "User-Agent": who.user_agent, "Accept": "*/*"}
     if request.with_referer:
-        headers["Referer"] = f"http://{host}/"
+        headers["Referer"] = f"{scheme}://{host}/"
     if request.body_bytes is not None:
         headers["Content-Type"] = "application/octet-stream"
     given = {name.lower() for name, _ in request.template.headers}

@@ -8,7 +8,7 @@ from typing import Final
 
 from simulator.accesslog import AccessRecord, RecordEncoder, ServedBy, TrafficCounts
 from simulator.dataplane import ListenerKey, ListenerSettings
-from simulator.dataplane.certificates import Authority, make_server_context
+from simulator.dataplane.certificates import Authority, make_client_context, make_server_context
 from simulator.model import (
     CertificateForDomains,
     LoadBalancer,
@@ -20,6 +20,7 @@ from simulator.routing import compile_route
 from simulator.routing.limits import InstanceLimiter, make_limiter
 from simulator.scenario import ListenerPlan, Scenario
 from simulator.spool import Spool
+from simulator.workload import TrafficProfile
 from simulator.world.state import DataDirectory
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -110,6 +111,23 @@ class Listeners:
             StartupError: the certificate cannot be made.
         """
         return self._server_context(_BACKEND_TLS)
+
+    def client_context(self, profile: TrafficProfile) -> ssl.SSLContext | None:
+        """Of the clients that send ``profile``; None where the listener speaks plain HTTP.
+
+        Raises:
+            StartupError: the clients' certificate cannot be read.
+        """
+        if profile.tls is None:
+            return None
+        settings = next(
+            listener.tls
+            for plan in self._scenario.load_balancers
+            for listener in plan.listeners
+            if (plan.name, listener.port) == (profile.load_balancer, profile.port)
+        )
+        assert settings is not None
+        return make_client_context(settings, self.authority, profile.tls.certificate)
 
     def _server_context(self, settings: TlsSettings) -> ssl.SSLContext:
         if self.authority is None:

@@ -482,6 +482,7 @@ class World:
                 clock=self.clock,
                 rng=self._rng,
                 spawn=self._spawn,
+                tls=self._listeners.client_context(profile) if self._listeners else None,
             )
             senders.append(sender)
         self._senders = tuple(senders)

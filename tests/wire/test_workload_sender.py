@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -15,6 +16,7 @@ from simulator.workload import (
     SizeRange,
     TrafficProfile,
     TrafficSender,
+    TrafficTls,
     parse_path,
     plan,
     simulated_client,
@@ -93,7 +95,7 @@ class Listener:
 
 @asynccontextmanager
 async def sending(
-    profile: TrafficProfile, listener: Listener, clock: SimulatedClock, **options: float
+    profile: TrafficProfile, listener: Listener, clock: SimulatedClock, **options: object
 ) -> AsyncIterator[TrafficSender]:
     """A started sender towards ``listener`` on a started clock."""
     async with asyncio.TaskGroup() as tasks:
@@ -303,6 +305,54 @@ async def test_a_response_that_never_comes_has_failed_when_patience_ends() -> No
         await sender.wait_done()
         assert sender.counters.failed == 1
         listener.allowed.set()
+
+
+class NoTls(Listener):
+    """Reads the PROXY line and the beginning of a handshake, then says ``answer`` or nothing."""
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.prefaces.append((await reader.readline()).decode())
+        await reader.read(1)
+        writer.write(self.responses[0])
+        await reader.read()
+
+
+SECURE = replace(GETS, rate_per_s=0.5, tls=TrafficTls())
+
+
+@pytest.mark.parametrize("answer", [b"", OK])
+async def test_a_listener_that_shakes_no_hands_makes_every_request_fail(answer: bytes) -> None:
+    listener = NoTls(answer)
+    clock = SimulatedClock(ClockMode.AUTO, start_at=1000.0)
+    tls = ssl.create_default_context()
+    async with sending(SECURE, listener, clock, patience_s=0.02, tls=tls) as sender:
+        await sender.wait_done()
+        assert (sender.counters.sent, sender.counters.failed) == (1, 1)
+        await until(lambda: listener.open_count == 0)
+    [preface] = listener.prefaces
+    assert preface.startswith("PROXY TCP4 ")
+
+
+async def test_closing_ends_a_handshake_that_stands_still() -> None:
+    listener = NoTls(b"")
+    clock = SimulatedClock(ClockMode.AUTO, start_at=1000.0)
+    async with sending(SECURE, listener, clock, tls=ssl.create_default_context()) as sender:
+        await until(lambda: bool(listener.prefaces))
+        await sender.aclose()
+        await sender.wait_done()
+        assert sender.counters.failed == 1
+        await until(lambda: listener.open_count == 0)
+
+
+@pytest.mark.parametrize(("keep", "low", "high"), [(0.0, 20, 20), (0.5, 8, 17), (1.0, 1, 5)])
+async def test_clients_keep_their_connections_as_often_as_is_said(
+    keep: float, low: int, high: int
+) -> None:
+    sender, _ = await run(replace(GETS, keep_share=keep), OK)
+    assert sender.counters.completed == 20
+    assert low <= sender.counters.connections <= high
+    again, _ = await run(replace(GETS, keep_share=keep), OK)
+    assert again.counters.connections == sender.counters.connections
 
 
 async def test_closing_drops_what_is_in_flight_and_releases_the_clock() -> None:

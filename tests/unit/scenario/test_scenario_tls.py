@@ -13,6 +13,7 @@ from simulator.model import (
     SniCertificate,
 )
 from simulator.scenario import load_scenario
+from simulator.workload import TrafficTls
 
 SCENARIO = """\
 version: 1
@@ -101,9 +102,77 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, tls: str, expected
         assert problem.startswith("7:")
 
 
-def test_certificates_are_for_https_and_traffic_is_not_yet(tmp_path: Path):
+def test_certificates_are_for_https(tmp_path: Path):
     [problem] = problems(tmp_path, "{domains: [a]}", protocol="HTTP")
     assert "expected protocol: HTTPS" in problem
-    traffic = 'traffic: [{to: "shop:443", rate: 1/s, for: 1s, requests: [{get: /}]}]'
-    [problem] = problems(tmp_path, more=traffic)
-    assert "traffic over TLS is not simulated yet" in problem
+
+
+TRAFFIC = 'traffic: [{{to: "shop:443", rate: 1/s, for: 1s{more}}}]'
+
+
+def traffic_of(tmp_path: Path, more: str = "", protocol: str = "HTTPS"):
+    load(tmp_path, protocol=protocol, more=TRAFFIC.format(more=more))
+    [profile] = load_scenario(tmp_path / "scenario.yaml").traffic
+    return profile
+
+
+@pytest.mark.parametrize(
+    ("tls", "share"),
+    [
+        ("", 1.0),
+        (", tls: {}", 1.0),
+        (", tls: {resume: true}", 1.0),
+        (", tls: {resume: false}", 0.0),
+        (", tls: {resume: 30%}", 0.3),
+    ],
+)
+def test_traffic_to_an_https_listener_is_sent_over_tls(tmp_path: Path, tls: str, share: float):
+    profile = traffic_of(tmp_path, tls)
+    assert profile.tls == TrafficTls(resume_share=share)
+    assert profile.keep_share == 1.0
+    assert traffic_of(tmp_path, protocol="HTTP").tls is None
+
+
+def test_clients_can_have_a_certificate_and_leave(tmp_path: Path):
+    for name in ("client.pem", "client.key"):
+        (tmp_path / name).write_text("")
+    profile = traffic_of(
+        tmp_path,
+        ", clients: {count: 3, keep: 25%}, tls: {certificate: client.pem, key: client.key}",
+    )
+    assert (profile.client_count, profile.keep_share) == (3, 0.25)
+    assert profile.tls.certificate == CertificateFiles(
+        certificate=tmp_path / "client.pem", key=tmp_path / "client.key"
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "protocol", "expected"),
+    [
+        (
+            ", tls: {}",
+            "HTTP",
+            "traffic[0].tls: the listener speaks plain HTTP; expected tls for an HTTPS listener",
+        ),
+        (
+            ", tls: {resume: often}",
+            "HTTPS",
+            "traffic[0].tls.resume: 'often' is not a share; expected true, false or such as 50%",
+        ),
+        (
+            ", tls: {key: no.key}",
+            "HTTPS",
+            "traffic[0].tls.key: certificate and key go together; give both files or neither",
+        ),
+        (
+            ", clients: {count: 1, keep: 2}",
+            "HTTPS",
+            "traffic[0].clients.keep: '2' has no unit; expected a percentage such as 0.5%",
+        ),
+    ],
+)
+def test_what_is_wrong_with_traffic_is_said(
+    tmp_path: Path, more: str, protocol: str, expected: str
+):
+    [problem] = problems(tmp_path, protocol=protocol, more=TRAFFIC.format(more=more))
+    assert problem.partition(" ")[2] == expected
