@@ -1,5 +1,15 @@
 """LogStores: records in DuckDB, and the query language that reads them."""
 
+from simulator.logstore.alarm_conditions import parse_condition
+from simulator.logstore.alarm_policies import (
+    AlarmContent,
+    AlarmLevel,
+    AlarmPolicy,
+    AlarmSchedule,
+    AlarmTarget,
+    AlarmTrigger,
+)
+from simulator.logstore.alarms import Alarm
 from simulator.logstore.bindings import Binding
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.downloads import (
@@ -44,6 +54,13 @@ __all__ = [
     "DEFAULT_PROJECT",
     "DEFAULT_SEPARATORS",
     "MAX_PUSH_RECORDS",
+    "Alarm",
+    "AlarmContent",
+    "AlarmLevel",
+    "AlarmPolicy",
+    "AlarmSchedule",
+    "AlarmTarget",
+    "AlarmTrigger",
     "Binding",
     "Buckets",
     "DownloadFormat",
@@ -81,5 +98,6 @@ __all__ = [
     "TemplateSettings",
     "Upkeep",
     "is_search",
+    "parse_condition",
     "split_directory",
 ]

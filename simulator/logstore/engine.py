@@ -10,6 +10,7 @@ import msgspec
 
 from simulator.clock import Clock
 from simulator.errors import ControlError, SinkError
+from simulator.logstore.alarms import Alarms
 from simulator.logstore.bindings import Bindings
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog, StoreState
@@ -111,10 +112,12 @@ class LogStoreEngine:
         self._temporary = None if downloads else TemporaryDirectory(prefix="blbsim-downloads-")
         files = downloads or Path(self._temporary.name if self._temporary else "")
         self.downloads = Downloads(self._database, self._catalog, clock, self.query, files)
+        self.alarms = Alarms(self._database, self._catalog, clock, self.query)
         self.jobs: tuple[Job, ...] = (
             Retention(self._database, self._catalog, clock),
             self._shipping,
             self.downloads,
+            self.alarms,
         )
         """What is to be done on the clock; see ``Upkeep``."""
         self._ledger = LedgerTables(self._database)

@@ -6,6 +6,7 @@ Source: doc the vendor's SDKs (Go 0.9.273, Go 2, Python 0.9.79) and API schemas 
 from collections.abc import Callable
 from functools import partial
 
+from simulator.api.bls.alarms import Alarms
 from simulator.api.bls.downloads import Downloads
 from simulator.api.bls.fast_queries import FastQueries
 from simulator.api.bls.indexes import Indexes
@@ -20,6 +21,7 @@ from simulator.logstore import LogStoreEngine
 
 _STORE = "/v1/logstore/{name}"
 _FAST = "/v1/fastquery"
+_NO_ALARM = "nobody is notified; conditions are in a language of the simulator's own"
 _ACTION = "/v3/bls?action="
 _DOWNLOAD = "/v2/logstore/download"
 _SHIPPER = "/v1/logshipper"
@@ -101,6 +103,7 @@ def bls_operations(
             ("SetSingleLogShipperStatus", "PUT", f"{_SHIPPER}/{{id}}/status", shippers.set_status),
             ("ListLogShipperRecord", "GET", f"{_SHIPPER}/{{id}}/record", shippers.list_records),
         ),
+        *_alarm_rows(Alarms(engine, clock, on_change)),
         _partly(
             name="CreateLogShipper",
             method="POST",
@@ -139,6 +142,29 @@ def bls_operations(
     )
 
 
+def _alarm_rows(alarms: Alarms) -> tuple[Operation, ...]:
+    policy, validate = "/v1/alarm/policy", "/v1/alarm/condition/validate"
+    rows = (
+        ("CreateAlarmPolicy", "POST", policy, alarms.create),
+        ("UpdateAlarmPolicy", "PUT", policy, alarms.update),
+        ("DescribeAlarmPolicy", "GET", policy, alarms.describe),
+        ("DeleteAlarmPolicy", "DELETE", policy, alarms.delete),
+        ("EnableAlarmPolicy", "POST", f"{policy}/enable", alarms.enable),
+        ("DisableAlarmPolicy", "POST", f"{policy}/disable", alarms.disable),
+        ("ListAlarmPolicy", "POST", f"{policy}/list", alarms.list_policies),
+        ("DescribeAlarmRecord", "GET", "/v1/alarm/record", alarms.describe_alarm),
+        ("ListAlarmRecord", "POST", "/v1/alarm/record/list", alarms.list_alarms),
+        ("ListAlarmExecutions", "POST", "/v1/alarm/execution/list", alarms.list_executions),
+        ("ListAlarmExecutionStats", "POST", "/v1/alarm/execution/stats", alarms.list_stats),
+        ("ValidateAlarmCondition", "POST", validate, alarms.validate_condition),
+        ("ValidateAlarmPolicySQL", "POST", "/v1/logstore/validate", alarms.validate_statement),
+    )
+    return tuple(
+        _partly(name=name, method=method, path=path, handle=handle, remark=_NO_ALARM)
+        for name, method, path, handle in rows
+    )
+
+
 def _rows(*rows: tuple[str, str, str, Handle]) -> tuple[Operation, ...]:
     """Operations that are simulated in full."""
     return tuple(
@@ -148,19 +174,6 @@ def _rows(*rows: tuple[str, str, str, Handle]) -> tuple[Operation, ...]:
 
 
 _NOT_SIMULATED = (
-    ("CreateAlarmPolicy", "POST", "/v1/alarm/policy"),
-    ("UpdateAlarmPolicy", "PUT", "/v1/alarm/policy"),
-    ("DescribeAlarmPolicy", "GET", "/v1/alarm/policy"),
-    ("DeleteAlarmPolicy", "DELETE", "/v1/alarm/policy"),
-    ("EnableAlarmPolicy", "POST", "/v1/alarm/policy/enable"),
-    ("DisableAlarmPolicy", "POST", "/v1/alarm/policy/disable"),
-    ("ListAlarmPolicy", "POST", "/v1/alarm/policy/list"),
-    ("DescribeAlarmRecord", "GET", "/v1/alarm/record"),
-    ("ListAlarmRecord", "POST", "/v1/alarm/record/list"),
-    ("ListAlarmExecutions", "POST", "/v1/alarm/execution/list"),
-    ("ListAlarmExecutionStats", "POST", "/v1/alarm/execution/stats"),
-    ("ValidateAlarmCondition", "POST", "/v1/alarm/condition/validate"),
-    ("ValidateAlarmPolicySQL", "POST", "/v1/logstore/validate"),
     *(
         (f"{action}LogStoreView{plural}", "POST", f"{_ACTION}{action}LogStoreView{plural}")
         for action, plural in (

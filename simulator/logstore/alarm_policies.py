@@ -1,0 +1,159 @@
+"""Alarm policies: what is watched, when, and what raises an alarm."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from simulator.errors import ControlError
+from simulator.logstore.alarm_conditions import parse_condition
+from simulator.logstore.catalog import Catalog, check_name
+from simulator.logstore.resources import invalid
+from simulator.logstore.statement import parse_statement
+
+MAX_POLICIES: Final = 100
+"""Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
+MAX_TARGETS: Final = 10
+MAX_TRIGGERS: Final = 10
+MAX_OPAQUE_LENGTH: Final = 65_536
+"""Of what is kept as it was sent. Source: assumed, as are the two before."""
+ZONE_S: Final = 8 * 3600
+"""Of ``fixTimeMinute`` and ``dayOfWeek``. Source: assumed (the console's zone)."""
+
+_DAY_MIN: Final = 1440
+_MINUTE_S: Final = 60
+
+
+class AlarmLevel(StrEnum):
+    """How bad it is, the worst last."""
+
+    INFO = "INFO"
+    WARN = "WARN"
+    CRITICAL = "CRITICAL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmTarget:
+    """A statement that is run, over a range that ends before the instant it is run at."""
+
+    query: str
+    start_offset_min: int
+    """-1440 to -1."""
+    end_offset_min: int
+    """Up to 0."""
+    project: str
+    log_store: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmTrigger:
+    """What raises an alarm, and how bad it then is."""
+
+    level: AlarmLevel
+    condition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmSchedule:
+    """When a policy is evaluated: at every interval, or once a day or week.
+
+    Source: doc of the API's schema for the values; that intervals are counted from the full hour
+    UTC, and that 1 is Monday and 0 every day, is assumed.
+    """
+
+    interval_min: int = 0
+    """1 to 1440; 0: at the fixed time."""
+    fix_time_min: int = 0
+    """Minute of the day at +08:00."""
+    day_of_week: int = 0
+    """1 to 7; 0 for every day."""
+
+    def next_after(self, at: float) -> float:
+        """The first instant after ``at``."""
+        if self.interval_min:
+            period_s = self.interval_min * _MINUTE_S
+            return (math.floor(at / period_s) + 1) * period_s
+        day_s = _DAY_MIN * _MINUTE_S
+        day = math.floor((at + ZONE_S) / day_s)
+        while True:
+            # 1970-01-01 was a Thursday, the fourth day of its week.
+            is_day = self.day_of_week in {0, (day + 3) % 7 + 1}
+            due_at = day * day_s - ZONE_S + self.fix_time_min * _MINUTE_S
+            if is_day and due_at > at:
+                return due_at
+            day += 1
+
+    def between(self, after: float, until: float, most: int) -> Iterator[float]:
+        """The newest ``most`` instants after ``after``, up to ``until``."""
+        if self.interval_min:
+            after = max(after, until - most * self.interval_min * _MINUTE_S)
+        due_at = self.next_after(after)
+        while due_at <= until:
+            yield due_at
+            due_at = self.next_after(due_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmContent:
+    """The part of a policy its owner chooses."""
+
+    targets: tuple[AlarmTarget, ...]
+    triggers: tuple[AlarmTrigger, ...]
+    schedule: AlarmSchedule
+    pending_count: int = 1
+    """Evaluations in a row that must trigger before there is an alarm."""
+    is_enabled: bool = True
+    opaque: str = "{}"
+    """JSON of what is only kept: groups, notices and the like. Nobody is ever notified."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmPolicy:
+    """A policy and how far it has come."""
+
+    id: str
+    name: str
+    content: AlarmContent
+    created_at: float
+    updated_at: float
+    evaluated_at: float
+    """The newest instant that is done with."""
+    pending: int = 0
+    """Evaluations in a row that triggered."""
+    alarm_id: str = ""
+    """The alarm that is open; empty for none."""
+
+
+def check_policy(name: str, content: AlarmContent, catalog: Catalog) -> None:
+    """Refuse what the service refuses.
+
+    Raises:
+        ControlError: InvalidParameter naming the parameter; LogStoreNotFound.
+    """
+    check_name("name", name)
+    if not 1 <= len(content.targets) <= MAX_TARGETS:
+        raise invalid("targets", f"expected 1 to {MAX_TARGETS}")
+    if not 1 <= len(content.triggers) <= MAX_TRIGGERS:
+        raise invalid("triggerConditions", f"expected 1 to {MAX_TRIGGERS}")
+    for target in content.targets:
+        if not -_DAY_MIN <= target.start_offset_min < 0:
+            raise invalid("startTimeOffsetMinute", "expected -1440 to -1")
+        if not target.start_offset_min < target.end_offset_min <= 0:
+            raise invalid("endTimeOffsetMinute", "expected more than the start, and at most 0")
+        if parse_statement(target.query).sql is None:
+            raise invalid("query", "expected a statement with a select")
+        catalog.store(target.project, target.log_store)
+    for trigger in content.triggers:
+        parse_condition(trigger.condition)
+    schedule = content.schedule
+    if not 0 <= schedule.interval_min <= _DAY_MIN:
+        raise invalid("intervalMinute", "expected 1 to 1440")
+    if not 0 <= schedule.fix_time_min < _DAY_MIN:
+        raise invalid("fixTimeMinute", "expected 0 to 1439")
+    if not 0 <= schedule.day_of_week <= 7:
+        raise invalid("dayOfWeek", "expected 0 to 7")
+    if not 1 <= content.pending_count <= 1000:
+        raise invalid("pendingCount", "expected 1 to 1000")
+    if len(content.opaque) > MAX_OPAQUE_LENGTH:
+        raise ControlError("InvalidParameter", 400, "Request param invalid: [notices] too long")
