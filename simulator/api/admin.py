@@ -96,10 +96,12 @@ class _Admin:
 
     async def status(self, request: web.Request) -> web.Response:
         self.authorize(request)
+        await self._simulation.refresh()
         return _json(self._simulation.status())
 
     async def metrics(self, request: web.Request) -> web.Response:
         self.authorize(request)
+        await self._simulation.refresh()
         text = encode_metrics(self._simulation.status())
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
@@ -109,6 +111,7 @@ class _Admin:
         if not text.isdecimal() or not 1 <= int(text) <= _MAX_RECORDS:
             raise _invalid(f"last is {text!r}; expected a number from 1 to {_MAX_RECORDS}")
         pending = request.query.get("pending", "false") in ("true", "1", "")
+        await self._simulation.refresh(int(text))
         return _json({"records": self._simulation.records(int(text), pending=pending)})
 
     def authorize(self, request: web.Request) -> None:

@@ -144,6 +144,23 @@ class LoadBalancerView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """A service node of a cluster that serves a load balancer."""
+
+    cluster: str
+    address: str
+    pid: int | None
+    """Its process; the simulator's own where the cluster has one node. None while it starts."""
+    started_at: str
+    """When that process began to serve, on the simulated clock."""
+    restarts: int
+    connections: int
+    """Client connections open."""
+    requests: int
+    """Requests answered since the run began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationStatus:
     """The whole simulation at one moment."""
 
@@ -157,6 +174,7 @@ class SimulationStatus:
     dropped_records: int
     """Records the disk did not take."""
     load_balancers: tuple[LoadBalancerView, ...]
+    nodes: tuple[NodeView, ...]
     traffic: tuple[TrafficView, ...]
     flow_logs: tuple[FlowLogView, ...]
 
@@ -214,6 +232,10 @@ class Simulation(Protocol):
 
     def clock_status(self) -> ClockStatus:
         """Where time is."""
+        ...
+
+    async def refresh(self, record_count: int = 0) -> None:
+        """Bring in what only service nodes know, before ``status`` or so many ``records``."""
         ...
 
     def status(self) -> SimulationStatus:

@@ -59,6 +59,7 @@ async def _run(
         for listener in world.endpoints().listeners:
             out.print(f"listener {listener.url} is {listener.load_balancer}:{listener.port}")
         await _drive(world, out)
+        await world.refresh()
         status = world.status()
         outcomes = evaluate(scenario.expectations, world.metrics())
         read_back = await world.read_back()

@@ -12,6 +12,7 @@ from simulator.api.simulation import (
     Endpoints,
     FlowLogView,
     LoadBalancerView,
+    NodeView,
     SimulationStatus,
 )
 from simulator.verdict import Outcome, format_duration
@@ -49,6 +50,24 @@ def flow_log_table(flow_logs: Sequence[FlowLogView]) -> Table:
     return table
 
 
+def _node_table(nodes: Sequence[NodeView]) -> Table:
+    """One row for each service node."""
+    table = plain_table("Service nodes")
+    for name in ("cluster", "address", "pid", "up since"):
+        table.add_column(name, no_wrap=True)
+    for name in ("restarts", "connections", "requests"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for node in nodes:
+        table.add_row(
+            Text(node.cluster),
+            node.address,
+            "starting" if node.pid is None else str(node.pid),
+            node.started_at,
+            *(str(count) for count in (node.restarts, node.connections, node.requests)),
+        )
+    return table
+
+
 def plain_table(title: str) -> Table:
     """A table without frames: it fits 80 columns and survives being piped."""
     return Table(
@@ -78,6 +97,8 @@ def print_status(found: Mapping[str, Any]) -> None:
     out.print(f"{status.connections} client connections open")
     for balancer in status.load_balancers:
         _print_load_balancer(out, balancer)
+    if len(status.nodes) > 1:
+        out.print(_node_table(status.nodes))
     for traffic in status.traffic:
         by_status = ", ".join(f"{code}: {count}" for code, count in traffic.by_status.items())
         out.print(

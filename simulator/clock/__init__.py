@@ -18,10 +18,26 @@ from simulator.clock.clock import (
     sleep_until,
     wall_time,
 )
+from simulator.clock.follower import (
+    CELL_BYTES,
+    HEADER_CELLS,
+    SLOT_CELLS,
+    ClockPage,
+    FollowerClock,
+    Followers,
+    FollowerSlot,
+)
 
 __all__ = [
+    "CELL_BYTES",
+    "HEADER_CELLS",
+    "SLOT_CELLS",
     "Clock",
     "ClockMode",
+    "ClockPage",
+    "FollowerClock",
+    "FollowerSlot",
+    "Followers",
     "Hold",
     "ManualClock",
     "SimulatedClock",

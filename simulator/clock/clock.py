@@ -22,7 +22,10 @@ import time as os_time
 from collections.abc import Callable
 from enum import StrEnum
 from types import TracebackType
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from simulator.clock.follower import Followers
 
 monotonic: Final = os_time.monotonic
 """Seconds for measuring a duration inside one request, unaffected by any clock."""
@@ -153,23 +156,43 @@ class SimulatedClock:
         self._idle_check: asyncio.Handle | None = None
         self._settled: asyncio.Event = asyncio.Event()
         self._advance_lock = asyncio.Lock()
+        self._followers: Followers | None = None
+
+    def lead(self, followers: "Followers") -> None:
+        """Be the clock of other processes too; only before ``start``.
+
+        Their timers move time as its own do, and what is under way in them keeps it from jumping.
+        """
+        assert not self._running
+        self._followers = followers
+        self._publish()
+
+    def nudge(self) -> None:
+        """Something in a follower is over: a clock that jumps may do so now."""
+        if self.mode is ClockMode.AUTO and self._running:
+            self._check_idle_soon()
 
     def set_start(self, start_at: float) -> None:
         """Begin at another instant; only before ``start``."""
         assert not self._running
         self._anchor_sim = start_at
+        self._publish()
 
     def start(self) -> None:
         """Let time flow; after calling this, you must call ``stop`` on the same loop."""
         self._loop = asyncio.get_running_loop()
         self._anchor_mono = monotonic()
         self._running = True
+        self._publish()
+        if self._followers is not None:
+            self._followers.resume()
         self._rearm()
 
     def stop(self) -> None:
         """Freeze the clock and forget its wake-ups; timers stay. Fine to call twice."""
         self._anchor_sim = self.time()
         self._running = False
+        self._publish()
         for handle in (self._wakeup, self._idle_check):
             if handle is not None:
                 handle.cancel()
@@ -220,7 +243,11 @@ class SimulatedClock:
 
     def next_timer_at(self) -> float | None:
         """When the earliest timer that moves time is due; None if there is none."""
-        return _first_due(self._timers)
+        due = first_due(self._timers)
+        followers = None if self._followers is None else self._followers.next_timer_at()
+        if due is None or followers is None:
+            return followers if due is None else due
+        return min(due, followers)
 
     async def advance(self, seconds: float) -> None:
         """Move ``seconds`` forward, firing every timer on the way at its instant."""
@@ -235,32 +262,49 @@ class SimulatedClock:
         past changes nothing.
         """
         async with self._advance_lock:
-            self._set(self.time())
+            self._anchor_sim = self.time()
             self._stepping = True
+            self._publish()
             try:
                 await self._settle()
                 while True:
                     due = self.next_timer_at()
                     at_end = due is None or due > when
-                    self._anchor_sim = max(
-                        self._anchor_sim, when if due is None else min(due, when)
-                    )
+                    self._set(max(self._anchor_sim, when if due is None else min(due, when)))
                     if self._fire_background():
                         # It may have set a timer for this very instant: look again.
                         await self._settle()
                         continue
                     if at_end:
                         break
+                    self._wake_followers()
                     self._fire_due()
                     await self._settle()
             finally:
                 self._stepping = False
-                self._anchor_mono = monotonic()
+                self._set(self._anchor_sim)
+                if self._followers is not None:
+                    self._followers.resume()
                 self._rearm()
 
     def _set(self, now: float) -> None:
         self._anchor_sim = now
         self._anchor_mono = monotonic()
+        self._publish()
+
+    def _publish(self) -> None:
+        """Show followers where time is and how fast it runs."""
+        if self._followers is not None:
+            self._followers.publish(
+                self._anchor_sim,
+                self._anchor_mono,
+                self.rate if self._running and not self._stepping else 0.0,
+                attentive=self.mode is ClockMode.AUTO,
+            )
+
+    def _wake_followers(self) -> None:
+        if self._followers is not None:
+            self._followers.wake(self.time())
 
     async def _settle(self) -> None:
         """Wait until nothing holds the clock, twice in a row over a few turns of the loop."""
@@ -273,6 +317,10 @@ class SimulatedClock:
             else:
                 quiet_turns += 1
                 await _next_turn()
+                if quiet_turns == 3 and self._followers is not None:
+                    # Their answers may have set off something here.
+                    still_held = await self._followers.settle()
+                    quiet_turns = 0 if still_held or self._holds else quiet_turns
 
     def _fire_background(self) -> bool:
         """Fire the background timers whose instant is reached or passed; whether any was."""
@@ -300,10 +348,14 @@ class SimulatedClock:
         if self._wakeup is not None:
             self._wakeup.cancel()
             self._wakeup = None
-        due = self.next_timer_at()
-        background = _first_due(self._background)
-        both = [at for at in (due, background) if at is not None]
-        if not both or not self._running or self._stepping or self._loop is None:
+        if not self._running or self._stepping or self._loop is None:
+            return
+        if self.mode is ClockMode.AUTO and self._holds == 0 and self.next_timer_at() is not None:
+            self._check_idle_soon()
+        both = [
+            at for at in (first_due(self._timers), first_due(self._background)) if at is not None
+        ]
+        if not both:
             return
         wake_at = min(both)
         if self.rate > 0.0:
@@ -311,8 +363,6 @@ class SimulatedClock:
             self._wakeup = self._loop.call_later(delay_s, self._on_wakeup)
         elif wake_at <= self._anchor_sim:
             self._wakeup = self._loop.call_later(0.0, self._on_wakeup)
-        if due is not None and self.mode is ClockMode.AUTO and self._holds == 0:
-            self._check_idle_soon()
 
     def _on_wakeup(self) -> None:
         self._wakeup = None
@@ -335,6 +385,8 @@ class SimulatedClock:
         self._idle_check = None
         if self._holds or self._requests or self._stepping or not self._running:
             return
+        if self._followers is not None and self._followers.is_busy():
+            return
         due = self.next_timer_at()
         if due is None:
             return
@@ -342,6 +394,7 @@ class SimulatedClock:
             self._set(due)
         # What is passed over fires first, and all of it now: waiting for what it sets off would
         # make the timers of this instant late, since time runs while something holds the clock.
+        self._wake_followers()
         self._fire_background()
         self._fire_due()
         self._rearm()
@@ -354,7 +407,7 @@ class ManualClock(SimulatedClock):
         super().__init__(ClockMode.MANUAL, start_at=start_at)
 
 
-def _first_due(timers: list[tuple[float, int, Timer]]) -> float | None:
+def first_due(timers: list[tuple[float, int, Timer]]) -> float | None:
     """When the first timer of a heap is due that is not cancelled; None if there is none."""
     while timers and timers[0][2].cancelled:
         heapq.heappop(timers)

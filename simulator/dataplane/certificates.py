@@ -1,9 +1,11 @@
 """Certificates: read from files, or made by an authority of our own; and TLS contexts of them."""
 
+import hashlib
 import ipaddress
 import os
 import ssl
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -86,7 +88,9 @@ class Authority:
             .add_extension(usage, False)
             .sign(self._key, hashes.SHA256())
         )
-        stem = "".join(c if c.isalnum() or c in "-." else "_" for c in domains[0])
+        # One that is read again later must not be another's with the same first domain.
+        name = domains[0] if len(domains) == 1 else f"{domains[0]}-{_digest(domains)}"
+        stem = "".join(c if c.isalnum() or c in "-." else "_" for c in name)
         files = CertificateFiles(
             certificate=self._directory / f"{stem}.pem", key=self._directory / f"{stem}.key"
         )
@@ -133,13 +137,39 @@ class Authority:
         )
 
 
-def make_server_context(settings: TlsSettings, authority: Authority) -> ssl.SSLContext:
+def with_certificate_files(settings: TlsSettings, authority: Authority) -> TlsSettings:
+    """``settings`` with every certificate in files; those that are wanted are made now.
+
+    Raises:
+        StartupError: they cannot be written.
+    """
+
+    def in_files(certificate: Certificate) -> CertificateFiles:
+        if isinstance(certificate, CertificateForDomains):
+            return authority.issue(certificate.domains)
+        return certificate
+
+    return replace(
+        settings,
+        certificate=in_files(settings.certificate),
+        sni=tuple(replace(sni, certificate=in_files(sni.certificate)) for sni in settings.sni),
+    )
+
+
+def make_server_context(
+    settings: TlsSettings, authority: Authority | None, *, blank: ssl.SSLContext | None = None
+) -> ssl.SSLContext:
     """The TLS context of a listener, with its SNI certificates.
+
+    Args:
+        settings: of the listener.
+        authority: makes certificates; None if all are in files.
+        blank: a server context without certificate to use, for the keys of its session tickets.
 
     Raises:
         StartupError: a file is missing, is no certificate, or does not fit its key.
     """
-    default = _make_one(settings, settings.certificate, authority)
+    default = _make_one(settings, settings.certificate, authority, blank)
     if settings.sni:
         exact: dict[str, ssl.SSLContext] = {}
         wildcard: dict[str, ssl.SSLContext] = {}
@@ -213,14 +243,17 @@ def backend_context() -> ssl.SSLContext:
 
 
 def _make_one(
-    settings: TlsSettings, certificate: Certificate, authority: Authority
+    settings: TlsSettings,
+    certificate: Certificate,
+    authority: Authority | None,
+    blank: ssl.SSLContext | None = None,
 ) -> ssl.SSLContext:
-    files = (
-        authority.issue(certificate.domains)
-        if isinstance(certificate, CertificateForDomains)
-        else certificate
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if isinstance(certificate, CertificateForDomains):
+        assert authority is not None
+        files = authority.issue(certificate.domains)
+    else:
+        files = certificate
+    context = blank or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with warnings.catch_warnings():
         # Old versions on purpose: what a listener offers is what is simulated.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -240,6 +273,10 @@ def _make_one(
             shown += f", {settings.client_authority}"
         raise StartupError(f"certificate files {shown}: {error.strerror or error}") from error
     return context
+
+
+def _digest(domains: tuple[str, ...]) -> str:
+    return hashlib.blake2b("\n".join(domains).encode(), digest_size=4).hexdigest()
 
 
 def _name(common: str) -> x509.Name:

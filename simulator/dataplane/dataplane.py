@@ -1,6 +1,7 @@
 """The listeners of all load balancers: open, serve, drain, close."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from simulator.dataplane.pool import BackendPool
 from simulator.dataplane.port import ListenerPort
 from simulator.dataplane.tls import TlsAcceptor
 from simulator.errors import StartupError
-from simulator.model import Listener, LoadBalancerId
+from simulator.model import Listener, LoadBalancer, LoadBalancerId
 from simulator.routing import ListenerRoute
-from simulator.routing.limits import InstanceLimiter
+from simulator.routing.limits import Limiter
 
-_BACKLOG: Final = 1024
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted at a listener."""
 
 ListenerKey = tuple[LoadBalancerId, int]
 """A load balancer and the simulated port of one of its listeners."""
@@ -34,8 +36,10 @@ class ListenerSettings:
     """Called in the loop, once per request, when its record is complete."""
     tls: ssl.SSLContext | None = None
     """Of an HTTPS listener."""
-    limiter: InstanceLimiter | None = None
+    limiter: Limiter | None = None
     """One for all listeners of the load balancer; None: unlimited."""
+    ready_socket: socket.socket | None = None
+    """Listens already, if given; the data plane's from now on."""
     place: str = ""
     """Where its address was configured, for the message when it cannot be had."""
 
@@ -147,20 +151,18 @@ class DataPlane:
             limiter=settings.limiter,
         )
         loop = asyncio.get_running_loop()
+        accept = partial(self._accept, port, loop)
         try:
-            server = await loop.create_server(
-                partial(self._accept, port, loop),
-                listener.bind_host,
-                listener.bind_port,
-                backlog=_BACKLOG,
-            )
+            if settings.ready_socket is not None:
+                server = await loop.create_server(
+                    accept, sock=settings.ready_socket, backlog=BACKLOG
+                )
+            else:
+                server = await loop.create_server(
+                    accept, listener.bind_host, listener.bind_port, backlog=BACKLOG
+                )
         except OSError as error:
-            place = f"{settings.place}: " if settings.place else ""
-            raise StartupError(
-                f"{place}listener {route.load_balancer.name}:{listener.port} cannot listen on "
-                f"{listener.bind_host}:{listener.bind_port}: {error.strerror or error}; "
-                "free the port or give the listener another `bind` (port 0 picks a free one)"
-            ) from error
+            raise cannot_listen(route.load_balancer, listener, settings.place, error) from error
         return _OpenListener(settings.key, port, server)
 
     @property
@@ -266,6 +268,17 @@ class _OpenListener:
             bound_port=bound[1],
             scheme="http" if self.port.tls is None else "https",
         )
+
+
+def cannot_listen(
+    load_balancer: LoadBalancer, listener: Listener, place: str, error: OSError
+) -> StartupError:
+    """Why a listener has no socket, for who started it."""
+    return StartupError(
+        f"{f'{place}: ' if place else ''}listener {load_balancer.name}:{listener.port} cannot "
+        f"listen on {listener.bind_host}:{listener.bind_port}: {error.strerror or error}; "
+        "free the port or give the listener another `bind` (port 0 picks a free one)"
+    )
 
 
 def _client_of(port: ListenerPort, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:

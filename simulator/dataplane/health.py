@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from simulator.clock import Clock
 from simulator.dataplane.prober import HealthProber
-from simulator.model import LoadBalancerId
+from simulator.model import BackendServerId, HealthState, LoadBalancerId
 from simulator.routing import ListenerRoute
 from simulator.routing.checked import checked_pools
 from simulator.routing.health import CheckedPool, HealthBoard, HealthChange, HealthStatus
@@ -62,6 +62,15 @@ class HealthChecks:
         """What is known of each checked server; servers missing here are Unknown and used."""
         found = self._checks.get(load_balancer_id)
         return () if found is None else found[0].statuses()
+
+    def unusable(self) -> tuple[tuple[LoadBalancerId, str, BackendServerId], ...]:
+        """Load balancer, scope and id of each server that gets no traffic now."""
+        return tuple(
+            (load_balancer_id, status.target.scope, status.target.server.backend_server_id)
+            for load_balancer_id, (board, _) in self._checks.items()
+            for status in board.statuses()
+            if status.state is not HealthState.ALIVE
+        )
 
     def aclose(self) -> None:
         """Probe nothing more. Fine to call twice."""

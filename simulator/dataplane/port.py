@@ -10,7 +10,7 @@ from simulator.dataplane.http1_known import KnownRequests
 from simulator.dataplane.http1_request import HeaderMemo
 from simulator.dataplane.pool import BackendPool
 from simulator.routing import ListenerRoute
-from simulator.routing.limits import InstanceLimiter
+from simulator.routing.limits import Limiter
 
 if TYPE_CHECKING:
     from simulator.dataplane.client_base import ClientBase
@@ -44,7 +44,7 @@ class ListenerPort:
         pool: BackendPool,
         on_record: Callable[[AccessRecord], None],
         tls: ssl.SSLContext | None = None,
-        limiter: InstanceLimiter | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         self.route = route
         """Replaced whole when the configuration changes; a request keeps the one it began with."""

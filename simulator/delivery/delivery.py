@@ -347,8 +347,18 @@ class Delivery:
     def _on_timer(self, line: Line) -> None:
         line.timer = None
         now = self._clock.time()
-        # The spool's own timer for this instant may come after this one.
-        self._spool.close_ended(line.lane.series_key, now)
+        open_until = line.lane.open_until()
+        if open_until is not None and open_until <= now:
+            # The spool's own timer for this instant may come after this one.
+            self._spool.close_ended(line.lane.series_key, now, lambda: self._move(line))
+        else:
+            self._move(line)
+
+    def _move(self, line: Line) -> None:
+        """Do what is due for a line: nothing that belongs to its open batch is still to come."""
+        if self._closing:
+            return
+        now = self._clock.time()
         line.lane.close_ended(now)
         if not line.busy and now >= line.retry_at:
             batches = line.lane.due(

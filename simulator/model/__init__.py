@@ -15,7 +15,7 @@ from simulator.model.health import (
     parse_normal_status,
     parse_payload,
 )
-from simulator.model.limits import LIMITS_BY_LEVEL, InstanceLimits, PerformanceLevel
+from simulator.model.limits import LIMITS_BY_LEVEL, ClusterLimits, InstanceLimits, PerformanceLevel
 from simulator.model.resources import (
     AuthMode,
     BackendServer,
@@ -76,6 +76,7 @@ __all__ = [
     "CertificateForDomains",
     "Cluster",
     "ClusterKind",
+    "ClusterLimits",
     "CustomConfiguration",
     "DelayDistribution",
     "DelayKind",

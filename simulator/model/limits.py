@@ -35,6 +35,23 @@ class InstanceLimits:
         return self.connections is None and self.new_connections is None and self.qps is None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterLimits:
+    """Limits of a dedicated cluster, for all its load balancers together; None: no limit.
+
+    The readings that the vendor gives of a cluster (``httpQps`` and so on) under their own names.
+    """
+
+    http_qps: int | None = None
+    """Requests per second to HTTP listeners."""
+    https_qps: int | None = None
+    """The same to HTTPS listeners."""
+    http_new_connections: int | None = None
+    """Client connections accepted per second at HTTP listeners."""
+    https_new_connections: int | None = None
+    """The same at HTTPS listeners."""
+
+
 LIMITS_BY_LEVEL: Final = {
     PerformanceLevel.SMALL_1: InstanceLimits(connections=5_000, new_connections=3_000, qps=1_000),
     PerformanceLevel.SMALL_2: InstanceLimits(connections=50_000, new_connections=5_000, qps=5_000),

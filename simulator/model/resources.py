@@ -10,7 +10,7 @@ from typing import NewType
 
 from simulator.model.custom import CustomConfiguration
 from simulator.model.health import HealthCheck
-from simulator.model.limits import InstanceLimits, PerformanceLevel
+from simulator.model.limits import ClusterLimits, InstanceLimits, PerformanceLevel
 
 LoadBalancerId = NewType("LoadBalancerId", str)
 """``lb-`` and 8 hex digits."""
@@ -110,6 +110,8 @@ class Cluster:
     cluster_id: str
     """``nginx_group-`` and 8 hex digits for layer 7; empty when shared."""
     nodes: tuple[ServiceNode, ...]
+    limits: ClusterLimits = field(default_factory=ClusterLimits)
+    """Of a dedicated cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,24 @@
 """What an instance may take on one service node: token buckets, told the time by their caller."""
 
-from typing import Final
+from typing import Final, Protocol
 
 from simulator.model import InstanceLimits
 
 _UNITS: Final = 1_000_000
 """Levels are counted in millionths of a token and time in microseconds, both whole numbers: a
 bucket gains exactly what its rate says, however often and at whatever instants it is asked."""
+
+
+class Limiter(Protocol):
+    """Lets requests and connections in, or not."""
+
+    def admit_request(self, now: float) -> tuple[int, int] | None:
+        """Let a request pass, or not."""
+        ...
+
+    def admit_connection(self, now: float, open_count: int) -> bool:
+        """Let a new connection in, or not."""
+        ...
 
 
 class TokenBucket:

@@ -4,6 +4,7 @@ from simulator.model import (
     BackendServerId,
     Cluster,
     ClusterKind,
+    ClusterLimits,
     FlowLogId,
     IpGroupId,
     LoadBalancerId,
@@ -64,21 +65,28 @@ class Identities:
         """``fl-`` and 8 hex digits."""
         return FlowLogId(self._rng.hex_id("fl-", name))
 
-    def cluster(self, name: str) -> Cluster:
-        """The shared cluster, or the dedicated one of that name, with its one node.
+    def cluster(self, name: str, *, node_count: int = 1, limits: ClusterLimits) -> Cluster:
+        """The shared cluster, or the dedicated one of that name, with its nodes.
 
         Source: doc https://cloud.baidu.com/doc/BLB/s/Blswws5w7 (nodes talk to backend servers
-        from 100.64.0.0/10); one node per cluster is assumed.
+        from 100.64.0.0/10); how many nodes a cluster has is assumed to be anybody's guess.
         """
         shared = name == SHARED_CLUSTER
-        node = ServiceNode(
-            index=0, address=self._address("100", 64, 127, "node", name, subnets=(0, 255))
+        nodes = tuple(
+            ServiceNode(
+                index=index,
+                address=self._address(
+                    "100", 64, 127, "node", name, *([index] if index else []), subnets=(0, 255)
+                ),
+            )
+            for index in range(node_count)
         )
         return Cluster(
             name=name,
             kind=ClusterKind.SHARED if shared else ClusterKind.DEDICATED,
             cluster_id="" if shared else self._rng.hex_id("nginx_group-", name),
-            nodes=(node,),
+            nodes=nodes,
+            limits=limits,
         )
 
     def take(self, address: str) -> None:

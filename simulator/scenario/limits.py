@@ -4,12 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from simulator.model import LIMITS_BY_LEVEL, InstanceLimits, PerformanceLevel
+from simulator.model import LIMITS_BY_LEVEL, ClusterLimits, InstanceLimits, PerformanceLevel
 from simulator.scenario.document import Entry
 
 LIMIT_KEYS: Final = ("performance_level", "limits")
 """Keys of a load balancer that ``read_instance_limits`` reads."""
 _LIMITS: Final = ("qps", "new_connections", "connections")
+_CLUSTER_LIMITS: Final = (
+    "http_qps",
+    "https_qps",
+    "http_new_connections",
+    "https_new_connections",
+)
 _HIGHEST: Final = 100_000_000
 _NONE: Final = "unlimited"
 
@@ -36,6 +42,21 @@ def read_instance_limits(entry: Entry, level: PerformanceLevel | None) -> Instan
     return replace(
         limits,
         **{key: given.parsed(key, _limit_parser(key), None) for key in _LIMITS if key in given},
+    )
+
+
+def read_cluster_limits(entry: Entry) -> ClusterLimits:
+    """``limits: {http_qps, https_qps, http_new_connections, https_new_connections}``.
+
+    Source: the vendor's readings of a dedicated cluster; how much one can take is unknown, so
+    nothing is limited that the scenario does not limit.
+    """
+    value = entry.get("limits")
+    if value is None:
+        return ClusterLimits()
+    given = value.mapping(_CLUSTER_LIMITS)
+    return ClusterLimits(
+        **{key: given.parsed(key, _limit_parser(key), None) for key in _CLUSTER_LIMITS}
     )
 
 

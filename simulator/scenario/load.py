@@ -34,6 +34,7 @@ _KEYS: Final = (
     "ledger",
     "log_service",
     "backends",
+    "shared_cluster",
     "dedicated_clusters",
     "load_balancers",
     "log_stores",
@@ -69,7 +70,9 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
     load_balancers = read_load_balancers(
         root.get("load_balancers"),
         backends=backends,
-        clusters=read_clusters(root.get("dedicated_clusters"), identities),
+        clusters=read_clusters(
+            root.get("shared_cluster"), root.get("dedicated_clusters"), identities
+        ),
         identities=identities,
         directory=path.parent,
     )

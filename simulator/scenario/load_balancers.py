@@ -8,6 +8,7 @@ from typing import Final
 
 from simulator.model import (
     Cluster,
+    ClusterLimits,
     ListenerLimits,
     ListenerTimeouts,
     LoadBalancerId,
@@ -24,6 +25,7 @@ from simulator.scenario.health import read_health_check
 from simulator.scenario.identity import SHARED_CLUSTER, Identities
 from simulator.scenario.limits import (
     LIMIT_KEYS,
+    read_cluster_limits,
     read_instance_limits,
     read_performance_level,
 )
@@ -47,22 +49,38 @@ _TIMEOUTS: Final = {
     "server": 3600.0,  # the vendor's API metadata: 1 to 3600 s
     "backend_keep_alive": 3600.0,
 }
+_MOST_NODES: Final = 16
+"""Of one cluster; each is a process."""
 _LIMITS: Final = ("request_line", "header", "response_header", "body_buffer", "body")
 _LOAD_BALANCER_ID: Final = re.compile(r"lb-[0-9A-Za-z]{8}")
 
 
-def read_clusters(value: Value | None, identities: Identities) -> dict[str, Cluster]:
-    """The shared cluster and ``dedicated_clusters: [{name}]``, by name."""
-    clusters = {SHARED_CLUSTER: identities.cluster(SHARED_CLUSTER)}
+def read_clusters(
+    shared: Value | None, dedicated: Value | None, identities: Identities
+) -> dict[str, Cluster]:
+    """``shared_cluster: {nodes}`` and ``dedicated_clusters: [{name, nodes, limits}]``, by name."""
+    shared_nodes = 1
+    if shared is not None:
+        shared_nodes = _read_node_count(shared.mapping(("nodes",)))
+    clusters = {
+        SHARED_CLUSTER: identities.cluster(
+            SHARED_CLUSTER, node_count=shared_nodes, limits=ClusterLimits()
+        )
+    }
     names = UniqueNames("dedicated cluster")
-    for entry_value in [] if value is None else value.items():
-        entry = entry_value.mapping(("name",), required=("name",))
+    for value in [] if dedicated is None else dedicated.items():
+        entry = value.mapping(("name", "nodes", "limits"), required=("name",))
         name = take_name(entry, names)
+        node_count, limits = _read_node_count(entry), read_cluster_limits(entry)
         if name == SHARED_CLUSTER:
-            entry_value.problem("'shared' is the name of the shared cluster; expected another")
+            value.problem("'shared' is the name of the shared cluster; expected another")
         elif name and name not in clusters:
-            clusters[name] = identities.cluster(name)
+            clusters[name] = identities.cluster(name, node_count=node_count, limits=limits)
     return clusters
+
+
+def _read_node_count(entry: Entry) -> int:
+    return entry.integer("nodes", 1, _MOST_NODES, 1)
 
 
 def read_load_balancers(

@@ -4,8 +4,27 @@ Every access record lands here before anything else sees it, and stays on disk u
 destinations have it. The room knows neither flow logs nor sinks.
 """
 
+from simulator.spool.remote import (
+    SERIES_CELLS,
+    PublishedSeries,
+    RemoteSeries,
+    SeriesCells,
+    SeriesWriter,
+)
 from simulator.spool.segment import SegmentInfo, list_segments, read_tail, segment_path
 from simulator.spool.series import SpoolSeries
 from simulator.spool.spool import Spool
 
-__all__ = ["SegmentInfo", "Spool", "SpoolSeries", "list_segments", "read_tail", "segment_path"]
+__all__ = [
+    "SERIES_CELLS",
+    "PublishedSeries",
+    "RemoteSeries",
+    "SegmentInfo",
+    "SeriesCells",
+    "SeriesWriter",
+    "Spool",
+    "SpoolSeries",
+    "list_segments",
+    "read_tail",
+    "segment_path",
+]

@@ -140,10 +140,11 @@ class SpoolSeries:
         """The segment that is still being written, as it is now; None if it has no record."""
         return self._info() if self._record_count else None
 
-    def close_ended(self, now: float) -> None:
-        """Close the open segment if its second is over at ``now``."""
+    def close_ended(self, now: float, then: Callable[[], None]) -> None:
+        """Close the open segment if its second is over at ``now``, then call ``then``."""
         if self._fd >= 0 and self._quantum_end_ms() <= now * 1000:
             self.close_segment()
+        then()
 
     def close_segment(self) -> None:
         """Close the open segment and offer it; nothing happens if none is open."""
@@ -185,6 +186,21 @@ class SpoolSeries:
     def keep_floor(self, seq: int) -> None:
         """Remember that the empty segment ``seq`` may go when the next is opened."""
         self._floor = seq
+
+    @property
+    def directory(self) -> Path:
+        """Where its segments lie."""
+        return self._directory
+
+    @property
+    def next_seq(self) -> int:
+        """Of the segment that is opened next."""
+        return self._next_seq
+
+    @property
+    def floor(self) -> int | None:
+        """The empty segment that may go when the next is opened."""
+        return self._floor
 
     def _info(self) -> SegmentInfo:
         return SegmentInfo(

@@ -7,7 +7,8 @@ from typing import Final
 
 from simulator.clock import Clock
 from simulator.errors import StartupError
-from simulator.spool.segment import SegmentInfo, parse_seq, recover_segment
+from simulator.spool.remote import RemoteSeries, SeriesCells, SeriesWriter
+from simulator.spool.segment import SegmentInfo, list_segments, recover_segment
 from simulator.spool.series import SpoolSeries
 
 _log = logging.getLogger(__name__)
@@ -47,8 +48,8 @@ class Spool:
         self.recovered: tuple[SegmentInfo, ...] = ()
         """What an earlier run left, by series and sequence; whoever takes it empties this."""
         self._clock = clock
-        self._max_segment_bytes = max_segment_bytes
-        self._series: dict[str, SpoolSeries] = {}
+        self.max_segment_bytes = max_segment_bytes
+        self._series: dict[str, SpoolSeries | RemoteSeries] = {}
         self._used: dict[str, int] = {}
         """By series key: the highest number that somebody remembers."""
         try:
@@ -66,16 +67,56 @@ class Spool:
         key = f"{load_balancer_id}_{node_address}"
         series = self._series.get(key)
         if series is None:
-            directory = self.directory / key
-            probe = directory / ".probe"
-            try:
-                directory.mkdir(exist_ok=True)
-                probe.touch()
-                probe.unlink()
-            except OSError as error:
-                raise StartupError(f"spool: {error.filename}: {error.strerror}") from error
+            self._make_directory(key)
             series = self._make(key, next_seq=self._used.get(key, 0) + 1)
+        assert isinstance(series, SpoolSeries)
         return series
+
+    def remote_series(
+        self,
+        load_balancer_id: str,
+        node_address: str,
+        *,
+        cells: SeriesCells,
+        writer: SeriesWriter,
+    ) -> RemoteSeries:
+        """A series that another process writes; the same object every time.
+
+        Args:
+            load_balancer_id: of the records.
+            node_address: of the service node that writes it.
+            cells: where the writer shows how far it has come.
+            writer: who writes it.
+
+        Raises:
+            StartupError: its directory cannot be made or written.
+        """
+        key = f"{load_balancer_id}_{node_address}"
+        found = self._series.get(key)
+        if isinstance(found, RemoteSeries):
+            return found
+        self._make_directory(key)
+        series = self._series[key] = RemoteSeries(
+            load_balancer_id=load_balancer_id,
+            node_address=node_address,
+            directory=self.directory / key,
+            next_seq=self._used.get(key, 0) + 1 if found is None else found.next_seq,
+            floor=None if found is None else found.floor,
+            cells=cells,
+            writer=writer,
+            on_closed=self._offer,
+        )
+        return series
+
+    def _make_directory(self, key: str) -> None:
+        directory = self.directory / key
+        probe = directory / ".probe"
+        try:
+            directory.mkdir(exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StartupError(f"spool: {error.filename}: {error.strerror}") from error
 
     def reserve(self, series_key: str, seq: int) -> None:
         """Never use ``seq`` and what is below for a new segment of a series.
@@ -97,11 +138,14 @@ class Spool:
         found: dict[str, int] = {}
         for series in self.all_series():
             if series.load_balancer_id == load_balancer_id:
-                series.close_segment()
-                found[series.key] = series.last_seq
+                if isinstance(series, RemoteSeries):
+                    found[series.key] = await series.cut()
+                else:
+                    series.close_segment()
+                    found[series.key] = series.last_seq
         return found
 
-    def all_series(self) -> tuple[SpoolSeries, ...]:
+    def all_series(self) -> tuple[SpoolSeries | RemoteSeries, ...]:
         """Every series, of this run and of earlier ones."""
         return tuple(self._series.values())
 
@@ -118,9 +162,13 @@ class Spool:
         """Records that the disk did not take, over all series."""
         return sum(series.dropped_count for series in self._series.values())
 
-    def close_ended(self, series_key: str, now: float) -> None:
-        """Close the open segment of a series if its second is over at ``now``."""
-        self._series[series_key].close_ended(now)
+    def close_ended(self, series_key: str, now: float, then: Callable[[], None]) -> None:
+        """Close the open segment of a series if its second is over at ``now``, then call ``then``.
+
+        At once, unless another process writes the series: then when that has done it, and the
+        clock is held until it has.
+        """
+        self._series[series_key].close_ended(now, then)
 
     def remove(self, segment: SegmentInfo) -> None:
         """Delete a segment whose records are where they should be. From any thread."""
@@ -141,7 +189,7 @@ class Spool:
             clock=self._clock,
             on_closed=self._offer,
             quantum_s=self.quantum_s,
-            max_segment_bytes=self._max_segment_bytes,
+            max_segment_bytes=self.max_segment_bytes,
         )
         return series
 
@@ -150,8 +198,7 @@ class Spool:
 
     def _recover(self) -> Iterator[SegmentInfo]:
         for directory in sorted(path for path in self.directory.iterdir() if path.is_dir()):
-            names = (path.name for path in directory.iterdir())
-            seqs = sorted(seq for name in names if (seq := parse_seq(name)) is not None)
+            seqs = [seq for seq, _ in list_segments(directory)]
             if not seqs:
                 continue
             series = self._make(directory.name, next_seq=seqs[-1] + 1)

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from simulator.accesslog import TrafficCounts
 from simulator.api.simulation import ListenerView, LoadBalancerView, ServerView
-from simulator.dataplane import ConnectionCounts, DataPlane
+from simulator.dataplane import ConnectionCounts
 from simulator.dataplane.health import HealthChecks
 from simulator.model import HealthState, Listener, LoadBalancer
 from simulator.routing import ListenerRoute
 from simulator.routing.checked import checked_pools
 from simulator.verdict import LoadBalancerMeasures
-from simulator.world.listeners import Listeners
+from simulator.world.serving import Serving
 from simulator.world.views import Calendar
 
 
@@ -21,14 +21,13 @@ class BalancerViews:
     def __init__(
         self,
         *,
-        data_plane: DataPlane,
+        serving: Serving,
         health: HealthChecks,
-        listeners: Listeners,
         calendar: Calendar,
     ) -> None:
-        self._data_plane = data_plane
+        self._routes = serving.routes
+        self._traffic = serving.traffic
         self._health = health
-        self._listeners = listeners
         self._calendar = calendar
 
     def views(self, load_balancers: Sequence[LoadBalancer]) -> tuple[LoadBalancerView, ...]:
@@ -38,17 +37,13 @@ class BalancerViews:
     def _view(self, load_balancer: LoadBalancer) -> LoadBalancerView:
         load_balancer_id = load_balancer.load_balancer_id
         keys = [(load_balancer_id, listener.port) for listener in load_balancer.listeners]
-        routes = [route for key in keys if (route := self._data_plane.route_of(key)) is not None]
+        routes = [self._routes[key] for key in keys if key in self._routes]
         return LoadBalancerView(
             name=load_balancer.name,
             load_balancer_id=load_balancer_id,
-            dropped_connections=self._listeners.dropped_connections(load_balancer_id),
+            dropped_connections=self._traffic.dropped.get(load_balancer_id, 0),
             listeners=tuple(
-                _listener_view(
-                    listener,
-                    self._data_plane.connections(key),
-                    self._listeners.counts.get(key, TrafficCounts()),
-                )
+                _listener_view(listener, *self._traffic.of_listener(key))
                 for listener, key in zip(load_balancer.listeners, keys, strict=True)
             ),
             servers=tuple(self._servers(routes)),

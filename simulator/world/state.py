@@ -12,14 +12,20 @@
     <data-dir>/certificates/     made for HTTPS listeners, with the authority that signed them
 """
 
+import asyncio
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from simulator.clock import real_sleep
 from simulator.errors import StartupError
 from simulator.scenario import Scenario, load_scenario
+
+_LOCK_WAIT_S: Final = 2.0
+_LOCK_PAUSE_S: Final = 0.02
 
 
 class _State(msgspec.Struct):
@@ -62,21 +68,49 @@ class DataDirectory:
                 f"{self._file} is damaged ({error}); delete it to start at the scenario's own time"
             ) from error
 
-    def lock(self) -> None:
+    async def lock(self) -> int:
         """Keep every other process off it, until this one ends or ``unlock``.
+
+        Service nodes keep it too, by the descriptor, so that nobody takes the directory while one
+        still writes. Those of a simulator that was killed end by themselves and are waited for.
+
+        Returns:
+            The descriptor that locks it.
 
         Raises:
             StartupError: another process has it.
         """
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if not self._is_orphaned() or loop.time() > deadline:
+                    self.unlock()
+                    raise StartupError(
+                        f"data directory {self.path} is in use by another simulator; stop it or "
+                        "give this one another --data-dir"
+                    ) from error
+                await real_sleep(_LOCK_PAUSE_S)
+            else:
+                os.ftruncate(self._lock, 0)
+                os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)
+                return self._lock
+
+    def _is_orphaned(self) -> bool:
+        """Whether the simulator that locked it is gone, and only its service nodes are left."""
+        pid = os.pread(self._lock, 32, 0).strip()
+        if not pid.isdigit():
+            return False
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.unlock()
-            raise StartupError(
-                f"data directory {self.path} is in use by another simulator; stop it or give "
-                "this one another --data-dir"
-            ) from error
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
 
     def unlock(self) -> None:
         """Let others have it. Fine to call twice."""

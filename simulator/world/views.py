@@ -9,6 +9,7 @@ import msgspec
 from simulator.api.simulation import FlowLogView, RecordView, TrafficView
 from simulator.delivery import FlowLogStatus, PendingLine
 from simulator.model import BucketDestination, FlowLog, LogStoreDestination
+from simulator.nodes import RecentRecord
 from simulator.verdict import (
     DelaySummary,
     FlowLogMeasures,
@@ -16,7 +17,6 @@ from simulator.verdict import (
     LoadBalancerMeasures,
 )
 from simulator.workload import TrafficSender
-from simulator.world.listeners import RecentRecord
 
 
 class Calendar:

@@ -27,7 +27,7 @@ from simulator.api.simulation import (
     SimulationStatus,
 )
 from simulator.clock import ClockMode, SimulatedClock, wall_time
-from simulator.dataplane import DataPlane, ListenerAddress
+from simulator.dataplane import ListenerAddress
 from simulator.dataplane.health import HealthChecks
 from simulator.delivery import Archive, Delivery, segment_quantum_s
 from simulator.delivery.read_side import ReadSide
@@ -47,6 +47,7 @@ from simulator.world.flow_log_rules import FlowLogRules
 from simulator.world.flow_logs import FlowLogs
 from simulator.world.listeners import LOOPBACK, Listeners
 from simulator.world.reading import ReadBack, read_back
+from simulator.world.serving import Serving
 from simulator.world.state import DataDirectory
 from simulator.world.verdicts import WorldVerdicts
 from simulator.world.views import (
@@ -149,13 +150,13 @@ class World:
             mode, start_at=max(starts) if starts else None, rate=rate or 1.0
         )
         self._backends: list[BuiltinBackends] = []
-        self._data_plane = DataPlane(clock=self.clock, tasks=tasks)
         self._health = HealthChecks(clock=self.clock, tasks=tasks, on_change=self._tell_health)
         self._began_at = self.clock.time()
         self._faults: Faults | None = None
         self._flow_logs: FlowLogs | None = None
         self._read_side: ReadSide | None = None
         self._spool: Spool | None = None
+        self._serving: Serving | None = None
         self._engine: LogStoreEngine | None = None
         self._upkeep: Upkeep | None = None
         self._objects: ObjectStore | None = None
@@ -223,27 +224,35 @@ class World:
         idle = [one.name for one in self.scenario.faults if not is_acted_on(one.kind)]
         if idle:
             raise StartupError(f"faults of this kind are not acted on yet: {', '.join(idle)}")
-        self._data.lock()
-        await self._start_stores()
-        assert self._spool is not None
-        self._listeners = Listeners(
+        lock = await self._data.lock()
+        self._spool = Spool(
+            self._data.spool,
+            self.clock,
+            quantum_s=segment_quantum_s(self.scenario.flow_logs),
+        )
+        # Early: where nodes are processes, they start while the rest does.
+        self._serving = Serving(
             self.scenario,
-            self._data,
             self._spool,
-            host=self._options.host,
-            free_ports=self._options.free_ports,
+            clock=self.clock,
+            health=self._health,
+            lock=lock,
+            tasks=self._tasks,
+        )
+        await self._start_stores()
+        self._listeners = Listeners(
+            self.scenario, self._data, host=self._options.host, free_ports=self._options.free_ports
         )
         self._snapshot = build_snapshot(self.scenario, await self._start_backends(self._listeners))
-        settings = self._listeners.settings(self._snapshot)
-        self._health.apply(setting.route for setting in settings)
+        self._serving.prepare(self._listeners.served(self._snapshot))
+        self._health.apply(self._serving.routes.values())
         await self._start_api()
         # No request may come before it is known who can serve it.
         await self._health.wait_first()
-        self.clock.start()
         self.delivery.start()
         assert self._upkeep is not None
         self._upkeep.start()
-        self._addresses = await self._data_plane.start(settings)
+        self._addresses = await self._serving.start()
         self._save()
         if self.clock.mode is not ClockMode.MANUAL:
             self._save_later()
@@ -270,7 +279,7 @@ class World:
             query_limit_s=scenario.log_service.query_timeout_s,
         )
         self._upkeep = Upkeep(self._engine.jobs, self.clock, self._spawn)
-        self._spool = Spool(data.spool, self.clock, quantum_s=segment_quantum_s(scenario.flow_logs))
+        assert self._spool is not None
         # A crash may have kept state.json from the last instant; what was written knows it.
         spooled = (segment.last_at for segment in self._spool.recovered)
         newest = max(self._engine.read_clock() or 0.0, *spooled, 0.0)
@@ -412,6 +421,8 @@ class World:
             after.target.scope,
             after.detail,
         )
+        if self._serving is not None:
+            self._serving.tell_health(load_balancer_id, change)
 
     def _save(self) -> None:
         self._data.save(
@@ -460,7 +471,8 @@ class World:
                 stack.push_async_callback(self._runner.cleanup)
             for backends in self._backends:
                 stack.push_async_callback(backends.aclose)
-            stack.push_async_callback(self._data_plane.aclose, drain_s=_DRAIN_S)
+            if self._serving is not None:
+                stack.push_async_callback(self._serving.aclose, drain_s=_DRAIN_S)
             stack.callback(self._health.aclose)
             for sender in self._senders:
                 stack.push_async_callback(sender.aclose)
@@ -505,6 +517,9 @@ class World:
             while (due_at := self.clock.next_timer_at()) is not None and not self._at_the_end():
                 await self.clock.advance_to(due_at)
         await self.wait_traffic()
+        if self._serving is not None:
+            # A response may come before its record is written.
+            await self._serving.settle()
         await self.delivery.wait_until_delivered()
         if (failure := self.delivery.failing()) is not None:
             raise StartupError(f"records cannot be delivered: {failure}")
@@ -576,36 +591,40 @@ class World:
             next_delivery=None if due_at is None else self._calendar.iso(due_at),
         )
 
+    async def refresh(self, record_count: int = 0) -> None:
+        """Bring in what only service nodes know, before ``status`` or so many ``records``."""
+        if self._serving is not None:
+            await self._serving.refresh(record_count)
+
     def status(self) -> SimulationStatus:
         """Counts of everything."""
+        nodes = () if self._serving is None else self._serving.views(self._calendar)
         return SimulationStatus(
             scenario=self.scenario.name,
             version=simulator.__version__,
             seed=self.scenario.seed,
             ready=self.ready,
             clock=self.clock_status(),
-            connections=self._data_plane.open_connections,
+            connections=sum(node.connections for node in nodes),
             dropped_records=self._spool.dropped_count if self._spool is not None else 0,
+            nodes=nodes,
             load_balancers=self._balancers(),
             traffic=traffic_views(self._senders),
             flow_logs=flow_log_views(self.delivery.status(), self.flow_logs.flow_logs),
         )
 
     def _balancers(self) -> tuple[LoadBalancerView, ...]:
-        if self._listeners is None:
+        if self._serving is None:
             return ()
         return BalancerViews(
-            data_plane=self._data_plane,
-            health=self._health,
-            listeners=self._listeners,
-            calendar=self._calendar,
+            serving=self._serving, health=self._health, calendar=self._calendar
         ).views(self._snapshot.load_balancers)
 
     def records(self, limit: int, *, pending: bool) -> tuple[RecordView, ...]:
         """The newest records, oldest of them first; only those not yet visible if ``pending``."""
         if pending:
             return pending_views(self.delivery.pending_lines(limit), self._calendar)
-        recent = () if self._listeners is None else tuple(self._listeners.recent)[-limit:]
+        recent = () if self._serving is None else self._serving.recent[-limit:]
         return recent_views(recent, self._calendar)
 
     async def advance(self, seconds: float) -> AdvanceReceipt:
