@@ -4,10 +4,14 @@ Nothing is checked here, neither key nor signature; bind it to loopback. Only S3
 would otherwise serve all its services, and a reset for everybody, on the same port.
 """
 
+import base64
+import hashlib
+import hmac
 import socket
 from collections.abc import Iterable
 from threading import Thread
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
 
 from simulator.errors import StartupError
 from simulator.objectstore.motolib import Changes, load_moto, load_wsgi
@@ -41,6 +45,25 @@ class S3Door:
         """What a client takes as its endpoint."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+    @staticmethod
+    def signed_path(bucket: str, key: str, *, access_key: str, secret_key: str, until: int) -> str:
+        """Path and query that let anybody get an object, signed as S3's version 2 has it.
+
+        Args:
+            until: Unix seconds that the signature holds for; nothing checks it here.
+        """
+        path = f"/{bucket}/{quote(key)}"
+        signed = f"GET\n\n\n{until}\n{path}".encode()
+        digest = hmac.new(secret_key.encode(), signed, hashlib.sha1).digest()
+        query = urlencode(
+            {
+                "AWSAccessKeyId": access_key,
+                "Expires": until,
+                "Signature": base64.b64encode(digest).decode(),
+            }
+        )
+        return f"{path}?{query}"
 
     def start(self) -> None:
         """Bind and serve.

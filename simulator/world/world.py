@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -63,6 +62,7 @@ from simulator.world.views import (
 _log = logging.getLogger(__name__)
 
 _SAVE_EVERY_S: Final = 1.0
+_LINK_S: Final = 7 * 86_400
 _DRAIN_S: Final = 0.5
 _API_SHUTDOWN_S: Final = 0.5
 _LATEST: Final = 221845392000.0
@@ -399,7 +399,14 @@ class World:
 
     def _object_url(self, bucket: str, key: str) -> str:
         assert self._door is not None  # or there would be no bucket
-        return f"{reachable_url(self._door.host, self._door.port)}/{bucket}/{quote(key)}"
+        account = self.scenario.account
+        return reachable_url(self._door.host, self._door.port) + self._door.signed_path(
+            bucket,
+            key,
+            access_key=account.access_key,
+            secret_key=account.secret_key,
+            until=int(self.clock.time()) + _LINK_S,
+        )
 
     def _look_after(self) -> None:
         """Let the LogStores' own work follow what a call has changed."""
