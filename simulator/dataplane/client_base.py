@@ -74,6 +74,8 @@ class ClientBase(asyncio.Protocol):
         "_head",
         "_head_out",
         "_head_sent",
+        "_held",
+        "_hold_bytes",
         "_keep_alive",
         "_known",
         "_last_headers",
@@ -141,6 +143,10 @@ class ClientBase(asyncio.Protocol):
         self._write_paused = False
         self._buffered = True
         """Whether the response under way is taken from its backend server ahead of the client."""
+        self._held = b""
+        """What has come of its body and waits for more."""
+        self._hold_bytes = 0
+        """How much of it makes a buffer that is sent; 0 where nothing waits."""
         self._unsent_bytes = 0
         """What the kernel had not taken yet when the client's deadline was set."""
         self._due_at = inf

@@ -51,6 +51,8 @@ class ResponseWriter(RequestReader):
         elif not request.minor:
             end += b"Connection: keep-alive\r\n"
         self._framing = framing
+        whole_buffers = self._buffered and not head.chunked
+        self._hold_bytes = listener.limits.response_header_bytes if whole_buffers else 0
         encode = encode_compressed_head if compressed else encode_response_head
         self._head_out = encode(head, end)
         if self._session is not None:
@@ -70,6 +72,7 @@ class ResponseWriter(RequestReader):
         self._framing = Framing.AS_IS
         self._keep_alive = False
         self._buffered = False
+        self._hold_bytes = 0
         self._state = State.TUNNEL
         protocol = head.upgrade or request.headers.upgrade or b""
         end = b"Connection: Upgrade\r\nUpgrade: %s\r\n" % protocol
@@ -91,26 +94,38 @@ class ResponseWriter(RequestReader):
         exchange = self._exchange
         assert exchange is not None
         exchange.response_head(9)
+        self._hold_bytes = 0
         self._buffered = exchange.route.listener.custom.buffering
         self._framing = Framing.UNTIL_CLOSE
         self._keep_alive = False
 
     def response_data(self, data: bytes) -> None:
-        """Part of the response's body, passed on as it comes.
+        """Part of the response's body.
 
-        Source: assumed (the reference server with buffering waits for a whole buffer of a body
-        that is not chunked, or for its end).
+        Source: observed (reference server): with buffering, a body that is not chunked waits
+        until there is a buffer of it, or its end. What is more than whole buffers waits there,
+        and here does not.
         """
         exchange = self._exchange
         if exchange is None:
             return
+        if self._hold_bytes:
+            data = self._held + data
+            if len(data) < self._hold_bytes:
+                self._held = data
+                self._expect_more(exchange)
+                return
+            self._held = b""
+        self._send_body(exchange, data)
+
+    def _send_body(self, exchange: Exchange, data: bytes) -> None:
         if self._framing is Framing.CHUNKED:
             data = encode_chunk(data)
         elif self._framing is Framing.GZIP:
             data = self._compressed_chunk(data)
             if not data:
                 # Nor does the head go out alone.
-                self._due_at = monotonic() + exchange.route.listener.timeouts.server_s
+                self._expect_more(exchange)
                 return
         exchange.record.body_bytes_sent += len(data)
         if self._head_out:
@@ -122,8 +137,13 @@ class ResponseWriter(RequestReader):
             self._hold_back()
             return
         # Before the write, which may find that the client does not read and set another.
-        self._due_at = monotonic() + exchange.route.listener.timeouts.server_s
+        self._expect_more(exchange)
         self._transport.write(data)
+
+    def _expect_more(self, exchange: Exchange) -> None:
+        """The backend server has spoken, and is to go on; a client that is behind comes first."""
+        if not self._write_paused:
+            self._due_at = monotonic() + exchange.route.listener.timeouts.server_s
 
     def _compressed_chunk(self, data: bytes) -> bytes:
         """The next chunk of a compressed body; empty while there is too little for one."""
@@ -193,17 +213,10 @@ class ResponseWriter(RequestReader):
         now = monotonic()
         exchange.backend_done(now)
         reusable = reusable and self._request_complete
-        tail = self._head_out
+        last = self._last_of_body()
+        exchange.record.body_bytes_sent += len(last)
+        tail = self._head_out + last
         self._head_out = b""
-        if self._framing is Framing.CHUNKED:
-            tail += LAST_CHUNK
-            exchange.record.body_bytes_sent += len(LAST_CHUNK)
-        elif self._framing is Framing.GZIP:
-            assert self._gzip is not None
-            last = encode_chunk(self._gzip.finish()) + LAST_CHUNK
-            self._gzip = None
-            tail += last
-            exchange.record.body_bytes_sent += len(last)
         if tail:
             self._transport.write(tail)
         if self._write_paused:
@@ -211,6 +224,17 @@ class ResponseWriter(RequestReader):
             return
         self._put_back(connection, now, reusable=reusable)
         self._finish(now)
+
+    def _last_of_body(self) -> bytes:
+        held, self._held = self._held, b""
+        if self._framing is Framing.CHUNKED:
+            return encode_chunk(held) + LAST_CHUNK if held else LAST_CHUNK
+        if self._framing is Framing.GZIP:
+            assert self._gzip is not None
+            made = self._gzip.compress(held) + self._gzip.finish()
+            self._gzip = None
+            return encode_chunk(made) + LAST_CHUNK
+        return held
 
     def _end_behind(self, connection: BackendConnection, now: float, *, reusable: bool) -> None:
         """The response is complete, but the client does not read as fast.
@@ -362,6 +386,9 @@ class ResponseWriter(RequestReader):
         """The response ends before its end; closing is the only way to say so."""
         self._keep_alive = False
         exchange.backend_done(monotonic())
+        held, self._held = self._held, b""
+        if held:
+            self._send_body(exchange, held)
         self._flush_head()
         self._request_complete = True
         self._end_response(monotonic())

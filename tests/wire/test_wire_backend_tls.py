@@ -8,7 +8,7 @@ import pytest
 
 from simulator.dataplane.certificates import Authority
 from simulator.dataplane.health import HealthChecks
-from simulator.model import HealthCheck, HealthCheckType, ListenerTimeouts
+from simulator.model import CustomConfiguration, HealthCheck, HealthCheckType, ListenerTimeouts
 from tests.wire.conftest import GONE, SECURE_GROUP, Sim, read_head, until
 from tests.wire.test_wire_rows import (
     GET,
@@ -37,6 +37,9 @@ RETRIED = {
 }
 ASK = b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+
+UNBUFFERED = CustomConfiguration(buffering=False)
+"""What has come of a body is passed on at once."""
 
 
 @pytest.fixture
@@ -261,7 +264,7 @@ async def test_server_closes_mid_body(
         if not goodbye:
             writer.transport.abort()
 
-    await sim.start([handler], backend_tls=context)
+    await sim.start([handler], backend_tls=context, custom=UNBUFFERED)
     async with client_of(sim) as client:
         client.send(GET)
         assert await client.read(len(head + received)) == head + received
@@ -281,7 +284,7 @@ async def test_a_body_that_ends_with_the_connection(
             await reader.read()
 
     wire = Wire(await sim.backend(handler, tls=context))
-    await sim.start([await sim.backend(wire)], backend_tls=context)
+    await sim.start([await sim.backend(wire)], backend_tls=context, custom=UNBUFFERED)
     async with client_of(sim) as client:
         client.send(GET)
         head = await read_head(client.reader)
@@ -297,7 +300,7 @@ async def test_bytes_that_cannot_be_decrypted_end_the_response(sim: Sim, context
     """Also one that a closed connection would have ended well."""
     secure = await sim.backend(answering(b"HTTP/1.1 200 OK\r\n\r\nhel", stay=True), tls=context)
     wire = Wire(secure)
-    await sim.start([await sim.backend(wire)], backend_tls=context)
+    await sim.start([await sim.backend(wire)], backend_tls=context, custom=UNBUFFERED)
     async with client_of(sim) as client:
         client.send(GET)
         await read_head(client.reader)

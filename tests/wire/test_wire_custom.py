@@ -310,3 +310,62 @@ async def clients(sim: Sim) -> list:
     [listener] = sim.data_plane._open.values()
     await until(lambda: any(c._exchange is not None for c in listener.port.connections))
     return list(listener.port.connections)
+
+
+@pytest.mark.parametrize(
+    ("buffering", "framing", "waits"),
+    [
+        (True, "sized", True),
+        (True, "until close", True),
+        (True, "chunked", False),
+        (False, "sized", False),
+        (False, "until close", False),
+    ],
+)
+@pytest.mark.parametrize("end", ["whole", "cut"])
+async def test_with_buffering_less_than_a_buffer_waits_for_the_rest(
+    sim: Sim, buffering: bool, framing: str, waits: bool, end: str
+):
+    """As measured on nginx 1.22 with a body of 100 bytes at a time."""
+    more = asyncio.Event()
+
+    async def handler(reader, writer):
+        await read_head(reader)
+        head, piece = b"Content-Length: 200\r\n", b"y" * 100
+        if framing == "chunked":
+            head, piece = b"Transfer-Encoding: chunked\r\n", b"64\r\n" + piece + b"\r\n"
+        elif framing == "until close":
+            head = b"Connection: close\r\n"
+        writer.write(b"HTTP/1.1 200 OK\r\n%s\r\n" % head + piece)
+        await more.wait()
+        if end == "whole":
+            writer.write(piece + (b"0\r\n\r\n" if framing == "chunked" else b""))
+
+    await sim.start([handler], custom=CustomConfiguration(buffering=buffering))
+    reader, writer = await sim.connect()
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    [connection] = await clients(sim)
+    if waits:
+        await until(lambda: connection._held)
+        assert connection._exchange.record.body_bytes_sent == 0
+        more.set()
+    head = await read_head(reader)
+    received = b""
+    if not waits:
+        while received.count(b"y") < 100:
+            received += await reader.read(1000)
+        more.set()
+    chunked = b"chunked" in head
+    whole = b"0\r\n\r\n" if chunked else b"y" * 200
+    if end == "whole":
+        while not received.endswith(whole):
+            received += await reader.read(1000)
+    elif framing != "until close":
+        received += await reader.read()
+        assert not received.endswith(whole)
+    else:
+        while not received.endswith(whole):
+            received += await reader.read(1000)
+    assert received.count(b"y") == (200 if end == "whole" else 100)
+    [record] = await sim.fields()
+    assert record["body_bytes_sent"] == len(received)

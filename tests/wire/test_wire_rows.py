@@ -14,7 +14,7 @@ from typing import Self
 import pytest
 
 from simulator.dataplane import pages
-from simulator.model import ListenerLimits, ListenerTimeouts
+from simulator.model import CustomConfiguration, ListenerLimits, ListenerTimeouts
 from tests.wire.conftest import GONE, Sim, read_head, until
 
 GET = b"GET /cart?id=7 HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: t/1\r\n\r\n"
@@ -632,7 +632,7 @@ async def test_server_closes_mid_body(sim: Sim, reset):
         if reset:
             writer.transport.abort()
 
-    await sim.start([handler])
+    await sim.start([handler], custom=CustomConfiguration(buffering=False))
     async with client_of(sim) as client:
         client.send(GET)
         await read_head(client.reader)

@@ -123,7 +123,7 @@ async def test_reading_stops_at_the_buffers_and_goes_on(tasks, now, buffering): 
     while bench.backend_side.reading:
         bench.backend.data_received(response[at : at + 1000])
         at += 1000
-    assert ROOM[buffering] < bench.client_side.unsent <= ROOM[buffering] + 1000
+    assert ROOM[buffering] < bench.client_side.unsent <= ROOM[buffering] + 5000  # a piece
     bench.client_side.take(bench.client_side.unsent)
     assert bench.backend_side.reading
     bench.close()
@@ -189,4 +189,18 @@ async def test_without_buffering_the_head_does_not_wait_for_a_body(
     assert len(bench.client_side.written) == (0 if buffering else 1)
     bench.backend.data_received(body)
     assert b"".join(bench.client_side.written) == answer(5)
+    bench.close()
+
+
+async def test_what_waits_for_more_does_not_move_the_deadline_of_a_client(tasks, now):  # noqa: F811
+    bench = stuck_bench(tasks)
+    bench.client_side.stuck = True
+    bench.client.data_received(GET)
+    response = answer(100_000)
+    bench.backend.data_received(response[:9000])
+    due_at = bench.client._due_at
+    now[0] += 1
+    bench.backend.data_received(response[9000:9100])
+    assert bench.client._held
+    assert bench.client._due_at == due_at == 50.0 + 60.0
     bench.close()
