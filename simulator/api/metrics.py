@@ -79,6 +79,7 @@ def _lines(status: SimulationStatus) -> Iterator[str]:
             ("delivered", log.delivered),
             ("pending", log.pending),
             ("lost", log.lost),
+            ("dropped", log.dropped),
         ):
             yield f'blbsim_records{{flow_log="{log.name}",state="{state}"}} {count}'
 

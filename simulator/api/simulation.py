@@ -76,6 +76,12 @@ class FlowLogView:
     delivered: int
     pending: int
     lost: int
+    dropped: int
+    """Taken away by faults."""
+    copied: int
+    """Added by faults."""
+    held: int
+    """Of ``pending``: kept back by faults."""
     objects: int
     delay_min_s: float | None
     delay_median_s: float | None

@@ -102,10 +102,10 @@ async def _drive(world: World, out: Console) -> None:
             )
             progress.update(requests, completed=done)
             flow_logs = world.delivery.status()
-            written = sum(log.written for log in flow_logs)
+            written = sum(log.written + log.copied for log in flow_logs)
             progress.update(
                 deliveries,
-                completed=sum(log.delivered + log.lost for log in flow_logs),
+                completed=sum(log.written + log.copied - log.pending for log in flow_logs),
                 total=written or None,
             )
 

@@ -8,16 +8,14 @@ from simulator.delivery.archive import Archive
 from simulator.delivery.batching import segment_quantum_s
 from simulator.delivery.delivery import Delivery
 from simulator.delivery.ledger import (
-    DeliveredLines,
     Ledger,
-    OwedLines,
     Passage,
     PassageState,
-    Place,
     RecordLife,
     Sighting,
     Watermark,
 )
+from simulator.delivery.ledger_lines import DeliveredLines, OwedLines, Place
 from simulator.delivery.reach import FlowLogVersion
 from simulator.delivery.sinks import LogStoreEngine, ObjectSink
 from simulator.delivery.status import (

@@ -9,16 +9,29 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, assert_never
 
 from simulator.clock import Clock
 from simulator.delivery.archive import Archive
 from simulator.delivery.batching import Batch, BatchPlan, Lane
+from simulator.delivery.fault_board import FaultBoard
+from simulator.delivery.fault_reach import find_faults
+from simulator.delivery.held_back import HeldBack
+from simulator.delivery.held_files import HeldFiles
+from simulator.delivery.image import Image
 from simulator.delivery.ledger import Ledger
-from simulator.delivery.loads import Failed, Outcome, Refused, Visible, attempt
+from simulator.delivery.loads import (
+    Failed,
+    Loader,
+    Outcome,
+    Refused,
+    Visible,
+    count_decisions,
+)
 from simulator.delivery.pending import Owed, newest_lines, owed_by
 from simulator.delivery.reach import FlowLogVersion
-from simulator.delivery.route import Line, Route
+from simulator.delivery.route import LONGEST_RETRY_S, Line, Route
 from simulator.delivery.sinks import Load, LogStoreEngine, ObjectSink, make_sink
 from simulator.delivery.status import (
     DeliveryMark,
@@ -31,12 +44,12 @@ from simulator.delivery.status import (
 )
 from simulator.delivery.worker import Worker
 from simulator.model import FlowLog, FlowLogId
+from simulator.model.faults import Fault
 from simulator.rng import Rng
 from simulator.spool import SegmentInfo, Spool
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_RETRY_S: Final = 60.0
 _LOAD_BYTES: Final = 64 * 1024 * 1024
 """How much one load may take: bounds a transaction when a run finds hours of spool."""
 _LOAD_SEGMENTS: Final = 4096
@@ -53,6 +66,8 @@ class Delivery:
         object_store: needed if a flow log goes to a bucket.
         versions: the flow logs there are at the start; ``open`` and ``end`` change them.
         archive: takes the segments that every flow log has passed; without one they are deleted.
+        faults: that may meet what is delivered; none if not given.
+        held_directory: keeps what faults hold back; made when there is something.
 
     After ``start`` you must call ``aclose`` on the same event loop.
     """
@@ -67,6 +82,8 @@ class Delivery:
         object_store: ObjectSink | None,
         versions: tuple[FlowLogVersion, ...] = (),
         archive: Archive | None = None,
+        faults: FaultBoard | None = None,
+        held_directory: Path | None = None,
     ) -> None:
         self._clock = clock
         self._spool = spool
@@ -86,12 +103,24 @@ class Delivery:
         self._objects = ObjectLog()
         self._archive = archive
         self._worker = Worker(clock, self._wake_settled)
+        self._board = FaultBoard(rng) if faults is None else faults
+        files = HeldFiles(held_directory or spool.directory / ".held")
+        self._loader = Loader(self._board, files)
+        self._held = HeldBack(
+            clock=clock,
+            board=self._board,
+            worker=self._worker,
+            loader=self._loader,
+            files=files,
+            on_released=self._released,
+        )
         self._waiters: list[asyncio.Future[None]] = []
         self._closing = False
         self.ledger = Ledger(
             tables=engine.ledger,
             archive=archive,
             spool=spool,
+            files=files,
             owed=self.owed,
             flow_logs=lambda: tuple(route.flow_log for route in self._current.values()),
             time=clock.time,
@@ -111,6 +140,7 @@ class Delivery:
         for cursor, position in self._cursors.items():
             # Or new records would hide behind the cursor if somebody emptied the spool.
             self._spool.reserve(cursor.partition("|")[2], position)
+        self._held.start(self._engine.ledger.held(), self._routes)
         served = {route.flow_log.load_balancer_id for route in self._routes}
         for segment in self._spool.recovered:
             if segment.load_balancer_id in served:
@@ -196,7 +226,7 @@ class Delivery:
 
         Exact for batches that are closed; a batch still being filled can move later.
         """
-        dues = []
+        dues = [due_at for due_at in (self._held.next_due_at(),) if due_at is not None]
         for series in self._spool.all_series():
             segment = series.open_info()
             for line in self._lines_of(series.key, series.load_balancer_id):
@@ -277,10 +307,13 @@ class Delivery:
             open_segment = series.open_info()
             for line in self._lines_of(series.key, series.load_balancer_id):
                 yield from owed_by(line.route.flow_log.flow_log_id, line.lane, open_segment)
+        for piece in self._held.pieces():
+            yield Owed.of_piece(piece)
 
     async def aclose(self) -> None:
         """Finish the load that runs, leave the rest in the spool. Fine to call twice."""
         self._closing = True
+        self._held.stop()
         for lines in self._lines.values():
             for line in lines:
                 if line.timer is not None:
@@ -368,12 +401,28 @@ class Delivery:
                 max_bytes=_LOAD_BYTES,
             )
             if batches:
-                self._load(line, batches, now)
+                self._load(line, *self._alike(line.route, batches), now)
         self._arm(line)
 
     # ---- loads
 
-    def _load(self, line: Line, batches: tuple[Batch, ...], now: float) -> None:
+    def _alike(
+        self, route: Route, batches: tuple[Batch, ...]
+    ) -> tuple[tuple[Batch, ...], tuple[Fault, ...]]:
+        """The first batch and the faults that may meet it; if none may, all up to one they may."""
+        untouched = 0
+        for batch in batches:
+            faults = find_faults(self._board, route.flow_log, batch, route.plan.window_s)
+            if faults:
+                if not untouched:
+                    return (batch,), faults
+                break
+            untouched += 1
+        return batches[:untouched], ()
+
+    def _load(
+        self, line: Line, batches: tuple[Batch, ...], faults: tuple[Fault, ...], now: float
+    ) -> None:
         line.busy = True
         load = Load(
             flow_log_id=line.route.flow_log.flow_log_id,
@@ -384,7 +433,7 @@ class Delivery:
             tries=line.failure_count + 1,
         )
         self._worker.submit(
-            lambda: attempt(line.route.sink, load),
+            lambda: self._loader.attempt(line.route, load, faults),
             lambda result: self._loaded(line, batches, now, result),
         )
 
@@ -399,7 +448,7 @@ class Delivery:
                 tally.retries += 1
                 line.count_failure(batches, error, self._progress_count)
                 line.retry_at = now + line.backoff_s
-                line.backoff_s = min(line.backoff_s * 2, _LONGEST_RETRY_S)
+                line.backoff_s = min(line.backoff_s * 2, LONGEST_RETRY_S)
                 route.warn(f"retrying in {line.retry_at - now:g} s", error)
             case Refused() if len(batches) > 1:
                 line.max_batches = len(batches) // 2
@@ -408,13 +457,16 @@ class Delivery:
                 tally.lost += sum(batch.record_count for batch in batches)
                 route.warn(f"{tally.lost} records lost so far", error)
                 self._settle(line, batches, now)
-            case Visible(objects=objects):
+            case Visible(delivered=delivered, image=image):
                 tally.state = FlowLogState.RUNNING
                 line.max_batches = min(line.max_batches * 2, route.sink.max_batches)
-                tally.objects += len(objects)
-                self._objects.extend(objects)
-                for batch in batches:
-                    tally.observe(batch, started_at)
+                tally.objects += len(delivered.objects)
+                self._objects.extend(delivered.objects)
+                if image is None:
+                    for batch in batches:
+                        tally.observe(batch.record_count, batch.first_at, batch.last_at, started_at)
+                else:
+                    self._observe_image(route, image, delivered.cut_count, started_at)
                 tally.lag_s = max(tally.lag_s, now - batches[0].due_at)
                 self._settle(line, batches, now)
             case _ as never:
@@ -436,14 +488,31 @@ class Delivery:
         """Forget versions that have ended, are not the newest and owe nothing."""
         current = set(map(id, self._current.values()))
         used = {id(line.route) for lines in self._lines.values() for line in lines}
+        used |= set(map(id, self._held.routes()))
         self._routes = tuple(
             route
             for route in self._routes
             if route.is_open or id(route) in current or id(route) in used
         )
 
+    def _observe_image(self, route: Route, image: Image, cut_count: int, visible_at: float) -> None:
+        """Count what faults made of a batch, and hold what they hold back."""
+        tally, times = route.tally, [item.logged_at for item in image.items]
+        tally.dropped += image.dropped_count + cut_count
+        tally.copied += image.copied_count
+        if times:
+            tally.observe(len(times) - cut_count, min(times), max(times), visible_at)
+        count_decisions(self._board, image.decisions)
+        self._held.add(route, [held.piece for held in image.held])
+
+    def _released(self, objects: tuple[str, ...]) -> None:
+        self._progress_count += 1
+        self._objects.extend(objects)
+        self._forget_drained()
+
     def _settle(self, line: Line, batches: tuple[Batch, ...], now: float) -> None:
         self._progress_count += 1
+        line.route.tally.passed += sum(batch.record_count for batch in batches)
         line.count_progress()
         line.lane.done(batches, now)
         self._discard(line.lane.series_key)
@@ -489,9 +558,7 @@ class Delivery:
             for route in self._routes
             if route.is_open
         )
-        return being_written + sum(
-            tally.closed - tally.delivered - tally.lost for tally in self._tallies()
-        )
+        return being_written + sum(tally.pending - tally.held_for_good for tally in self._tallies())
 
     def _tallies(self) -> tuple[Tally, ...]:
         """The counts of every flow log, those that are forgotten but not drained too."""

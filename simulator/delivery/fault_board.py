@@ -4,6 +4,7 @@ A decision is a pure function of seed, fault and subject: a retry, a restart and
 change none. Safe from any thread.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -37,6 +38,10 @@ class FaultBoard:
         self._lock = Lock()
         self._reports: dict[str, FaultReport] = {}
         self._by_stage: dict[FaultStage, tuple[Fault, ...]] = {}
+        self._counted: set[tuple[str | int, ...]] = set()
+        """Fault and subject of what many ask about."""
+        self.on_removed: Callable[[], None] = _ignore
+        """Called on the thread that takes a fault back, after it is gone."""
         for fault in faults:
             self.add(fault)
 
@@ -61,7 +66,8 @@ class FaultBoard:
         with self._lock:
             removed = self._reports.pop(name).fault
             self._sort()
-            return removed
+        self.on_removed()
+        return removed
 
     def clear(self) -> tuple[Fault, ...]:
         """Take all faults back; those that were in force."""
@@ -69,7 +75,8 @@ class FaultBoard:
             removed = tuple(report.fault for report in self._reports.values())
             self._reports.clear()
             self._sort()
-            return removed
+        self.on_removed()
+        return removed
 
     def faults(self, stage: FaultStage) -> tuple[Fault, ...]:
         """Those that sit at ``stage``, whatever their time, in the order they compose."""
@@ -91,6 +98,14 @@ class FaultBoard:
         low, high = fault.range(knob)
         return low + self._rng.uniform("fault", fault.name, knob, *subject) * (high - low)
 
+    def choose(self, fault: Fault, count: int, *subject: str | int) -> int:
+        """One of ``count``, from 0, for a subject; the same every time."""
+        return int(self.fraction(fault, "choice", *subject) * count)
+
+    def fraction(self, fault: Fault, *subject: str | int) -> float:
+        """A number from 0 up to 1 for a subject; the same every time."""
+        return self._rng.uniform("fault", fault.name, "fraction", *subject)
+
     def count(self, name: str, subjects: int, hits: int) -> None:
         """Count decisions once they are acted on; a fault taken back meanwhile is not missed."""
         with self._lock:
@@ -102,6 +117,14 @@ class FaultBoard:
                     hit_count=report.hit_count + hits,
                 )
 
+    def count_once(self, name: str, subject: tuple[str | int, ...], hits: int) -> None:
+        """Count the decision about a subject, however often it is acted on."""
+        with self._lock:
+            if (name, *subject) in self._counted:
+                return
+            self._counted.add((name, *subject))
+        self.count(name, 1, hits)
+
     def _sort(self) -> None:
         faults = sorted(
             (report.fault for report in self._reports.values()), key=lambda one: _ORDER[one.kind]
@@ -110,3 +133,7 @@ class FaultBoard:
             stage: tuple(one for one in faults if CATALOGUE[one.kind].stage is stage)
             for stage in FaultStage
         }
+
+
+def _ignore() -> None:
+    """Nobody listens yet."""

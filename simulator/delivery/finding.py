@@ -56,6 +56,25 @@ class Segments:
         """One segment; None if there is none, or it has been removed."""
         return next(self.texts(series_key, seq, seq), None)
 
+    def counts(self, series_key: str, first_seq: int, last_seq: int) -> Iterator[tuple[int, int]]:
+        """The segments of a series in a range, in sequence, and how many records each has."""
+        seen = first_seq - 1
+        for _ in range(2):
+            if seen >= last_seq:
+                return
+            if self._archive is not None:
+                for found in self._archive.segments(
+                    series_key, first_seq=seen + 1, last_seq=last_seq
+                ):
+                    seen = found.seq
+                    yield found.seq, found.record_count
+            for seq, path in self._spooled(series_key, seen + 1, last_seq):
+                with suppress(FileNotFoundError):
+                    count = path.read_bytes().count(b"\n")
+                    if count:
+                        seen = seq
+                        yield seq, count
+
     def texts(
         self,
         series_key: str,

@@ -8,29 +8,28 @@ can be walked on any thread.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 from simulator.delivery.archive import Archive
 from simulator.delivery.finding import Finder, Segments
+from simulator.delivery.held_files import HeldFiles
+from simulator.delivery.ledger_lines import (
+    DeliveredLines,
+    LineReader,
+    OwedLines,
+    Place,
+    altered_lines,
+    make_id,
+)
+from simulator.delivery.manifest import decode_manifest
 from simulator.delivery.pending import Owed
 from simulator.delivery.sinks import LedgerRows
 from simulator.errors import ControlError
 from simulator.logstore import LedgerEntry, LedgerException
 from simulator.model import BucketDestination, FlowLog
 from simulator.spool import Spool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a record is visible."""
-
-    destination: str
-    """``<project>/<LogStore>`` or the bucket."""
-    name: str
-    """Of the stream, or the key of the object."""
-    position: int
-    """``@seq`` in a LogStore, the line counted from 1 in an object."""
 
 
 class PassageState(StrEnum):
@@ -103,43 +102,6 @@ class Watermark:
     by_series: tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveredLines:
-    """Lines of one flow log that became visible at one instant, in the order they have there."""
-
-    series_key: str
-    visible_at: float
-    destination: str
-    name: str
-    first_place: int
-    lines: list[bytes]
-    seq: int
-
-    def ledger_id(self, index: int) -> str:
-        """The id of the record behind ``lines[index]``."""
-        return f"{self.series_key}/{self.seq}/{index + 1}"
-
-    def place(self, index: int) -> Place:
-        """Where ``lines[index]`` is."""
-        return Place(
-            destination=self.destination, name=self.name, position=self.first_place + index
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwedLines:
-    """Lines that a flow log has not delivered."""
-
-    series_key: str
-    due_at: float | None
-    lines: list[bytes]
-    seq: int
-
-    def ledger_id(self, index: int) -> str:
-        """The id of the record behind ``lines[index]``."""
-        return f"{self.series_key}/{self.seq}/{index + 1}"
-
-
 class Ledger:
     """Answers what became of records. ``Delivery.ledger`` is the one to use.
 
@@ -155,6 +117,7 @@ class Ledger:
         tables: LedgerRows,
         archive: Archive | None,
         spool: Spool,
+        files: HeldFiles,
         owed: Callable[[], Iterable[Owed]],
         flow_logs: Callable[[], tuple[FlowLog, ...]],
         time: Callable[[], float],
@@ -166,6 +129,7 @@ class Ledger:
         self._flow_logs = flow_logs
         self._time = time
         self._segments = Segments(archive, spool.directory)
+        self._read = LineReader(self._segments, files, self._altered)
 
     @property
     def complete_since(self) -> float:
@@ -206,7 +170,7 @@ class Ledger:
     def find(self, line: bytes, *, limit: int = 100) -> tuple[str, ...]:
         """The ids of records that were written, or delivered, as exactly this line."""
         altered = (
-            _id(found.series_key, found.seq, found.line)
+            make_id(found.series_key, found.seq, found.line)
             for found in self._tables.exceptions(altered=line)
         )
         return _first(limit, Finder(self._segments).equal(line), altered)
@@ -217,36 +181,100 @@ class Ledger:
 
     def _passage(self, flow_log: FlowLog, series_key: str, seq: int, number: int) -> Passage:
         flow_log_id = str(flow_log.flow_log_id)
-        entries = self._tables.entries(flow_log_id=flow_log_id, series_key=series_key, seq=seq)
-        for entry in entries:
-            before = self._line_count_before(entry, seq)
-            sighting = Sighting(visible_at=entry.done_at, place=_place(entry, before + number - 1))
-            return Passage(
-                flow_log=flow_log.name,
-                flow_log_id=flow_log_id,
-                state=PassageState(entry.outcome),
-                due_at=entry.due_at,
-                sightings=(sighting,) if entry.outcome == "visible" else (),
-                reason=entry.reason,
-                tries=entry.tries,
+        entries = tuple(
+            self._tables.entries(flow_log_id=flow_log_id, series_key=series_key, seq=seq)
+        )
+        first_seqs = {entry.first_seq for entry in entries} | {seq}
+        exceptions = tuple(
+            found
+            for found in self._tables.exceptions(
+                flow_log_id=flow_log_id, series_key=series_key, first_seq=min(first_seqs)
             )
-        for owed in self._owed():
-            if (owed.flow_log_id, owed.series_key) == (flow_log_id, series_key) and any(
-                segment.seq == seq for segment in owed.segments
-            ):
-                return Passage(
-                    flow_log=flow_log.name,
-                    flow_log_id=flow_log_id,
-                    state=PassageState.WAITING,
-                    due_at=owed.due_at,
-                )
+            if (found.seq, found.line) == (seq, number)
+            or (found.line == 0 and found.seq in first_seqs)
+        )
+        holding = [entry for entry in entries if self._indexes(entry, seq, number)]
+        sightings = tuple(
+            Sighting(
+                visible_at=entry.done_at,
+                place=Place(
+                    destination=entry.destination,
+                    name=entry.name,
+                    position=entry.first_place + index,
+                ),
+            )
+            for entry in holding
+            if entry.outcome == "visible"
+            for index in self._indexes(entry, seq, number)
+        )
+        state, due_at, reason = self._state(
+            flow_log_id, series_key, seq, number, holding, exceptions
+        )
         return Passage(
             flow_log=flow_log.name,
             flow_log_id=flow_log_id,
-            state=PassageState.SKIPPED,
-            due_at=None,
-            reason="the flow log did not exist or was stopped when it was written",
+            state=state,
+            due_at=due_at,
+            sightings=sightings,
+            reason=reason,
+            tries=max((entry.tries for entry in holding), default=0),
+            exceptions=exceptions,
         )
+
+    def _indexes(self, entry: LedgerEntry, seq: int, number: int) -> list[int]:
+        """Where in a delivery the lines of a record are, from 0."""
+        if entry.manifest is None:
+            return [self._line_count_before(entry, seq) + number - 1]
+        if entry.outcome != "visible":
+            places, _ = decode_manifest(entry.manifest)
+        else:
+            _, places = self._read.manifest(entry)
+        return [index for index, place in enumerate(places) if place == (seq, number)]
+
+    def _state(
+        self,
+        flow_log_id: str,
+        series_key: str,
+        seq: int,
+        number: int,
+        holding: list[LedgerEntry],
+        exceptions: tuple[LedgerException, ...],
+    ) -> tuple[PassageState, float | None, str]:
+        """How far a record is, when it is or was due, and why it is not visible."""
+        visible = [entry for entry in holding if entry.outcome == "visible"]
+        if visible:
+            return PassageState.VISIBLE, visible[0].due_at, ""
+        for owed in self._owed():
+            if (owed.flow_log_id, owed.series_key) != (flow_log_id, series_key):
+                continue
+            if any(segment.seq == seq for segment in owed.segments):
+                return PassageState.WAITING, owed.due_at, ""
+            if owed.held is not None and owed.held.first_seq <= seq <= owed.held.last_seq:
+                with suppress(LookupError):
+                    if (seq, number) in self._read.held(owed.held)[1]:
+                        return PassageState.HELD, owed.due_at, "held back by a fault"
+        if holding:
+            return PassageState(holding[0].outcome), holding[0].due_at, holding[0].reason
+        for found in exceptions:
+            if found.action in ("dropped", "cut"):
+                reason = f"{found.action} by fault {found.fault} ({found.kind})"
+                return PassageState.DROPPED, None, reason
+        return (
+            PassageState.SKIPPED,
+            None,
+            "the flow log did not exist or was stopped when it was written",
+        )
+
+    def _altered(
+        self, flow_log_id: str, series_key: str, first_seq: int, last_seq: int
+    ) -> dict[tuple[int, int], bytes]:
+        found = self._tables.exceptions(
+            flow_log_id=flow_log_id,
+            series_key=series_key,
+            first_seq=first_seq,
+            last_seq=last_seq,
+        )
+        return altered_lines(tuple(found))
 
     def _unknown(self, ledger_id: str) -> ControlError:
         why = ""
@@ -293,59 +321,71 @@ class Ledger:
         return self._tables.exceptions(flow_log_id=flow_log_id)
 
     def delivered(self, flow_log_id: str) -> Iterator[DeliveredLines]:
-        """Every line that became visible, as delivered, batch by batch."""
-        owed = {
-            (batch.series_key, segment.seq)
-            for batch in self._owed()
-            if batch.flow_log_id == flow_log_id
-            for segment in batch.segments[:1]
+        """Every line that became visible, as delivered, piece by piece."""
+        owed = [batch for batch in self._owed() if batch.flow_log_id == flow_log_id]
+        waiting = {(batch.series_key, batch.segments[0].seq) for batch in owed if batch.segments}
+        held = {
+            (piece.series_key, piece.first_seq, piece.piece)
+            for batch in owed
+            if (piece := batch.held) is not None
         }
-        return self._delivered(flow_log_id, owed)
+        return self._delivered(flow_log_id, waiting, held)
 
     def owed(self, flow_log_id: str) -> Iterator[OwedLines]:
         """Every line that a flow log has yet to deliver."""
         batches = [batch for batch in self._owed() if batch.flow_log_id == flow_log_id]
         return self._owed_lines(batches)
 
-    def _delivered(self, flow_log_id: str, owed: set[tuple[str, int]]) -> Iterator[DeliveredLines]:
+    def _delivered(
+        self,
+        flow_log_id: str,
+        waiting: set[tuple[str, int]],
+        held: set[tuple[str, int, str]],
+    ) -> Iterator[DeliveredLines]:
         for entry in self._tables.entries(flow_log_id=flow_log_id):
-            if entry.outcome != "visible" or (entry.series_key, entry.first_seq) in owed:
+            # What has been delivered since the view was taken is owed in it.
+            if entry.piece and (entry.series_key, entry.first_seq, entry.piece) in held:
+                continue
+            if (entry.series_key, entry.first_seq) in waiting or entry.outcome != "visible":
+                continue
+            if entry.manifest is not None:
+                yield DeliveredLines(
+                    entry,
+                    self._read,
+                    first_place=entry.first_place,
+                    record_count=entry.record_count,
+                )
                 continue
             offset = None
-            for text in self._segments.texts(entry.series_key, entry.first_seq, entry.last_seq):
+            for seq, count in self._segments.counts(
+                entry.series_key, entry.first_seq, entry.last_seq
+            ):
                 if offset is None:
-                    offset = self._line_count_before(entry, text.seq)
+                    offset = self._line_count_before(entry, seq)
                 yield DeliveredLines(
-                    series_key=entry.series_key,
-                    visible_at=entry.done_at,
-                    destination=entry.destination,
-                    name=entry.name,
+                    entry,
+                    self._read,
+                    seq=seq,
                     first_place=entry.first_place + offset,
-                    lines=text.records(),
-                    seq=text.seq,
+                    record_count=count,
                 )
-                offset += len(text.lines)
+                offset += count
 
     def _line_count_before(self, entry: LedgerEntry, seq: int) -> int:
         """Lines of a delivery in segments before ``seq``, which may have been removed since."""
         if seq == entry.first_seq:
             return 0
-        texts = self._segments.texts(entry.series_key, seq, entry.last_seq)
-        return entry.record_count - sum(len(text.lines) for text in texts)
+        counts = self._segments.counts(entry.series_key, seq, entry.last_seq)
+        return entry.record_count - sum(count for _, count in counts)
 
     def _owed_lines(self, batches: Iterable[Owed]) -> Iterator[OwedLines]:
         for batch in batches:
-            for segment in batch.segments:
-                text = self._segments.text(segment.series_key, segment.seq)
-                if text is None:
-                    continue
+            if batch.held is not None:
                 yield OwedLines(
-                    series_key=segment.series_key,
-                    due_at=batch.due_at,
-                    # The open segment may have grown since.
-                    lines=text.records()[: segment.record_count],
-                    seq=segment.seq,
+                    batch.flow_log_id, self._read, due_at=batch.due_at, piece=batch.held
                 )
+            for segment in batch.segments:
+                yield OwedLines(batch.flow_log_id, self._read, due_at=batch.due_at, segment=segment)
 
 
 def describe_destination(flow_log: FlowLog) -> str:
@@ -354,16 +394,6 @@ def describe_destination(flow_log: FlowLog) -> str:
     if isinstance(destination, BucketDestination):
         return f"bucket {destination.bucket}/{destination.prefix}"
     return f"LogStore {destination.project}/{destination.log_store}"
-
-
-def _place(entry: LedgerEntry, offset: int) -> Place:
-    return Place(
-        destination=entry.destination, name=entry.name, position=entry.first_place + offset
-    )
-
-
-def _id(series_key: str, seq: int, line: int) -> str:
-    return f"{series_key}/{seq}/{line}"
 
 
 def _parse_id(ledger_id: str) -> tuple[str, int, int]:

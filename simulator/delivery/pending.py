@@ -3,27 +3,58 @@
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isinf
 
 from simulator.delivery.batching import Lane
 from simulator.delivery.status import PendingLine
+from simulator.logstore import HeldPiece
 from simulator.spool import SegmentInfo, read_tail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
-    """A batch, waiting or being filled, that one flow log has not delivered."""
+    """A batch, waiting or being filled, or a piece of one held back, that one flow log has not
+    delivered."""
 
     flow_log_id: str
     series_key: str
     segments: tuple[SegmentInfo, ...]
     """In sequence; the last may still be written to."""
     due_at: float | None
-    """When it becomes visible; None while it is being filled."""
+    """When it becomes visible; None while it is being filled, or until a fault ends."""
+    held: HeldPiece | None = None
+
+    @classmethod
+    def of_piece(cls, piece: HeldPiece) -> "Owed":
+        """What is owed of a piece held back."""
+        return cls(
+            flow_log_id=piece.flow_log_id,
+            series_key=piece.series_key,
+            segments=(),
+            due_at=None if isinf(piece.due_at) else piece.due_at,
+            held=piece,
+        )
 
     @property
     def first_at(self) -> float:
         """When its earliest record was written."""
+        if self.held is not None:
+            return self.held.first_at
         return min(segment.first_at for segment in self.segments)
+
+    @property
+    def last_at(self) -> float:
+        """When its latest record was written."""
+        if self.held is not None:
+            return self.held.last_at
+        return max(segment.last_at for segment in self.segments)
+
+    @property
+    def record_count(self) -> int:
+        """Its lines."""
+        if self.held is not None:
+            return self.held.record_count
+        return sum(segment.record_count for segment in self.segments)
 
 
 def owed_by(flow_log_id: str, lane: Lane, open_segment: SegmentInfo | None) -> Iterator[Owed]:

@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 _WARN_EVERY_S: Final = 60.0
 FIRST_RETRY_S: Final = 1.0
+LONGEST_RETRY_S: Final = 60.0
 _PATIENCE: Final = 4
 """Failures in a row that may be the destination's; after them smaller loads are tried."""
 
@@ -66,8 +67,11 @@ class Route:
             status=tally.state if self.is_open else FlowLogState.STOPPED,
             written=written,
             delivered=tally.delivered,
-            pending=written - tally.delivered - tally.lost,
+            pending=tally.pending + open_count,
             lost=tally.lost,
+            dropped=tally.dropped,
+            copied=tally.copied,
+            held=tally.held,
             objects=tally.objects,
             retries=tally.retries,
             delay_min_s=tally.delay_min_s,

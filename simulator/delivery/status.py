@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from simulator.delivery.batching import Batch
-
 _OBJECTS_KEPT: Final = 10_000
 """Names of objects a receipt can go back to."""
 
@@ -30,10 +28,19 @@ class FlowLogStatus:
     flow_log_id: str
     status: FlowLogState
     written: int
-    """Records in the spool for it: ``delivered + pending + lost``."""
+    """Records in the spool for it; with ``copied`` it is the sum of the next four."""
     delivered: int
+    """Lines that became visible."""
     pending: int
+    """Those that will, ``held`` among them."""
     lost: int
+    """Refused by the destination for good."""
+    dropped: int
+    """Taken away by faults."""
+    copied: int
+    """Added by faults."""
+    held: int
+    """Kept back by faults until later."""
     objects: int
     """Objects put, for a bucket."""
     retries: int
@@ -88,8 +95,15 @@ class Tally:
 
     closed: int = 0
     """Records in closed segments."""
+    passed: int = 0
+    """Records in batches that are done with."""
     delivered: int = 0
     lost: int = 0
+    dropped: int = 0
+    copied: int = 0
+    held: int = 0
+    held_for_good: int = 0
+    """Those of ``held`` that wait for the end of a fault that has none."""
     objects: int = 0
     retries: int = 0
     state: FlowLogState = FlowLogState.RUNNING
@@ -99,14 +113,21 @@ class Tally:
     _middles_ms: dict[int, int] = field(default_factory=dict)
     """Records by the middle delay of their batch: bounded by the width of the delay range."""
 
-    def observe(self, batch: Batch, visible_at: float) -> None:
-        """Count a batch that became visible."""
-        shortest, longest = visible_at - batch.last_at, visible_at - batch.first_at
-        self.delivered += batch.record_count
+    @property
+    def pending(self) -> int:
+        """Lines in closed segments that are yet to become visible."""
+        return self.closed - self.passed + self.held
+
+    def observe(self, count: int, first_at: float, last_at: float, visible_at: float) -> None:
+        """Count lines that became visible together, the first and last written when."""
+        if not count:
+            return
+        shortest, longest = visible_at - last_at, visible_at - first_at
+        self.delivered += count
         self.delay_min_s = shortest if self.delay_min_s is None else min(self.delay_min_s, shortest)
         self.delay_max_s = longest if self.delay_max_s is None else max(self.delay_max_s, longest)
         middle_ms = round((shortest + longest) * 500)
-        self._middles_ms[middle_ms] = self._middles_ms.get(middle_ms, 0) + batch.record_count
+        self._middles_ms[middle_ms] = self._middles_ms.get(middle_ms, 0) + count
 
     def delay_median_s(self) -> float | None:
         """The weighted median of the batches' middles; None without any."""

@@ -21,7 +21,13 @@ from simulator.logstore.downloads import (
 )
 from simulator.logstore.engine import MAX_PUSH_RECORDS, LogStoreEngine
 from simulator.logstore.fast_queries import FastQuery, FastQueryContent
-from simulator.logstore.ledger import LedgerEntry, LedgerException, LedgerTables
+from simulator.logstore.ledger import (
+    HeldPiece,
+    LedgerChange,
+    LedgerEntry,
+    LedgerException,
+    LedgerTables,
+)
 from simulator.logstore.shipper_settings import ShipperSettings
 from simulator.logstore.shippers import Shipper
 from simulator.logstore.statement import is_search
@@ -69,11 +75,13 @@ __all__ = [
     "DownloadTask",
     "FastQuery",
     "FastQueryContent",
+    "HeldPiece",
     "Histogram",
     "HistogramBucket",
     "IndexField",
     "IndexSettings",
     "IndexType",
+    "LedgerChange",
     "LedgerEntry",
     "LedgerException",
     "LedgerTables",

@@ -1,6 +1,7 @@
 """The LogStores: one database, calls that are synchronous and safe from any thread."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,12 +15,18 @@ from simulator.logstore.alarms import Alarms
 from simulator.logstore.bindings import Bindings
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog, StoreState
-from simulator.logstore.database import Database, LoadError, first_line, is_passing
+from simulator.logstore.database import (
+    Database,
+    LoadError,
+    Transaction,
+    first_line,
+    is_passing,
+)
 from simulator.logstore.downloads import Downloads
 from simulator.logstore.fast_queries import FastQueries
 from simulator.logstore.indexes import Indexes
-from simulator.logstore.ledger import LedgerEntry, LedgerTables, make_tables, write_entries
-from simulator.logstore.loader import Batch, load_records, load_segments
+from simulator.logstore.ledger import LedgerChange, LedgerTables, make_tables, write_change
+from simulator.logstore.loader import Batch, load_lines, load_records, load_segments
 from simulator.logstore.queries import QueryRunner
 from simulator.logstore.retention import Retention, oldest_ms
 from simulator.logstore.shippers import Shippers
@@ -53,6 +60,9 @@ QUERY_LIMIT_S: Final = 60.0
 _STREAM_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./"
 )
+
+
+_NO_CHANGE: Final = LedgerChange()
 
 
 class LogStoreEngine:
@@ -358,7 +368,7 @@ class LogStoreEngine:
         paths: Sequence[Path],
         cursor: str,
         position: int,
-        entries: Sequence[LedgerEntry] = (),
+        change: LedgerChange = _NO_CHANGE,
     ) -> int:
         r"""Load segment files and move a delivery cursor, in one transaction.
 
@@ -369,8 +379,8 @@ class LogStoreEngine:
             paths: files of lines ``<epoch ms>\t<one JSON object>\n``.
             cursor: name of the delivery cursor.
             position: its new value.
-            entries: what the ledger is to say of the records, in their order; they get their
-                ``first_place`` here.
+            change: what the ledger is to say of it; entries, which are of these records in their
+                order, get their ``first_place`` here.
 
         Returns:
             The number of records loaded.
@@ -379,16 +389,71 @@ class LogStoreEngine:
             SinkError: nothing was loaded and the cursor has not moved; ``retryable`` unless the
                 LogStore does not exist or a file is not a segment.
         """
-        received_at = self._clock.time()
-        batch = Batch(stream=stream, type=RecordType.JSON, tags={}, received_at=received_at)
+        batch = self._delivered_batch(stream)
+        with self._delivering(project, log_store) as (transaction, state):
+            loaded = range(0)
+            if paths:
+                loaded = load_segments(transaction, self._catalog, state, paths, batch)
+            write_change(transaction, change, loaded.start)
+            self._catalog.set_cursor(transaction, cursor, position, batch.received_at)
+        return len(loaded)
+
+    def deliver_lines(
+        self,
+        *,
+        project: str,
+        log_store: str,
+        stream: str,
+        lines: Sequence[tuple[int, bytes]],
+        cursor: str | None,
+        position: int,
+        change: LedgerChange,
+    ) -> int:
+        """The same for records in memory: ``(epoch ms, text)``, whatever the text.
+
+        Bytes that are not UTF-8 become U+FFFD.
+        Source: assumed (BLS answers in JSON, which has no other way to show them).
+
+        Args:
+            project: of the LogStore.
+            log_store: the destination.
+            stream: name of the stream the records appear in.
+            lines: in the order they get.
+            cursor: name of the delivery cursor; None leaves all cursors alone.
+            position: its new value.
+            change: as for ``deliver_segments``.
+
+        Raises:
+            SinkError: as ``deliver_segments``.
+        """
+        batch = self._delivered_batch(stream)
+        with self._delivering(project, log_store) as (transaction, state):
+            loaded = range(0)
+            if lines:
+                loaded = load_lines(transaction, self._catalog, state, lines, batch)
+            write_change(transaction, change, loaded.start)
+            if cursor is not None:
+                self._catalog.set_cursor(transaction, cursor, position, batch.received_at)
+        return len(loaded)
+
+    def commit_cursor(
+        self, cursor: str | None, position: int, change: LedgerChange = _NO_CHANGE
+    ) -> None:
+        """Move a delivery cursor, if any, with what the ledger is to say of it."""
+        with self._database.writing() as transaction:
+            write_change(transaction, change)
+            if cursor is not None:
+                self._catalog.set_cursor(transaction, cursor, position, self._clock.time())
+
+    def _delivered_batch(self, stream: str) -> Batch:
+        return Batch(stream=stream, type=RecordType.JSON, tags={}, received_at=self._clock.time())
+
+    @contextmanager
+    def _delivering(self, project: str, log_store: str) -> Iterator[tuple[Transaction, StoreState]]:
+        """A transaction on a LogStore; what goes wrong is a failing destination."""
         try:
             with self._database.writing() as transaction:
-                state = self._catalog.store(project, log_store)
-                loaded = range(0)
-                if paths:
-                    loaded = load_segments(transaction, self._catalog, state, paths, batch)
-                write_entries(transaction, entries, loaded.start)
-                self._catalog.set_cursor(transaction, cursor, position, received_at)
+                yield transaction, self._catalog.store(project, log_store)
         except ControlError as error:
             raise SinkError(f"LogStore {project}/{log_store}: {error}", retryable=False) from error
         except (LoadError, OSError) as error:
@@ -396,15 +461,6 @@ class LogStoreEngine:
                 f"LogStore {project}/{log_store}: {first_line(error)}",
                 retryable=is_passing(error),
             ) from error
-        return len(loaded)
-
-    def commit_cursor(
-        self, cursor: str, position: int, entries: Sequence[LedgerEntry] = ()
-    ) -> None:
-        """Move a delivery cursor, with what the ledger is to say of it."""
-        with self._database.writing() as transaction:
-            write_entries(transaction, entries)
-            self._catalog.set_cursor(transaction, cursor, position, self._clock.time())
 
     def read_cursors(self) -> dict[str, int]:
         """Every delivery cursor and its position."""

@@ -1,4 +1,4 @@
-"""What became of the records: one row for each delivery, one for each exception.
+"""What became of the records: one row for each delivery, each exception, each piece held back.
 
 The rows are written in the transaction that moves the delivery's cursor, so that what is said to
 have happened is what happened, whenever the process dies. Rooms above give them their meaning.
@@ -71,7 +71,42 @@ class LedgerException:
     """The line as delivered, if it is another."""
 
 
-_Row = TypeVar("_Row", LedgerEntry, LedgerException)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPiece:
+    """Records of one batch that a fault keeps back until an instant of their own."""
+
+    flow_log_id: str
+    cursor_id: str
+    """What the delivery cursors of its version of the flow log are named after."""
+    series_key: str
+    piece: str
+    """Unique among those of the batch."""
+    first_seq: int
+    """The first segment of the batch."""
+    last_seq: int
+    record_count: int
+    byte_count: int
+    first_at: float
+    """When its earliest record was written, Unix seconds."""
+    last_at: float
+    due_at: float
+    """When it becomes visible; infinite while a fault without an end lasts."""
+    fault: str
+    """Name of the fault whose end it waits for; empty if it waits for an instant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerChange:
+    """What one transaction of delivery enters."""
+
+    entries: Sequence[LedgerEntry] = ()
+    exceptions: Sequence[LedgerException] = ()
+    held: Sequence[HeldPiece] = ()
+    released: Sequence[HeldPiece] = ()
+    """Pieces that are held no more."""
+
+
+_Row = TypeVar("_Row", LedgerEntry, LedgerException, HeldPiece)
 
 
 def _columns(kind: type) -> tuple[tuple[str, str], ...]:
@@ -88,6 +123,7 @@ def _columns(kind: type) -> tuple[tuple[str, str], ...]:
 _TABLES: Final[dict[type, str]] = {
     LedgerEntry: f"{SCHEMA}.ledger_entries",
     LedgerException: f"{SCHEMA}.ledger_exceptions",
+    HeldPiece: f"{SCHEMA}.held_pieces",
 }
 _COLUMNS: Final = {kind: _columns(kind) for kind in _TABLES}
 
@@ -99,16 +135,17 @@ def make_tables(transaction: Transaction) -> None:
         transaction.cursor.execute(f"CREATE TABLE IF NOT EXISTS {table}({columns})")
 
 
-def write_entries(
-    transaction: Transaction, entries: Sequence[LedgerEntry], first_place: int | None = None
+def write_change(
+    transaction: Transaction, change: LedgerChange, first_place: int | None = None
 ) -> None:
-    """Add rows.
+    """Enter a change.
 
     Args:
         transaction: the one that the deliveries are made in.
-        entries: what is to be added.
-        first_place: where the first record of ``entries`` is, if they lie in a row.
+        change: what is to be entered.
+        first_place: where the first record of its entries is, if they lie in a row.
     """
+    entries = change.entries
     if first_place is not None:
         placed = []
         for entry in entries:
@@ -116,11 +153,14 @@ def write_entries(
             first_place += entry.record_count
         entries = placed
     _insert(transaction, LedgerEntry, entries)
-
-
-def write_exceptions(transaction: Transaction, exceptions: Sequence[LedgerException]) -> None:
-    """Add rows."""
-    _insert(transaction, LedgerException, exceptions)
+    _insert(transaction, LedgerException, change.exceptions)
+    _insert(transaction, HeldPiece, change.held)
+    for piece in change.released:
+        transaction.cursor.execute(
+            f"DELETE FROM {_TABLES[HeldPiece]} WHERE flow_log_id = ? AND series_key = ?"
+            " AND first_seq = ? AND piece = ?",
+            [piece.flow_log_id, piece.series_key, piece.first_seq, piece.piece],
+        )
 
 
 def _insert(transaction: Transaction, kind: type[_Row], rows: Sequence[_Row]) -> None:
@@ -184,6 +224,10 @@ class LedgerTables:
                 "altered = $altered": altered,
             },
         )
+
+    def held(self) -> list[HeldPiece]:
+        """Everything that is held back, in the order it was."""
+        return list(self._select(HeldPiece, {}))
 
     def forget(self, series_key: str, seq: int) -> None:
         """Delete the rows of batches that end with segment ``seq`` of a series or before."""

@@ -29,6 +29,8 @@ combined into."""
 MANY_FILES: Final = 64
 """More files than this are combined into one: DuckDB keeps a buffer of megabytes for each, and
 takes about a millisecond to open one."""
+_ARRAY_LINES: Final = 16_384
+"""Records in memory that one statement takes."""
 COMBINED_SUFFIX: Final = ".load"
 
 _SEGMENTS: Final = (
@@ -81,6 +83,27 @@ def load_segments(
         # Lazy, so that only one sample is in memory; read to its end before the statements run.
         known = chain.from_iterable(sampled)
         return _insert(transaction, catalog, state, known, batch, sources)
+
+
+def load_lines(
+    transaction: Transaction,
+    catalog: Catalog,
+    state: StoreState,
+    lines: Sequence[tuple[int, bytes]],
+    batch: Batch,
+) -> range:
+    """Load delivered records from memory, ``(epoch ms, text)``; returns their ``@seq``.
+
+    Bytes that are not UTF-8 become U+FFFD; what is not JSON is a text without fields.
+    """
+    texts = [text.decode("utf-8", "replace") for _, text in lines]
+    sources: list[_Source] = []
+    for start in range(0, len(lines), _ARRAY_LINES):
+        part = slice(start, start + _ARRAY_LINES)
+        times = [at_ms for at_ms, _ in lines[part]]
+        arrays = {"times": times, "sequences": [0] * len(times), "texts": texts[part]}
+        sources.append((_ARRAYS, arrays))
+    return _insert(transaction, catalog, state, _decode_all(texts), batch, sources)
 
 
 def load_records(
@@ -182,6 +205,15 @@ def _sample(path: Path) -> list[dict[str, object]]:
                 break
             head += more
     return _decode_some(head)
+
+
+def _decode_all(texts: Iterable[str]) -> Iterator[dict[str, object]]:
+    """The records that are JSON objects."""
+    for text in texts:
+        try:
+            yield msgspec.json.decode(text, type=dict[str, object])
+        except msgspec.DecodeError:
+            continue
 
 
 def _decode_some(data: bytes) -> list[dict[str, object]]:

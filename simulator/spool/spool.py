@@ -197,7 +197,7 @@ class Spool:
         self.on_closed(segment)
 
     def _recover(self) -> Iterator[SegmentInfo]:
-        for directory in sorted(path for path in self.directory.iterdir() if path.is_dir()):
+        for directory in _series_directories(self.directory):
             seqs = [seq for seq, _ in list_segments(directory)]
             if not seqs:
                 continue
@@ -214,6 +214,10 @@ class Spool:
                     series.keep_floor(seq)
                 else:
                     (directory / f"{seq:08d}.seg").unlink()
+
+
+def _series_directories(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if path.is_dir() and "_" in path.name)
 
 
 def _ignore(_: SegmentInfo) -> None:

@@ -97,6 +97,12 @@ class FlowLogMeasures:
     delivered: int
     pending: int
     lost: int = 0
+    dropped: int = 0
+    """Taken away by faults."""
+    copied: int = 0
+    """Added by faults."""
+    held: int = 0
+    """Of ``pending``: kept back by faults."""
     objects: int = 0
     """Objects put; 0 for a LogStore."""
     delay: DelaySummary | None = None
@@ -110,6 +116,9 @@ class FlowLogMeasures:
             f"{prefix}delivered": self.delivered,
             f"{prefix}pending": self.pending,
             f"{prefix}lost": self.lost,
+            f"{prefix}dropped": self.dropped,
+            f"{prefix}copied": self.copied,
+            f"{prefix}held": self.held,
             f"{prefix}objects": self.objects,
         }
         if self.delay is not None:

@@ -12,17 +12,17 @@ from simulator.api.simulation import FaultView
 from simulator.clock import Clock
 from simulator.delivery.fault_board import FaultBoard, FaultReport
 from simulator.errors import ControlError, StartupError
-from simulator.model.fault_catalogue import CATALOGUE, FaultStage
 from simulator.model.fault_text import parse_fault, show_fault
 from simulator.model.faults import Fault, FaultKind
 from simulator.rng import Rng
 
+_NOT_ACTED_ON = frozenset({FaultKind.LAGLIST})
 _FIELDS = tuple(field.name for field in FIELDS)
 
 
 def is_acted_on(kind: FaultKind) -> bool:
     """Whether something acts on faults of this kind; the others are refused."""
-    return CATALOGUE[kind].stage is FaultStage.READ or kind is FaultKind.CONFLAG
+    return kind not in _NOT_ACTED_ON
 
 
 class _Changes(msgspec.Struct):

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
 from simulator.delivery import DeliveredLines, Ledger, Place
 from simulator.model import FlowLog, LogStoreDestination
 
 _T = TypeVar("_T")
-_Key: TypeAlias = tuple[str, int, float, Place]
 
 
 class OnLoop(Protocol):
@@ -41,28 +41,45 @@ class Span:
 
 
 class VisibleBatch:
-    """See ``LedgerBatch``. Remembers which lines of the ledger it is, not the lines."""
+    """See ``LedgerBatch``."""
 
-    __slots__ = ("_key", "_reader", "flow_log_id", "is_object", "visible_at")
+    __slots__ = ("_lines",)
 
-    def __init__(self, flow_log_id: str, lines: DeliveredLines, reader: "_Reader") -> None:
-        self.flow_log_id = flow_log_id
-        self.is_object = is_bucket(lines.destination)
-        self.visible_at = lines.visible_at
-        self._key = _key(lines)
-        self._reader = reader
+    def __init__(self, lines: DeliveredLines) -> None:
+        self._lines = lines
+
+    @property
+    def flow_log_id(self) -> str:
+        """See ``LedgerBatch.flow_log_id``."""
+        return self._lines.flow_log_id
+
+    @property
+    def is_object(self) -> bool:
+        """See ``LedgerBatch.is_object``."""
+        return is_bucket(self._lines.destination)
+
+    @property
+    def visible_at(self) -> float:
+        """See ``LedgerBatch.visible_at``."""
+        return self._lines.visible_at
 
     def lines(self) -> Sequence[bytes]:
         """See ``LedgerBatch.lines``."""
-        return self._reader.find(self._key).lines
+        try:
+            return self._lines.lines()
+        except LookupError as error:
+            raise LookupError(
+                "the ledger has let go of records during the comparison; give it more room: "
+                "`ledger: {keep: 4GiB}`"
+            ) from error
 
     def ledger_id(self, index: int) -> str:
         """See ``LedgerBatch.ledger_id``."""
-        return self._reader.find(self._key).ledger_id(index)
+        return self._lines.ledger_id(index)
 
     def place(self, index: int) -> str:
         """See ``LedgerBatch.place``."""
-        return describe_place(self._reader.find(self._key).place(index))
+        return describe_place(self._lines.place(index))
 
 
 class LedgerView:
@@ -87,7 +104,6 @@ class LedgerView:
         self._flow_logs = {str(log.flow_log_id): _known(log) for log in flow_logs}
         self._pending_count = pending_count
         self._on_loop = on_loop
-        self._readers: dict[str, _Reader] = {}
 
     def flow_logs(self) -> Sequence[KnownFlowLog]:
         """See ``Ledger.flow_logs``."""
@@ -104,51 +120,8 @@ class LedgerView:
     def visible(self, flow_log_ids: Sequence[str]) -> Iterator[VisibleBatch]:
         """See ``Ledger.visible``."""
         for flow_log_id in flow_log_ids:
-            reader = self._readers.setdefault(flow_log_id, self._make_reader(flow_log_id))
-            for lines in reader.all():
-                yield VisibleBatch(flow_log_id, lines, reader)
-
-    def _make_reader(self, flow_log_id: str) -> "_Reader":
-        return _Reader(lambda: self._on_loop(lambda: self._ledger.delivered(flow_log_id)))
-
-
-class _Reader:
-    """Finds delivered lines again. They are mostly asked for in order: it reads on from the last.
-
-    Args:
-        begin: reads them all, from the first.
-    """
-
-    def __init__(self, begin: Callable[[], Iterator[DeliveredLines]]) -> None:
-        self._begin = begin
-        self._current: DeliveredLines | None = None
-        self._following: Iterator[DeliveredLines] = iter(())
-
-    def all(self) -> Iterator[DeliveredLines]:
-        """Everything, from the first."""
-        for lines in self._begin():
-            self._current = lines
-            yield lines
-
-    def find(self, key: _Key) -> DeliveredLines:
-        """The lines of ``key``.
-
-        Raises:
-            LookupError: the ledger has let go of them.
-        """
-        if self._current is not None and _key(self._current) == key:
-            return self._current
-        for again in (False, True):
-            if again:
-                self._following = self._begin()
-            for lines in self._following:
-                if _key(lines) == key:
-                    self._current = lines
-                    return lines
-        raise LookupError(
-            "the ledger has let go of records during the comparison; give it more room: "
-            "`ledger: {keep: 4GiB}`"
-        )
+            for lines in self._on_loop(partial(self._ledger.delivered, flow_log_id)):
+                yield VisibleBatch(lines)
 
 
 def is_bucket(destination: str) -> bool:
@@ -175,7 +148,3 @@ def _known(flow_log: FlowLog) -> KnownFlowLog:
         project=project,
         container=container,
     )
-
-
-def _key(lines: DeliveredLines) -> _Key:
-    return lines.series_key, lines.seq, lines.visible_at, lines.place(0)

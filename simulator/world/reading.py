@@ -1,12 +1,12 @@
 """Reads back what was delivered, where a pipeline would."""
 
-import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
+from simulator.delivery.object_plan import unpack_gzip
 from simulator.logstore import LogStoreEngine, Selection
 from simulator.model import BucketDestination, FlowLog, LogStoreDestination
 from simulator.objectstore import ObjectStore
@@ -54,7 +54,7 @@ def _from_log_store(
     counted = engine.query(project, name, selection, "select count(*)").rows[0][0]
     newest = engine.query(project, name, selection, "match *").rows
     line = f"read {counted} records back from LogStore {name} (select count(*))"
-    return line, msgspec.json.decode(str(newest[0][3])) if newest else None
+    return line, _decode(str(newest[0][3]).encode()) if newest else None
 
 
 def _from_bucket(
@@ -65,8 +65,17 @@ def _from_bucket(
     count, last = 0, b""
     for key in keys:
         body = objects.get_object(bucket, key)
-        records = (gzip.decompress(body) if key.endswith(".gz") else body).splitlines()
+        text = unpack_gzip(body) if key.endswith(".gz") else body
+        records = [line for line in text.split(b"\n") if line]
         count += len(records)
         last = records[-1] if records else last
     line = f"read {count} records back from {len(keys)} objects in bucket {bucket}"
-    return line, msgspec.json.decode(last) if last else None
+    return line, _decode(last)
+
+
+def _decode(record: bytes) -> Mapping[str, Any] | None:
+    """A record, or None where faults left none that can be read."""
+    try:
+        return msgspec.json.decode(record, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None

@@ -53,6 +53,7 @@ class DataDirectory:
         self.objects = path / "objects"
         self.downloads = path / "downloads"
         self.ledger = path / "ledger"
+        self.held = path / "held"
         self.certificates = path / "certificates"
         self._file = path / "state.json"
         self._saved: _State | None = None

@@ -29,6 +29,7 @@ from simulator.clock import ClockMode, SimulatedClock, wall_time
 from simulator.dataplane import ListenerAddress
 from simulator.dataplane.health import HealthChecks
 from simulator.delivery import Archive, Delivery, segment_quantum_s
+from simulator.delivery.fault_board import FaultBoard
 from simulator.delivery.read_side import ReadSide
 from simulator.errors import ControlError, StartupError
 from simulator.logstore import LogStoreEngine, LogStoreSettings, Upkeep
@@ -285,7 +286,7 @@ class World:
         newest = max(self._engine.read_clock() or 0.0, *spooled, 0.0)
         if newest > self.clock.time():
             self.clock.set_start(newest)
-        self._start_faults()
+        board = self._start_faults()
         self._start_flow_logs()
         for log_store in scenario.log_stores:
             self._create_log_store(log_store)
@@ -304,10 +305,12 @@ class World:
             object_store=self._objects,
             versions=self.flow_logs.versions(),
             archive=Archive(data.ledger, scenario.ledger.keep_bytes),
+            faults=board,
+            held_directory=data.held,
         )
         self.flow_logs.attach(self._delivery, self._spool)
 
-    def _start_faults(self) -> None:
+    def _start_faults(self) -> FaultBoard:
         """Set the scenario's faults to their instants, which count from the first run's first."""
         began_at = self._data.began_at
         self._began_at = self.clock.time() if began_at is None else began_at
@@ -316,6 +319,7 @@ class World:
             shifted, self._data.faults, self.clock, self._rng, lambda: self.flow_logs.names
         )
         self._read_side = ReadSide(self._faults.board, self.clock)
+        return self._faults.board
 
     def _start_flow_logs(self) -> None:
         scenario = self.scenario

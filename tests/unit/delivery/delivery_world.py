@@ -8,8 +8,9 @@ from pathlib import Path
 
 from simulator.clock import ManualClock
 from simulator.delivery import Archive, Delivery, FlowLogVersion, segment_quantum_s
+from simulator.delivery.fault_board import FaultBoard
 from simulator.errors import ControlError, SinkError
-from simulator.logstore import LedgerEntry, LedgerException
+from simulator.logstore import HeldPiece, LedgerChange, LedgerEntry, LedgerException
 from simulator.model import (
     BucketDestination,
     DelayDistribution,
@@ -18,6 +19,7 @@ from simulator.model import (
     LoadBalancerId,
     LogStoreDestination,
 )
+from simulator.model.faults import Fault
 from simulator.rng import Rng
 from simulator.spool import Spool
 
@@ -33,6 +35,21 @@ class FakeRows:
     def __init__(self) -> None:
         self.all_entries: list[LedgerEntry] = []
         self.all_exceptions: list[LedgerException] = []
+        self.all_held: list[HeldPiece] = []
+
+    def enter(self, change: LedgerChange, first_place: int | None = None) -> None:
+        for entry in change.entries:
+            if first_place is None:
+                self.all_entries.append(entry)
+            else:
+                self.all_entries.append(replace(entry, first_place=first_place))
+                first_place += entry.record_count
+        self.all_exceptions += change.exceptions
+        self.all_held += change.held
+        self.all_held = [piece for piece in self.all_held if piece not in change.released]
+
+    def held(self) -> list[HeldPiece]:
+        return list(self.all_held)
 
     def entries(
         self,
@@ -82,6 +99,8 @@ class FakeEngine:
         self.log_stores = {("default", "access")}
         self.records: list[tuple[float, str, bytes]] = []
         """When it became visible, the stream, the record."""
+        self.times: list[int] = []
+        """What the LogStore shows as the time of records that faults met."""
         self.calls: list[int] = []
         """Segments per call."""
         self.cursors: dict[str, int] = {}
@@ -101,30 +120,51 @@ class FakeEngine:
         paths: Sequence[Path],
         cursor: str,
         position: int,
-        entries: Sequence[LedgerEntry] = (),
+        change: LedgerChange,
     ) -> int:
         self.before()
         if (project, log_store) not in self.log_stores:
             raise SinkError(f"LogStoreNotFound: {log_store}", retryable=False)
-        assert self.clock is not None
         lines = [line for path in paths for line in path.read_bytes().splitlines()]
-        now = self.clock.time()
-        self.records += [(now, stream, line.partition(b"\t")[2]) for line in lines]
-        place = len(self.records) - len(lines)
-        for entry in entries:
-            self.ledger.all_entries.append(replace(entry, first_place=place))
-            place += entry.record_count
+        self._add(stream, [line.partition(b"\t")[2] for line in lines], change)
         self.cursors[cursor] = position
         self.calls.append(len(paths))
         self.after()
         return len(lines)
 
-    def commit_cursor(
-        self, cursor: str, position: int, entries: Sequence[LedgerEntry] = ()
-    ) -> None:
+    def deliver_lines(
+        self,
+        *,
+        project: str,
+        log_store: str,
+        stream: str,
+        lines: Sequence[tuple[int, bytes]],
+        cursor: str | None,
+        position: int,
+        change: LedgerChange,
+    ) -> int:
         self.before()
-        self.ledger.all_entries += entries
-        self.cursors[cursor] = position
+        if (project, log_store) not in self.log_stores:
+            raise SinkError(f"LogStoreNotFound: {log_store}", retryable=False)
+        shown = [line.decode("utf-8", "replace").encode() for _, line in lines]
+        self._add(stream, shown, change)
+        self.times += [at_ms for at_ms, _ in lines]
+        if cursor is not None:
+            self.cursors[cursor] = position
+        self.after()
+        return len(lines)
+
+    def _add(self, stream: str, lines: list[bytes], change: LedgerChange) -> None:
+        assert self.clock is not None
+        self.ledger.enter(change, len(self.records))
+        now = self.clock.time()
+        self.records += [(now, stream, line) for line in lines]
+
+    def commit_cursor(self, cursor: str | None, position: int, change: LedgerChange) -> None:
+        self.before()
+        self.ledger.enter(change)
+        if cursor is not None:
+            self.cursors[cursor] = position
         self.after()
 
     def read_cursors(self) -> dict[str, int]:
@@ -206,6 +246,7 @@ class World:
         at: float = START,
         seed: int = 7,
         keep_bytes: int | None = None,
+        faults: Sequence[Fault] = (),
         max_segment_bytes: int = 8 << 20,
         versions: tuple[FlowLogVersion, ...] = (),
     ) -> None:
@@ -219,7 +260,9 @@ class World:
             quantum_s=segment_quantum_s(flow_logs),
             max_segment_bytes=max_segment_bytes,
         )
+        self.board = FaultBoard(Rng(seed), tuple(faults))
         self.delivery = Delivery(
+            faults=self.board,
             clock=self.clock,
             rng=Rng(seed),
             spool=self.spool,
@@ -254,6 +297,7 @@ class World:
         for series in self.spool.all_series():
             series._hold = False
         self.delivery._closing = True
+        self.delivery._held.stop()
 
 
 def at_of(line: bytes) -> float:

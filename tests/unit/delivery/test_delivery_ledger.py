@@ -29,7 +29,7 @@ def ids_of(ledger: Ledger, flow_log_id: str) -> list[str]:
     return [
         lines.ledger_id(index)
         for lines in ledger.delivered(flow_log_id)
-        for index in range(len(lines.lines))
+        for index in range(lines.record_count)
     ]
 
 
@@ -67,13 +67,13 @@ async def test_everything_delivered_can_be_read_back(tmp_path: Path, make: objec
     ledger = world.delivery.ledger
     shown = [line for _, _, line in world.engine.records]
     shown = shown or [line for _, line in world.objects.records()]
-    delivered = [line for part in ledger.delivered(flow.flow_log_id) for line in part.lines]
-    owed = [line for part in ledger.owed(flow.flow_log_id) for line in part.lines]
+    delivered = [line for part in ledger.delivered(flow.flow_log_id) for line in part.lines()]
+    owed = [line for part in ledger.owed(flow.flow_log_id) for line in part.lines()]
     assert 0 < len(delivered) < len(lines)
     assert Counter(delivered) == Counter(shown)
     assert Counter(delivered + owed) == Counter(lines)
     for part in ledger.delivered(flow.flow_log_id):
-        for index, line in enumerate(part.lines):
+        for index, line in enumerate(part.lines()):
             life = ledger.life(part.ledger_id(index))
             assert life.line == line
             [sighting] = life.passages[0].sightings
@@ -180,7 +180,7 @@ async def test_a_crash_leaves_the_ledger_right(tmp_path: Path) -> None:
     ledger = second.delivery.ledger
     for flow_log_id in ("fl-l7", "fl-archive"):
         parts = list(ledger.delivered(flow_log_id))
-        assert [line for part in parts for line in part.lines] == lines
+        assert [line for part in parts for line in part.lines()] == lines
         assert len(set(ids_of(ledger, flow_log_id))) == len(lines)
     await second.stop()
 
@@ -199,7 +199,7 @@ async def test_watermarks(tmp_path: Path) -> None:
         assert all(a <= b for a, b in zip(before, marks, strict=True)), "it never goes back"
         before = marks
         for mark in ledger.watermarks():
-            owed = [at_of(line) for part in ledger.owed(mark.flow_log_id) for line in part.lines]
+            owed = [at_of(line) for part in ledger.owed(mark.flow_log_id) for line in part.lines()]
             assert mark.at == min(owed, default=START + 1 + second + 0.25)
             assert mark.at == min((at for _, at in mark.by_series), default=mark.at)
     names = [(mark.flow_log, mark.destination) for mark in ledger.watermarks()]
@@ -262,7 +262,7 @@ async def test_with_the_real_log_stores(tmp_path: Path) -> None:
     found = {
         part.place(index).position: json.loads(line)["n"]
         for part in ledger.delivered("fl-l7")
-        for index, line in enumerate(part.lines)
+        for index, line in enumerate(part.lines())
     }
     assert len(found) == 200
     assert found == shown

@@ -57,7 +57,8 @@ def test_the_right_side_can_be_another_metric() -> None:
             "speed > 3",
             "unknown metric 'speed'; expected one of http.requests, http.failed, http.overflowed, "
             "http.success_rate, http.status.<code>, flow_log.<name>.(written|delivered|pending|"
-            "lost|objects|delay.min|delay.median|delay.max), load_balancer.<name>.(requests|"
+            "lost|dropped|copied|held|objects|delay.min|delay.median|delay.max), "
+            "load_balancer.<name>.(requests|"
             "limited_requests|new_connections|dropped_connections|alive_servers|dead_servers|"
             "status.<code>|status.<n>xx)",
         ),
