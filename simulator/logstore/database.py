@@ -166,6 +166,19 @@ class Database:
             for action in transaction.actions:
                 action()
 
+    def reclaim(self) -> bool:
+        """Give the space of deleted rows back; whether that could be done.
+
+        DuckDB grows the file by as much as was deleted unless it is told to; some of its versions
+        refuse while something is read.
+        """
+        with self._writing, self._connection.cursor() as cursor:
+            try:
+                cursor.execute("CHECKPOINT logs")
+            except duckdb.TransactionException:
+                return False
+        return True
+
     def interrupt_readers(self) -> None:
         """End what is being read now, with ExecutionTimeout."""
         self._watchdog.interrupt_all()

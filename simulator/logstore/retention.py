@@ -31,18 +31,22 @@ class Retention:
         self._database = database
         self._catalog = catalog
         self._done_at = clock.time()
+        self._has_deleted = False
+        """Since space was last given back."""
 
     def next_at(self) -> float | None:
         """When it is time to look: at every full hour."""
         return (math.floor(self._done_at / EVERY_S) + 1) * EVERY_S
 
     def run(self, now: float) -> None:
-        """Delete all that has expired."""
+        """Delete all that has expired, and give its space back."""
         self._done_at = now
         for state in tuple(self._catalog.stores.values()):
             oldest = oldest_ms(state, now)
             while oldest is not None and self._delete_some(state, oldest):
                 pass
+        if self._has_deleted and self._database.reclaim():
+            self._has_deleted = False
 
     def _delete_some(self, state: StoreState, oldest: int) -> bool:
         """Delete one slice; whether there may be more."""
@@ -55,4 +59,6 @@ class Retention:
                 f" (SELECT rowid FROM {state.table} WHERE ts < $oldest LIMIT {SLICE_ROWS})",
                 {"oldest": oldest},
             ).fetchone()
-        return deleted is not None and deleted[0] == SLICE_ROWS
+        count = 0 if deleted is None else int(deleted[0])
+        self._has_deleted = self._has_deleted or count > 0
+        return count == SLICE_ROWS

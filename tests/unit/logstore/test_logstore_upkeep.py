@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from random import Random
 
 import duckdb
 import pytest
@@ -142,3 +143,41 @@ async def test_expired_records_are_deleted_from_the_database(
     page = again.pull("default", "short", ALL)
     assert [record.message for record in page.records] == ["new", "later"]
     again.close()
+
+
+def test_the_file_does_not_grow_with_what_has_expired(tmp_path: Path) -> None:
+    clock = ManualClock(START_S)
+    engine = LogStoreEngine(tmp_path / "db", clock, load_from=(tmp_path,))
+    engine.create_log_store("default", "short", LogStoreSettings(retention_days=1))
+    draw = Random(7)
+    sizes = []
+    for day in range(0, 10, 2):
+        at_ms = int(START_S + day * DAY) * 1000
+        segment = tmp_path / "segment"
+        segment.write_text(
+            "".join(f'{at_ms + n}\t{{"x":"{draw.getrandbits(2048):x}"}}\n' for n in range(10_000))
+        )
+        engine.deliver_segments(
+            project="default",
+            log_store="short",
+            stream="s",
+            paths=[segment],
+            cursor="c",
+            position=day,
+        )
+        engine.jobs[0].run(START_S + (day + 2) * DAY)
+        sizes.append((tmp_path / "db").stat().st_size)
+    engine.close()
+    assert max(sizes) < 2 * sizes[0]
+
+
+def test_space_is_given_back_later_when_it_could_not_be(tmp_path: Path) -> None:
+    engine = LogStoreEngine(tmp_path / "db", ManualClock(START_S))
+    engine.create_log_store("default", "short", LogStoreSettings(retention_days=1))
+    engine.push("default", "short", [NewRecord(message="m")])
+    answers = [True, False]
+    engine._database.reclaim = answers.pop
+    for hour in range(4):
+        engine.jobs[0].run(START_S + 2 * DAY + hour * HOUR)
+    assert answers == []
+    engine.close()
