@@ -49,7 +49,7 @@ class Delivered:
             LookupError: the ledger has let go of them.
         """
         lines = batch.lines()
-        if not batch.is_object or not any(b"\n" in line for line in lines):
+        if not batch.is_object or not any(b"\n" in line or not line for line in lines):
             return lines
         return [part for _, part in _parts(lines)]
 
