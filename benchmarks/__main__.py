@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks import nginx
 from benchmarks.load import find_wrk
 from benchmarks.proxying import Plan, as_json, compare
-from benchmarks.report import print_proxying, print_sinks
+from benchmarks.report import print_proxying, print_sinks, print_verdict
 
 _RESULTS = Path(__file__).parent / "results"
 _WHOLE = Plan(rounds=5, rate_rounds=3, download_bytes=1 << 30, idle_count=10_000)
@@ -25,7 +25,7 @@ def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about a minute, and rougher")
-    parser.add_argument("--only", choices=("proxy", "sinks"), help="one half of it")
+    parser.add_argument("--only", choices=("proxy", "sinks", "verdict"), help="one part of it")
     arguments = parser.parse_args()
     console = Console()
     plan = _QUICK if arguments.quick else _WHOLE
@@ -38,17 +38,25 @@ def main() -> None:
             "load": "wrk" if find_wrk() else "own generator",
         }
     }
-    if arguments.only != "sinks":
+    if arguments.only in (None, "proxy"):
         found = compare(plan, lambda line: console.print(f"  {line}", style="dim"))
         print_proxying(console, found)
         results["proxy"] = as_json(found)
-    if arguments.only != "proxy":
+    count = 100_000 if arguments.quick else 1_000_000
+    if arguments.only in (None, "sinks"):
         console.print("  the log side", style="dim")
-        count = 100_000 if arguments.quick else 1_000_000
         command = [sys.executable, "-m", "benchmarks.sinks_process", str(count)]
         sinks = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         print_sinks(console, sinks)
         results["sinks"] = sinks
+    if arguments.only in (None, "verdict"):
+        console.print("  the verdict", style="dim")
+        results["verdict"] = verdict = {}
+        for kept in ("bytes", "respelled", "faults"):
+            command = [sys.executable, "-m", "benchmarks.reconcile_process", str(count), kept]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+            verdict[kept] = json.loads(done.stdout)
+        print_verdict(console, count, verdict)
     _RESULTS.mkdir(exist_ok=True)
     path = _RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     path.write_text(json.dumps(results, indent=2) + "\n")

@@ -116,6 +116,7 @@ def write_kept(directory: Path, name: str) -> Path:
 
 def measure(ledger: FileLedger, kept: Path) -> dict[str, object]:
     """One comparison."""
+    before_mb = _peak_mb()
     started_at, cpu_at = time.perf_counter(), time.process_time()
     reconciler = Reconciler(ledger, ledger.flow_logs(), as_of=_START_AT + 10_000)
     reconciler.read_delivered()
@@ -130,8 +131,13 @@ def measure(ledger: FileLedger, kept: Path) -> dict[str, object]:
         "matched": found.flow_logs[0].matched,
         "missing": found.flow_logs[0].missing,
         "altered": found.flow_logs[0].altered,
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mb": _peak_mb(),
+        "grown_mb": _peak_mb() - before_mb,
     }
+
+
+def _peak_mb() -> int:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def main() -> None:

@@ -89,3 +89,20 @@ def print_sinks(console: Console, found: dict[str, float]) -> None:
     table.add_row("aggregate over all of them, s", f"{found['aggregate_s']:.2f}")
     table.add_row("memory for all of them pending, MB", f"{found['pending_mb']:.2f}")
     console.print(table)
+
+
+def print_verdict(console: Console, count: int, found: dict[str, dict[str, float]]) -> None:
+    """How long a comparison takes, by what the pipeline kept."""
+    table = Table(title=f"Reconcile, {count:,} records on each side", title_justify="left")
+    for name in ("kept", "seconds", "CPU seconds", "peak MB"):
+        table.add_column(name, justify="left" if name == "kept" else "right")
+    for kept, title in (
+        ("bytes", "byte for byte"),
+        ("respelled", "parsed and written again"),
+        ("faults", "the same, half a percent missing and half a percent altered"),
+    ):
+        one = found[kept]
+        table.add_row(
+            title, f"{one['seconds']:.1f}", f"{one['cpu_seconds']:.1f}", f"{one['peak_mb']:.0f}"
+        )
+    console.print(table)

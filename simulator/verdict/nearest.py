@@ -17,16 +17,28 @@ _BLOCKS: Final = (
     ("request", "time_local"),
     ("time_local", "request_length", "body_bytes_sent", "upstream_addr"),
     ("cport", "request_time", "upstream_response_time", "body_bytes_sent"),
-    ("host", "request", "http_user_agent", "response_status"),
+    ("request", "request_time", "upstream_response_time", "body_bytes_sent"),
 )
 """Whatever one conversion spoils (addresses, times, requests, numbers), one of them is left."""
+_TELLING: Final = {
+    "time_local": 4,
+    "cip": 4,
+    "cport": 4,
+    "request": 4,
+    "request_length": 2,
+    "body_bytes_sent": 2,
+    "request_time": 2,
+    "upstream_response_time": 2,
+    "upstream_addr": 1,
+}
+"""Fields that two requests do not have in common anyway, and how much each of them tells."""
 _HEADS: Final = (400, 200, 80)
 """Characters at the beginning that a text which was cut may have left; the surest first."""
 _TAIL: Final = 80
 _CANDIDATES: Final = 8
 """Of each block."""
 _CLOSE: Final = 0.5
-"""The share of fields, or of a text, that two records must have in common."""
+"""More than this share of what tells, or of a text, two records must have in common."""
 _NO_VALUE: Final = 0
 
 
@@ -34,7 +46,7 @@ class Nearest:
     """Finds pairs: ``add_missing`` them all, then ``pair`` the unexpected one by one."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, int] = {}
+        self._columns = {name: column for column, name in enumerate(_TELLING)}
         self._rows: list[array[int]] = []
         """Of each missing record the hashes of its fields: small, and quick to compare."""
         self._texts: list[str] = []
@@ -51,7 +63,8 @@ class Nearest:
         number = len(self._rows)
         self._rows.append(self._row(fields))
         self._texts.append(text)
-        keys = _block_keys(fields, text)
+        # A line that was cut is no record any more; its beginning is still that of one.
+        keys = (*_field_keys(fields), *_text_keys(text))
         self._keys.append(keys)
         for key in keys:
             self._blocks.setdefault(key, {})[number] = None
@@ -65,7 +78,7 @@ class Nearest:
         row = self._row(fields)
         as_text = TEXT_FIELD in fields
         best, best_score = None, _CLOSE
-        for key in _block_keys(fields, text):
+        for key in _text_keys(text) if as_text else _field_keys(fields):
             for number in islice(self._blocks.get(key, ()), _CANDIDATES):
                 if as_text:
                     score = _text_agreement(text, self._texts[number])
@@ -89,15 +102,16 @@ class Nearest:
 
 
 def _agreement(one: Sequence[int], other: Sequence[int]) -> float:
-    """The share of the fields that either has in which both agree."""
+    """The share of what tells in which both agree; the other fields break ties."""
     either = equal = 0
-    for a, b in zip(one, other, strict=False):
+    for weight, a, b in zip(_TELLING.values(), one, other, strict=False):
         if a or b:
-            either += 1
-            equal += a == b
-    longer = one if len(one) > len(other) else other
-    either += sum(map(bool, longer[min(len(one), len(other)) :]))
-    return equal / either if either else 0.0
+            either += weight
+            equal += weight * (a == b)
+    if equal <= _CLOSE * either:
+        return 0.0
+    alike = sum(a == b for a, b in zip(one, other, strict=False))
+    return equal / either + alike / 10_000
 
 
 def _text_agreement(one: str, other: str) -> float:
@@ -110,13 +124,17 @@ def _text_agreement(one: str, other: str) -> float:
     return (head + tail) / shorter
 
 
-def _block_keys(fields: Mapping[str, Value], text: str) -> tuple[Hashable, ...]:
-    """The blocks a record is in."""
+def _field_keys(fields: Mapping[str, Value]) -> tuple[Hashable, ...]:
+    """The blocks that a record is in by its fields."""
     keys: list[Hashable] = []
     for number, names in enumerate(_BLOCKS):
         values = tuple(fields.get(name) for name in names)
         if values.count(None) <= len(values) // 2:
             keys.append((number, hash(values)))
-    keys += [(size, text[:size]) for size in _HEADS if len(text) >= size]
-    keys.append(("tail", text[-_TAIL:]))
     return tuple(keys)
+
+
+def _text_keys(text: str) -> tuple[Hashable, ...]:
+    """The blocks that a line is in by its text."""
+    heads = [(size, text[:size]) for size in _HEADS if len(text) >= size]
+    return *heads, ("tail", text[-_TAIL:])
