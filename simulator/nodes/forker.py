@@ -1,6 +1,7 @@
 """The simulator's side of the process that service nodes are forked from."""
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -10,6 +11,12 @@ from typing import Final
 from simulator.nodes.channel import Channel
 from simulator.nodes.messages import Exited, Fork, Forked, Kill
 
+_START: Final = (
+    f"import sys; sys.path[:] = sys.argv.pop(1).split({os.pathsep!r}); "
+    "from simulator.nodes.zygote import main; main()"
+)
+"""With our search path: it must not find other modules than we do, in the directory it is started
+in for one."""
 _END_S: Final = 5.0
 """Real seconds for it to end after its control socket has."""
 
@@ -47,9 +54,7 @@ class Forker:
             control = theirs.fileno()
             self._process = subprocess.Popen(
                 [
-                    sys.executable,
-                    "-m",
-                    "simulator.nodes.zygote",
+                    *(sys.executable, "-c", _START, os.pathsep.join(sys.path)),
                     *map(str, (control, page, context_count)),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -230,6 +230,7 @@ class ServiceNodes:
         """Fork a process for ``node`` and have it serve; why it does not, None if it does."""
         if not self._forker.is_up:
             _log.warning("the process that service nodes are forked from ended; starting another")
+            await self._forker.aclose()
             self._forker = self._make_forker()
         with node.begin() as end:
             self._forker.fork(node.place, end)

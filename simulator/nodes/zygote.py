@@ -4,7 +4,7 @@ It is started with the simulator and makes what all nodes must share: TLS contex
 keys of its session tickets. Forking a node then takes milliseconds, also in place of one that
 died. When its control socket ends, by whatever end of the simulator, it ends its nodes and itself.
 
-``python -m simulator.nodes.zygote CONTROL PAGE CONTEXTS``: two descriptors and a number.
+Its arguments are the descriptors of the control socket and of the page, and how many contexts.
 """
 
 import gc
@@ -133,7 +133,3 @@ def main() -> None:
     control, page, context_count = map(int, sys.argv[1:4])
     logging.basicConfig(level=logging.WARNING, format="blbsim: %(message)s", stream=sys.stderr)
     Zygote(socket.socket(fileno=control), NodePage(page), context_count).run()
-
-
-if __name__ == "__main__":
-    main()
