@@ -13,6 +13,7 @@ from rich.console import Console
 
 from benchmarks import nginx
 from benchmarks.load import find_wrk
+from benchmarks.nodes import NODE_MIXES, compare_nodes, nodes_as_json, print_nodes
 from benchmarks.proxying import Plan, as_json, compare
 from benchmarks.report import print_proxying, print_sinks, print_verdict
 
@@ -25,7 +26,8 @@ def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about a minute, and rougher")
-    parser.add_argument("--only", choices=("proxy", "sinks", "verdict"), help="one part of it")
+    parts = ("proxy", "nodes", "sinks", "verdict")
+    parser.add_argument("--only", choices=parts, help="one part of it")
     arguments = parser.parse_args()
     console = Console()
     plan = _QUICK if arguments.quick else _WHOLE
@@ -42,6 +44,11 @@ def main() -> None:
         found = compare(plan, lambda line: console.print(f"  {line}", style="dim"))
         print_proxying(console, found)
         results["proxy"] = as_json(found)
+    if arguments.only in (None, "nodes"):
+        console.print("  service nodes", style="dim")
+        nodes = compare_nodes(NODE_MIXES, node_counts=(1, 2), rounds=plan.rounds, seconds=2.0)
+        print_nodes(console, nodes)
+        results["nodes"] = nodes_as_json(nodes)
     count = 100_000 if arguments.quick else 1_000_000
     if arguments.only in (None, "sinks"):
         console.print("  the log side", style="dim")
