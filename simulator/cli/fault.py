@@ -118,6 +118,11 @@ def _condition(text: str) -> tuple[str, str]:
 
 
 def _print(faults: Sequence[Mapping[str, Any]]) -> None:
+    PlainConsole().print(fault_table(faults))
+
+
+def fault_table(faults: Sequence[Mapping[str, Any]]) -> Table:
+    """Faults with what was asked of them and what they did."""
     table = Table(
         "name", "fault", "status", "requested", "realised", "hits", "settings",
         box=None, pad_edge=False,
@@ -134,4 +139,4 @@ def _print(faults: Sequence[Mapping[str, Any]]) -> None:
             f"{fault['hits']} of {fault['subjects']}",
             " ".join(f"{key}={text}" for key, text in settings.items()),
         )
-    PlainConsole().print(table)
+    return table

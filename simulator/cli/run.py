@@ -12,7 +12,8 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from simulator.api.simulation import SimulationStatus
+from simulator.api.simulation import FaultView, SimulationStatus
+from simulator.cli.fault import fault_table
 from simulator.cli.tables import PlainConsole, flow_log_table, print_outcomes, print_record
 from simulator.clock import ClockMode
 from simulator.scenario import Scenario
@@ -63,11 +64,12 @@ async def _run(
         status = world.status()
         outcomes = evaluate(scenario.expectations, world.metrics())
         read_back = await world.read_back()
+        faults = world.faults()
     failed = [outcome for outcome in outcomes if not outcome.holds]
     if as_json:
-        print(_document(status, outcomes, read_back))
+        print(_document(status, faults, outcomes, read_back))
     else:
-        _report(out, status, outcomes, read_back)
+        _report(out, status, faults, outcomes, read_back)
     return 1 if failed else 0
 
 
@@ -134,6 +136,7 @@ def _repeating(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> I
 def _report(
     out: Console,
     status: SimulationStatus,
+    faults: tuple[FaultView, ...],
     outcomes: tuple[Outcome, ...],
     read_back: ReadBack,
 ) -> None:
@@ -147,6 +150,9 @@ def _report(
             out.print(f"{traffic.overflowed} were never sent: every client was busy when due")
     if status.flow_logs:
         out.print(flow_log_table(status.flow_logs))
+    if faults:
+        out.print("\nFaults")
+        out.print(fault_table([msgspec.to_builtins(fault) for fault in faults]))
     for line in read_back.lines:
         out.print(line)
     if read_back.sample is not None:
@@ -157,9 +163,15 @@ def _report(
         out.print(f"{holding} of {len(outcomes)} expectations hold.")
 
 
-def _document(status: SimulationStatus, outcomes: tuple[Outcome, ...], read_back: ReadBack) -> str:
+def _document(
+    status: SimulationStatus,
+    faults: tuple[FaultView, ...],
+    outcomes: tuple[Outcome, ...],
+    read_back: ReadBack,
+) -> str:
     document: Mapping[str, Any] = {
         "status": status,
+        "faults": faults,
         "expectations": [
             {
                 "that": outcome.expectation.text,

@@ -84,6 +84,19 @@ def test_run_json_is_one_document():
     assert [e["holds"] for e in document["expectations"]] == [True, True, True]
     assert document["status"]["flow_logs"][0]["delivered"] == 500
     assert len(document["read_back"]["sample"]) == 28
+    assert document["faults"] == []
+
+
+def test_run_shows_what_was_asked_of_faults_and_what_they_did(tmp_path: Path):
+    path = variant(
+        tmp_path,
+        ("rate: 50/s", "rate: 5/s"),
+        ("faults: []", "faults: [{fault: F-GAP, flow_log: l7, where: {request: 'POST *'}}]"),
+        ("flow_log.l7.delivered == flow_log.l7.written", "flow_log.l7.delivered < 50"),
+    )
+    done = blbsim("run", path, "--free-ports")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^f-gap +F-GAP +active +100% +100% +(\d+) of \1 ", done.stdout, re.M)
 
 
 def test_an_expectation_that_does_not_hold_exits_1(tmp_path: Path):
