@@ -20,6 +20,7 @@ from simulator.api.admin import add_admin_routes
 from simulator.api.metrics import encode_metrics
 from simulator.api.simulation import SimulationStatus
 from simulator.cli.main import _parser
+from simulator.model.fault_catalogue import CATALOGUE
 from simulator.scenario import load_scenario
 from simulator.verdict import parse_expectation
 from simulator.verdict.expectation import FLOW_LOG_METRICS, HTTP_METRICS, LOAD_BALANCER_METRICS
@@ -210,6 +211,10 @@ def test_the_readme_shows_the_quickstart_as_it_is():
     quickstart = (ROOT / "scenarios" / "quickstart.yaml").read_text()
     [shown] = [text for name, text in SCENARIOS if name == "README.md"]
     assert shown == quickstart[quickstart.index("version: 1") :]
+
+
+def test_the_readme_counts_the_faults_right():
+    assert f"catalogue of {len(CATALOGUE)} faults" in (ROOT / "README.md").read_text()
 
 
 def test_python_in_the_docs_compiles():
