@@ -53,6 +53,7 @@ from simulator.logstore.values import (
     RecordType,
     Selection,
     Sort,
+    Value,
 )
 from simulator.logstore.watchdog import QueryHandle
 
@@ -105,6 +106,7 @@ __all__ = [
     "TemplateContent",
     "TemplateSettings",
     "Upkeep",
+    "Value",
     "is_search",
     "parse_condition",
     "split_directory",

@@ -8,6 +8,7 @@ from functools import partial
 
 from simulator.api.bls.alarms import Alarms
 from simulator.api.bls.downloads import Downloads
+from simulator.api.bls.elastic import Elastic
 from simulator.api.bls.fast_queries import FastQueries
 from simulator.api.bls.indexes import Indexes
 from simulator.api.bls.log_stores import LogStores
@@ -22,6 +23,7 @@ from simulator.logstore import LogStoreEngine
 _STORE = "/v1/logstore/{name}"
 _FAST = "/v1/fastquery"
 _NO_ALARM = "nobody is notified; conditions are in a language of the simulator's own"
+_NO_ELASTIC = "several indices, highlights, `ids`, months and time zones of histograms"
 _ACTION = "/v3/bls?action="
 _DOWNLOAD = "/v2/logstore/download"
 _SHIPPER = "/v1/logshipper"
@@ -103,6 +105,7 @@ def bls_operations(
             ("SetSingleLogShipperStatus", "PUT", f"{_SHIPPER}/{{id}}/status", shippers.set_status),
             ("ListLogShipperRecord", "GET", f"{_SHIPPER}/{{id}}/record", shippers.list_records),
         ),
+        *_elastic_rows(Elastic(engine, clock, on_change)),
         *_alarm_rows(Alarms(engine, clock, on_change)),
         _partly(
             name="CreateLogShipper",
@@ -138,6 +141,26 @@ def bls_operations(
                 service="bls", name=name, method=method, path=path, status=OperationStatus.NOT
             )
             for name, method, path in _NOT_SIMULATED
+        ),
+    )
+
+
+def _elastic_rows(elastic: Elastic) -> tuple[Operation, ...]:
+    rows = (
+        ("AsyncSearch", "POST", "/{index}/_async_search", elastic.search, _NO_ELASTIC),
+        ("FieldCaps", "POST", "/{index}/_field_caps", elastic.field_caps, "several indices"),
+        ("TermsEnum", "POST", "/{index}/_terms_enum", elastic.terms_enum, "several indices"),
+    )
+    return (
+        *(
+            _partly(name=name, method=method, path=path, handle=handle, remark=remark)
+            for name, method, path, handle, remark in rows
+        ),
+        _done(
+            name="ResolveIndex",
+            method="GET",
+            path="/_resolve/index/{pattern}",
+            handle=elastic.resolve_index,
         ),
     )
 
@@ -186,8 +209,4 @@ _NOT_SIMULATED = (
     ),
     ("CreateCollectorTask", "POST", "/task"),
     ("UpdateCollectorTask", "POST", "/task/{taskId}"),
-    ("AsyncSearch", "POST", "/{index}/_async_search"),
-    ("FieldCaps", "POST", "/{index}/_field_caps"),
-    ("TermsEnum", "POST", "/{index}/_terms_enum"),
-    ("ResolveIndex", "GET", "/_resolve/index/{pattern}"),
 )
