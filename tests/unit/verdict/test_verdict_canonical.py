@@ -4,7 +4,7 @@ import json
 
 import pytest
 from fake_ledger import line, record
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.verdict.canonical import Canonical
@@ -55,6 +55,7 @@ def test_spelling_does_not_count(kept: bytes):
         {"host": None},
         {"request_time": 0.0110001},
         {"vport": [80]},
+        {"upstream_connect_time": ""},
         {"vport": {"number": 80}},
     ],
 )
@@ -122,6 +123,7 @@ VALUES = st.one_of(
 )
 
 
+@settings(max_examples=300)
 @given(
     changes=st.dictionaries(st.sampled_from([*FIELDS, "new_field"]), VALUES, max_size=5),
     dropped=st.sets(st.sampled_from(FIELDS), max_size=3),
