@@ -33,6 +33,7 @@ from simulator.verdict import (
     RecordMapping,
     choose_flow_logs,
 )
+from simulator.verdict.canonical import Canonical
 from simulator.verdict.delivered import destination_of
 from simulator.verdict.lookback import advise
 from simulator.world.ledger import KnownFlowLog, LedgerView, Span, describe_place, is_bucket
@@ -117,6 +118,9 @@ class WorldVerdicts:
             return ExplainView(records=(self._life(self._ledger.life(asked)),), more=False)
         found = await asyncio.to_thread(self._find, asked)
         if not found:
+            # Altered on the way, or spelled anew by whoever kept it.
+            found = await asyncio.to_thread(self._find_delivered, asked.encode(), self._view())
+        if not found:
             raise ControlError(
                 "LedgerRecordNotFound",
                 404,
@@ -143,6 +147,19 @@ class WorldVerdicts:
                 return self._ledger.find_record(record, limit=limit)
             case _:
                 return ()
+
+    def _find_delivered(self, line: bytes, view: LedgerView) -> Sequence[str]:
+        """Records that are visible somewhere and equal to ``line``, the way verdicts compare."""
+        canonical = Canonical()
+        wanted = canonical.kept(line)
+        found: dict[str, None] = {}
+        for batch in view.visible([log.flow_log_id for log in view.flow_logs()]):
+            for index, delivered in enumerate(batch.lines()):
+                if canonical.delivered(delivered) == wanted:
+                    found[batch.ledger_id(index)] = None
+                    if len(found) > _EXPLAINED:
+                        return tuple(found)
+        return tuple(found)
 
     def _life(self, life: RecordLife) -> LifeView:
         return LifeView(

@@ -165,6 +165,10 @@ async def test_a_bucket_pipeline_that_is_wrong(
             (difference,) = example["differences"]
             assert difference["delivered"].endswith('\ufffd"')
             assert "\ufffd" not in difference["kept"]
+            seen = await world.verdicts.explain(example["delivered"])
+            assert [one.ledger_id for one in seen.records] == [example["ledger_id"]]
+            hits = [hit.kind for p in seen.records[0].passages for hit in p.hits]
+            assert "F-ENC" in hits
 
 
 async def test_lines_that_are_cut_can_be_set_aside(tmp_path: Path):
@@ -258,7 +262,8 @@ async def test_explain_watermarks_and_advise(tmp_path: Path, capsys: pytest.Capt
         (missing,) = found["examples"]
         assert json.loads(missing["delivered"]) == json.loads(first)
 
-        for asked in (missing["ledger_id"], first, json.dumps(json.loads(first))):
+        respelled = {name: str(value) for name, value in json.loads(first).items() if value != "-"}
+        for asked in (missing["ledger_id"], first, json.dumps(respelled)):
             code, text, _ = await run("explain", asked)
             assert code == 0
             assert text.startswith(missing["ledger_id"])
