@@ -51,6 +51,7 @@ class VerdictAdmin:
 
     async def _watermarks(self, request: web.Request) -> web.Response:
         self._authorize(request)
+        await self._simulation.refresh()
         return _json(self._simulation.verdicts.watermarks())
 
     async def _advice(self, request: web.Request) -> web.Response:

@@ -290,14 +290,16 @@ class Ledger:
         """How far each flow log is complete. On the event loop."""
         # The spool cuts times to milliseconds; nothing written from now on is before this.
         now = int(self._time() * 1000) / 1000
+        until = {series.key: series.written_until(now) for series in self._spool.all_series()}
         floors: dict[tuple[str, str], float] = {}
         for owed in self._owed():
             key = (owed.flow_log_id, owed.series_key)
-            floors[key] = min(floors.get(key, now), owed.first_at)
+            written_until = until.get(owed.series_key, now)
+            floors[key] = min(floors.get(key, written_until), owed.first_at)
         marks = []
         for flow_log in self._flow_logs():
             by_series = tuple(
-                (series.key, floors.get((str(flow_log.flow_log_id), series.key), now))
+                (series.key, floors.get((str(flow_log.flow_log_id), series.key), until[series.key]))
                 for series in self._spool.all_series()
                 if series.load_balancer_id == flow_log.load_balancer_id
             )

@@ -54,6 +54,7 @@ class Node:
         place: in the page.
         cells: what it shows there.
         on_activity: called after every message: what it has under way may be over.
+        time: tells the simulated instant.
         on_lost: called when its process is gone, and everything that one sent has been taken.
     """
 
@@ -66,6 +67,7 @@ class Node:
         cells: NodeCells,
         on_activity: Callable[[], None],
         on_lost: Callable[["Node"], None],
+        time: Callable[[], float],
     ) -> None:
         self.cluster = cluster
         self.service_node = service_node
@@ -87,10 +89,14 @@ class Node:
         self._counts = cells.counts
         self._on_activity = on_activity
         self._on_lost = on_lost
+        self._time = time
+        self.written_until = time()
+        """Every record dated before this is in the spool: asked at this instant, it answered."""
         self._channel: Channel | None = None
         self._received = 0
         self._requests_before = 0
-        self._answers: dict[int, Answer] = {}
+        self._answers: dict[int, tuple[float, Answer]] = {}
+        """When it was asked, and who waits."""
 
     @property
     def is_up(self) -> bool:
@@ -130,7 +136,7 @@ class Node:
         if self._channel is None:
             answer(None)
             return
-        self._answers[number] = answer
+        self._answers[number] = self._time(), answer
         self._channel.send(message)
 
     async def asked(self, number: int, message: object) -> object | None:
@@ -181,9 +187,9 @@ class Node:
             case Prepared() | Refused() | Committed() | Woken() | Reported():
                 if isinstance(message, Reported):
                     self._traffic, self.recent = message.traffic, message.records
-                answer = self._answers.pop(message.number, None)
-                if answer is not None:
-                    answer(message)
+                asked_at, answer = self._answers.pop(message.number)
+                self.written_until = max(self.written_until, asked_at)
+                answer(message)
             case _:
                 raise AssertionError(f"a node sent {message!r}")
         self._on_activity()
@@ -199,8 +205,9 @@ class Node:
         self._counts.reset()
         self._received = 0
         self._on_lost(self)
+        self.written_until = self._time()
         answers, self._answers = self._answers, {}
-        for answer in answers.values():
+        for _, answer in answers.values():
             answer(None)
 
 

@@ -101,6 +101,7 @@ class ServiceNodes:
                 cells=self._page.node(place),
                 on_activity=self._on_activity,
                 on_lost=self._on_lost,
+                time=clock.time,
             )
             for place, (cluster, service_node) in enumerate(placed)
         )
@@ -497,6 +498,10 @@ class _Writer:
     def __init__(self, nodes: ServiceNodes, node: Node) -> None:
         self._nodes = nodes
         self._node = node
+
+    @property
+    def written_until(self) -> float:
+        return self._node.written_until
 
     def close_ended(self, then: Callable[[], None]) -> None:
         self._nodes.close_ended(self._node, then)

@@ -71,6 +71,11 @@ class SeriesWriter(Protocol):
         """Have it close and report what is over, then call ``then``; holds the clock meanwhile."""
         ...
 
+    @property
+    def written_until(self) -> float:
+        """Every record dated before this is in the spool, and known to be."""
+        ...
+
     def cut(self, load_balancer_id: str, then: Callable[[], None]) -> None:
         """Have it close and report what it is writing, then call ``then``."""
         ...
@@ -130,6 +135,11 @@ class RemoteSeries:
     def open_record_count(self) -> int:
         """Records in segments that have not been reported yet."""
         return max(0, self._cells[_APPENDED] - self._closed_count)
+
+    def written_until(self, now: float) -> float:
+        """Every record dated before this is in the spool: its writer has said so."""
+        # Cut to milliseconds, as times are in its files.
+        return min(now, int(self._writer.written_until * 1000) / 1000)
 
     def open_info(self) -> SegmentInfo | None:
         """The segment that is still being written, as it is now; None if it has no record."""

@@ -136,6 +136,10 @@ class SpoolSeries:
         """The highest number that a segment has; 0 before the first."""
         return self._next_seq - 1
 
+    def written_until(self, now: float) -> float:
+        """Every record dated before this is in the spool; ``now`` where it is written here."""
+        return now
+
     def open_info(self) -> SegmentInfo | None:
         """The segment that is still being written, as it is now; None if it has no record."""
         return self._info() if self._record_count else None

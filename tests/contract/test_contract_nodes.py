@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from simulator.logstore import Paging, Selection
@@ -24,6 +25,7 @@ version: 1
 seed: 7
 clock: {mode: manual, start: "2026-03-01T08:00:00+08:00"}
 shared_cluster: {nodes: 2}
+account: {auth: "off"}
 backends: {web: {count: 2}}
 load_balancers:
   - name: shop
@@ -255,6 +257,39 @@ async def test_a_session_resumes_on_the_other_node_and_after_a_restart(scenario:
         # Both are new processes, and what old ones kept of records is gone with them.
         await asyncio.to_thread(get, session)
         assert [record["ssl_session_reused"] for record in await records_of(sim)] == ["r"]
+
+
+async def test_a_flow_log_made_while_they_run_takes_what_comes_after_it(scenario: Path):
+    async with running(scenario) as sim:
+        port = port_of(sim, "small", 80)
+        for index in range(2):
+            await get_anew(port, f"/before/{index}")
+        [balancer_id] = {
+            listener.load_balancer_id
+            for listener in sim.endpoints().listeners
+            if listener.load_balancer == "small"
+        }
+        body = {
+            "name": "late",
+            "resourceId": balancer_id,
+            "destType": "BLS",
+            "destConfig": {"logStore": "access"},
+        }
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{sim.endpoints().api}/v1/flowlog", json=body) as answer,
+        ):
+            assert answer.status == 200
+        for index in range(10):
+            await get_anew(port, f"/after/{index}")
+        [mark] = [m for m in sim.verdicts.watermarks().flow_logs if m.flow_log == "late"]
+        assert mark.visible_until == "2026-03-01T08:00:00.000+08:00"
+        await sim.advance(300)
+        await sim.refresh()
+        [mark] = [m for m in sim.verdicts.watermarks().flow_logs if m.flow_log == "late"]
+        assert mark.visible_until == "2026-03-01T08:05:00.000+08:00"
+        assert len(mark.nodes) == 2
+        assert delivered_paths(sim) == Counter({f"/after/{index}": 1 for index in range(10)})
 
 
 async def test_each_node_has_its_own_tokens(scenario: Path):

@@ -49,6 +49,10 @@ class Node:
         self.report()
         then()
 
+    @property
+    def written_until(self) -> float:
+        return T + 3.0
+
     def cut(self, _: str, then: Callable[[], None]) -> None:
         self.close_ended(then)
 
@@ -182,6 +186,12 @@ async def test_a_cut_tells_the_last_segment_before_it(offered):
     assert lines_of(*found) == [b"a", b"b"]
     node.append(0.5, b"c")
     assert node.remote.open_info().seq == 2
+
+
+def test_it_is_complete_as_far_as_its_writer_has_said(offered):
+    node, _ = offered
+    assert node.remote.written_until(T + 2.0) == T + 2.0
+    assert node.remote.written_until(T + 9.0) == T + 3.0
 
 
 def test_dropped_records_of_dead_writers_are_counted(offered):
