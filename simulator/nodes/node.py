@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from simulator.clock import monotonic
 from simulator.dataplane import ListenerKey
 from simulator.model import Cluster, LoadBalancerId, ServiceNode
 from simulator.nodes.channel import Channel
@@ -95,8 +96,8 @@ class Node:
         self._channel: Channel | None = None
         self._received = 0
         self._requests_before = 0
-        self._answers: dict[int, tuple[float, Answer]] = {}
-        """When it was asked, and who waits."""
+        self._answers: dict[int, tuple[float, float, Answer]] = {}
+        """When it was asked, on the clock and in monotonic seconds, and who waits."""
 
     @property
     def is_up(self) -> bool:
@@ -136,7 +137,7 @@ class Node:
         if self._channel is None:
             answer(None)
             return
-        self._answers[number] = self._time(), answer
+        self._answers[number] = self._time(), monotonic(), answer
         self._channel.send(message)
 
     async def asked(self, number: int, message: object) -> object | None:
@@ -144,6 +145,12 @@ class Node:
         answered: asyncio.Future[object | None] = asyncio.get_running_loop().create_future()
         self.ask(number, message, lambda found: _resolve(answered, found))
         return await answered
+
+    @property
+    def silent_s(self) -> float:
+        """How many real seconds the oldest question has been without an answer."""
+        asked = next(iter(self._answers.values()), None)
+        return 0.0 if asked is None else monotonic() - asked[1]
 
     def drop(self) -> None:
         """Have no more to do with its process."""
@@ -187,7 +194,7 @@ class Node:
             case Prepared() | Refused() | Committed() | Woken() | Reported():
                 if isinstance(message, Reported):
                     self._traffic, self.recent = message.traffic, message.records
-                asked_at, answer = self._answers.pop(message.number)
+                asked_at, _, answer = self._answers.pop(message.number)
                 self.written_until = max(self.written_until, asked_at)
                 answer(message)
             case _:
@@ -207,7 +214,7 @@ class Node:
         self._on_lost(self)
         self.written_until = self._time()
         answers, self._answers = self._answers, {}
-        for _, answer in answers.values():
+        for _, _, answer in answers.values():
             answer(None)
 
 

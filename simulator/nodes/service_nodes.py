@@ -67,6 +67,7 @@ class ServiceNodes:
         keep: descriptors that every node holds open until it ends.
         unusable: what health checks have found; a node that starts is told.
         tasks: outlives the nodes; those that died are started again in it.
+        patience_s: real seconds after which a node that does not answer is killed.
 
     After making it you must call ``aclose`` on the same event loop.
     """
@@ -82,6 +83,7 @@ class ServiceNodes:
         keep: Sequence[int],
         unusable: Unusable,
         tasks: asyncio.TaskGroup,
+        patience_s: float = 30.0,
     ) -> None:
         self._clock = clock
         self._spool = spool
@@ -89,6 +91,8 @@ class ServiceNodes:
         self._keep = tuple(keep)
         self._unusable = unusable
         self._tasks = tasks
+        self._patience_s = patience_s
+        self._watch: asyncio.TimerHandle | None = None
         self._context_count = _SPARE_CONTEXTS + 2 * https_count
         placed = [(cluster, node) for cluster in clusters for node in cluster.nodes]
         self._page_file = make_page_file(len(placed))
@@ -149,6 +153,7 @@ class ServiceNodes:
     async def _start_all(self, served: tuple[ServedListener, ...], opened: "_Groups") -> None:
         """The first listeners: no node runs yet."""
         self._is_started = True
+        self._watch_nodes()
         self._take_over(served, opened)
         for node in self._nodes:
             self._orders(node, tuple(each for each in served if _is_served_by(node, each)))
@@ -352,6 +357,15 @@ class ServiceNodes:
         self._timers.add(timer)
         self._clock.nudge()
 
+    def _watch_nodes(self) -> None:
+        """Now and then, end nodes that hang: whoever asks them would wait for ever."""
+        for node in self._nodes:
+            if node.silent_s > self._patience_s and node.pid is not None:
+                _log.warning("service node %s hangs: ending it", node.service_node.address)
+                self._forker.kill(node.pid)
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(self._patience_s / 4, self._watch_nodes)
+
     async def _restart(self, node: Node) -> None:
         async with self._applying:
             if self._closing or node.is_up:
@@ -476,7 +490,7 @@ class ServiceNodes:
         if self._closing:
             return
         self._closing = True
-        for timer in self._timers:
+        for timer in (*self._timers, *([self._watch] if self._watch is not None else [])):
             timer.cancel()
         for node in self._nodes:
             node.send(Stop(drain_s))

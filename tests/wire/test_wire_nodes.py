@@ -65,6 +65,7 @@ class Nodes:
             keep=(),
             unusable=lambda: tuple(self.unusable),
             tasks=tasks,
+            patience_s=5.0,
         )
         self.servers: list[BackendServer] = []
         self._sockets: list[asyncio.Server] = []
@@ -332,6 +333,17 @@ async def test_a_node_that_cannot_be_kept_up_is_tried_again_and_again(nodes: Nod
             )
         )
     assert (await answers(address, 8)).total() == 8
+
+
+async def test_a_node_that_hangs_is_ended_and_nobody_waits_for_ever(nodes: Nodes):
+    service = nodes.service
+    [address] = await service.apply(nodes.served(80))
+    before = service.statuses()
+    os.kill(before[0].pid, signal.SIGSTOP)
+    await service.refresh(0)
+    await until(lambda: service.statuses()[0].restart_count == 1 and service.statuses()[0].pid)
+    assert (await answers(address, 8)).total() == 8
+    assert service.statuses()[1].pid == before[1].pid
 
 
 def parent_of(pid: int) -> int:
