@@ -39,6 +39,7 @@ _REPLACEMENTS: Final = re.compile("\ufffd+")
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _SEPARATOR: Final = "\x1f\x1e\x1f"
 _MEMO_ENTRIES: Final = 100_000
+_LONGEST_INTEGER: Final = 20
 _SHOWN: Final = 200
 """Characters of a value."""
 _CONTEXT: Final = 20
@@ -130,7 +131,7 @@ class Canonical:
         """Whether a delivered record is a JSON object in valid UTF-8."""
         try:
             return isinstance(_decode(line), dict)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
 
     def text(self, line: bytes) -> str:
@@ -171,7 +172,7 @@ class Canonical:
             return None
         try:
             values = astuple(self._whole.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         count = len(self._texts)
         return self._hash_values(values[:count], values[count:])
@@ -276,6 +277,12 @@ class _Memo(dict[Any, Value]):
 
     def form(self, value: Json) -> Value:
         """The canonical form of any JSON value."""
+        try:
+            return self._form(value)
+        except RecursionError:
+            return ("deep",)  # no record is; whoever nests so far has altered it
+
+    def _form(self, value: Json) -> Value:
         match value:
             case None:
                 return ABSENT
@@ -286,18 +293,20 @@ class _Memo(dict[Any, Value]):
                     return _number(value)
                 return _clean(value) or _EMPTY
             case int() | float():
-                number = int(value) if float(value).is_integer() else value
+                number = int(value) if isinstance(value, bool) or value == value // 1 else value
                 return ("number", number) if self._strict else number
             case list():
-                return ("list", *(self.form(one) for one in value))
+                return ("list", *(self._form(one) for one in value))
             case _:
-                return ("object", *sorted((k, self.form(v)) for k, v in value.items()))
+                return ("object", *sorted((k, self._form(v)) for k, v in value.items()))
 
 
 def _parse(line: bytes | str) -> Json:
     """The JSON value of a line; its text if it is none."""
     try:
         return _decode(line)
+    except RecursionError:
+        return None
     except (msgspec.DecodeError, UnicodeDecodeError):
         if isinstance(line, str):
             return line
@@ -339,5 +348,7 @@ def _clean(text: str) -> str:
 
 
 def _number(text: str) -> int | float:
+    if len(text) < _LONGEST_INTEGER and text.lstrip("-").isdecimal():
+        return int(text)
     number = float(text)
     return int(number) if number.is_integer() else number

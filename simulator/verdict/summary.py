@@ -2,9 +2,8 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from simulator.verdict.canonical import Canonical
@@ -20,6 +19,8 @@ from simulator.verdict.nearest import Nearest
 
 _PAIRED: Final = 20_000
 """Missing and unexpected records that are looked at for being one altered record, of each side."""
+_PAIRED_BYTES: Final = 64 << 20
+"""And so many bytes of them."""
 _NAMED_LINES: Final = 10
 """Line numbers an example names."""
 _SHOWN: Final = 4096
@@ -33,11 +34,14 @@ class Surplus:
         self.numbers = array("q")
         self.hashes = array("q")
         self._lines: list[bytes] = []
+        self._byte_count = 0
 
     def add(self, number: int, content: int, line: bytes | None) -> None:
         """Take one, with the hash of its content."""
-        if line is not None and len(self._lines) < _PAIRED:
+        room = len(self._lines) < _PAIRED and self._byte_count < _PAIRED_BYTES
+        if line is not None and room and len(self._lines) == len(self.numbers):
             self._lines.append(line)
+            self._byte_count += len(line)
         self.numbers.append(number)
         self.hashes.append(content)
 
@@ -155,17 +159,16 @@ class _Summary:
                 if one in wanted:
                     twins.setdefault(one, position)
         unexpected = []
-        copies: dict[int, list[int]] = {}
+        shown: dict[int, list[int]] = {}
         for index, one in enumerate(surplus.hashes):
             if one not in twins:
                 unexpected.append(index)
                 continue
-            flow_log_id = self._of.delivered.batch_of(twins[one]).flow_log_id
+            twin = twins[one]
+            flow_log_id = self._of.delivered.batch_of(twin).flow_log_id
             self._counts[flow_log_id][Finding.DUPLICATED] += 1
-            copies.setdefault(one, []).append(surplus.numbers[index])
-        shown = {
-            twins[one]: numbers for one, numbers in islice(copies.items(), self._of.example_count)
-        }
+            if twin in shown or len(shown) < self._of.example_count:
+                shown.setdefault(twin, []).append(surplus.numbers[index])
         for record in self._of.delivered.records(sorted(shown)):
             numbers = shown[record.position]
             self._example(
@@ -185,7 +188,7 @@ class _Summary:
                 "missing and unexpected"
             )
         nearest, canonical = Nearest(), self._of.canonical
-        candidates = list(self._of.delivered.records(missing[:_PAIRED]))
+        candidates = list(self._within_bounds(missing))
         for record in candidates:
             nearest.add_missing(
                 canonical.delivered_fields(record.line), canonical.text(record.line)
@@ -204,6 +207,14 @@ class _Summary:
             )
         taken = {pair.missing.position for pair in pairs}
         return pairs, array("q", (one for one in missing if one not in taken)), unpaired
+
+    def _within_bounds(self, missing: "array[int]") -> Iterator[DeliveredRecord]:
+        byte_count = 0
+        for record in self._of.delivered.records(missing[:_PAIRED]):
+            yield record
+            byte_count += len(record.line)
+            if byte_count > _PAIRED_BYTES:
+                return
 
     def _altered(self, pairs: Sequence[_Pair]) -> Counter[str]:
         """Count the altered records; how often each field differs."""

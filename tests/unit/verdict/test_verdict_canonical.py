@@ -137,3 +137,35 @@ def test_the_short_way_and_the_long_way_agree(changes: dict[str, object], droppe
     assert canonical.delivered(text) == canonical.kept(shuffled)
     untouched = canonical.delivered_fields(text) == canonical.delivered_fields(line(3))
     assert (canonical.delivered(text) == canonical.delivered(line(3))) == untouched
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"[" * 100_000,
+        b'{"a":' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"a":' * 500 + b"1" + b"}" * 500,
+        b'{"a":1' + b"0" * 400 + b"}",
+        b'{"a":1e400}',
+        b'{"a":"1e400"}',
+        b'{"a":"' + b"9" * 5000 + b'"}',
+        b'"\\ud800"',
+        b'{"a":"\\ud800"}',
+        b"\xef\xbb\xbf{}",
+        b"null",
+        b'""',
+        b"",
+    ],
+)
+def test_nothing_that_was_kept_is_too_strange_to_compare(hostile: bytes):
+    canonical = Canonical()
+    assert canonical.kept(hostile) != canonical.delivered(line(1))
+    assert canonical.differences(line(1), hostile)
+    assert canonical.kept(hostile) == canonical.kept(hostile)
+    assert canonical.kept_fields(hostile) == canonical.kept_fields(hostile)
+    canonical.is_whole(hostile)
+
+
+def test_large_integers_are_exact():
+    assert equal(b'{"a":9007199254740993}', b'{"a":"9007199254740993"}')
+    assert not equal(b'{"a":9007199254740993}', b'{"a":"9007199254740992"}')
