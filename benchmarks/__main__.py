@@ -15,7 +15,7 @@ from benchmarks import nginx
 from benchmarks.load import find_wrk
 from benchmarks.nodes import NODE_MIXES, compare_nodes, nodes_as_json, print_nodes
 from benchmarks.proxying import Plan, as_json, compare
-from benchmarks.report import print_proxying, print_sinks, print_verdict
+from benchmarks.report import print_proxying, print_queries, print_sinks, print_verdict
 
 _RESULTS = Path(__file__).parent / "results"
 _WHOLE = Plan(rounds=5, rate_rounds=3, download_bytes=1 << 30, idle_count=10_000)
@@ -26,7 +26,7 @@ def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about a minute, and rougher")
-    parts = ("proxy", "nodes", "sinks", "verdict")
+    parts = ("proxy", "nodes", "sinks", "queries", "verdict")
     parser.add_argument("--only", choices=parts, help="one part of it")
     arguments = parser.parse_args()
     console = Console()
@@ -56,6 +56,12 @@ def main() -> None:
         sinks = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         print_sinks(console, sinks)
         results["sinks"] = sinks
+    if arguments.only in (None, "queries"):
+        console.print("  the log service", style="dim")
+        command = [sys.executable, "-m", "benchmarks.queries_process", str(count)]
+        queries = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        print_queries(console, queries)
+        results["queries"] = queries
     if arguments.only in (None, "verdict"):
         console.print("  the verdict", style="dim")
         results["verdict"] = verdict = {}

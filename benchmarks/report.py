@@ -106,3 +106,26 @@ def print_verdict(console: Console, count: int, found: dict[str, dict[str, float
             title, f"{one['seconds']:.1f}", f"{one['cpu_seconds']:.1f}", f"{one['peak_mb']:.0f}"
         )
     console.print(table)
+
+
+def print_queries(console: Console, found: dict[str, float]) -> None:
+    """What the log service manages, with what it is to manage of a million records."""
+    table = Table(title=f"The log service, {found['records']:,.0f} records")
+    table.add_column("what")
+    for name in ("figure", "goal", "by CPU"):
+        table.add_column(name, justify="right")
+    for title, key, goal in (
+        ("push over HTTP in batches of 1000, records/s", "push_per_s", 20_000),
+        ("pull over HTTP in pages of 1000, records/s", "pull_per_s", 50_000),
+    ):
+        by_cpu = found[key.replace("_per_s", "_per_cpu_s")]
+        table.add_row(title, f"{found[key]:,.0f}", f"{goal:,}", f"{by_cpu:,.0f}")
+    for title, key, goal_s in (
+        ("count by a field, s", "count_by_field_s", 0.5),
+        ("group by two fields with percentiles, s", "percentiles_by_two_s", 1.5),
+        ("search of a phrase with 1000 hits, s", "phrase_s", 1.0),
+        ("the newest 100 of a range of time, s", "newest_of_range_s", 0.05),
+    ):
+        by_cpu = found[f"{key.removesuffix('_s')}_cpu_s"]
+        table.add_row(title, f"{found[key]:.3f}", f"{goal_s}", f"{by_cpu:.3f}")
+    console.print(table)

@@ -45,6 +45,7 @@ _CALLERS_FAULT: Final = (
     duckdb.OutOfRangeException,
     duckdb.InvalidTypeException,
     duckdb.TypeMismatchException,
+    duckdb.NotImplementedException,
 )
 
 
@@ -208,6 +209,12 @@ def run_statement(
         cursor.execute(sql, parameters)
         types = tuple(str(column[1]) for column in cursor.description or ())
         return types, cursor.fetchall()
+    except duckdb.OutOfMemoryException as error:
+        raise ControlError(
+            "InvalidParameter",
+            400,
+            "Request param invalid: [query]: it needs more memory than log_service.memory allows",
+        ) from error
     except _CALLERS_FAULT as error:
         raise ControlError(
             "InvalidParameter", 400, f"Request param invalid: [query]: {first_line(error)}"

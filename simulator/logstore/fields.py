@@ -81,7 +81,7 @@ class FieldCatalog:
         seen: dict[str, Kind] = {}
         for record in records:
             for name, value in record.items():
-                kind = _kind_of(value)
+                kind = _KINDS.get(type(value), Kind.STRING)
                 before = seen.get(name)
                 if before is not kind:
                     seen[name] = kind if before is None else _merge(before, kind)
@@ -234,18 +234,13 @@ def _converted(value: Typed) -> Typed:
             return value
 
 
-def _kind_of(value: object) -> Kind:
-    match value:
-        case None:
-            return Kind.NULL
-        case bool():
-            return Kind.BOOL
-        case int():
-            return Kind.INT
-        case float():
-            return Kind.FLOAT
-        case _:
-            return Kind.STRING
+_KINDS: Final[Mapping[type, Kind]] = {
+    type(None): Kind.NULL,
+    bool: Kind.BOOL,
+    int: Kind.INT,
+    float: Kind.FLOAT,
+}
+"""Of JSON values; all others are text. Asked for each value of each record, so a plain table."""
 
 
 def _merge(one: Kind, other: Kind) -> Kind:

@@ -16,6 +16,7 @@ from simulator.logstore.calls import Scope
 from simulator.logstore.catalog import StoreState
 from simulator.logstore.conditions import ConditionWriter
 from simulator.logstore.database import Cursor, Database, Row, run_statement
+from simulator.logstore.fields import RESERVED
 from simulator.logstore.marker import encode_marker, parse_marker
 from simulator.logstore.search import parse_search
 from simulator.logstore.sources import Records
@@ -46,7 +47,10 @@ MAX_BUCKETS: Final = 60
 _DAY_MS: Final = 86_400_000
 _INTERVALS_S: Final = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 12 * 3600, 86_400)
 _SAMPLE_PARTS: Final = 1_000_000
-_COLUMN_NAME: Final = re.compile(r'"?\bf(\d+)\b"?')
+_RECORD_TYPES: Final = {type_.value: type_ for type_ in RecordType}
+_COLUMN_NAME: Final = re.compile(r'"(f\d+|ts|seq|stream|message|type|tags)"')
+_PARTS_OF_RECORD: Final = {"message": "@raw", "type": "@raw", "tags": "@raw"}
+"""What fields without a column, and tags, are read from."""
 
 
 class QueryRunner:
@@ -54,14 +58,23 @@ class QueryRunner:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._spans: dict[int, int] = {}
+        """How many milliseconds the last full page of each LogStore went over."""
 
     def pull(self, state: StoreState, selection: Selection, limit: int, marker: str | None) -> Page:
         """Records oldest first."""
         state = _frozen(state)
         paging = Paging(limit=limit, sort=Sort.ASC, marker=marker)
-        bindings = Bindings()
+        start_ms = selection.start_ms if marker is None else parse_marker(marker)[0]
+        span_ms = 2 * self._spans.get(state.id, selection.end_ms - start_ms)
+        near = replace(selection, end_ms=min(selection.end_ms, start_ms + span_ms + 1))
         with self._database.reading() as cursor:
-            rows, next_marker = _find(cursor, state, selection, "TRUE", bindings, paging)
+            # A page is mostly as long as the one before: the records beyond need no look.
+            rows, next_marker = _find(cursor, state, near, "TRUE", Bindings(), paging)
+            if not next_marker and near != selection:
+                rows, next_marker = _find(cursor, state, selection, "TRUE", Bindings(), paging)
+        if next_marker:
+            self._spans[state.id] = rows[-1][0] - rows[0][0]
         return _page(rows, next_marker)
 
     def pull_matching(
@@ -289,7 +302,7 @@ def _page(rows: Sequence[Row], next_marker: str) -> Page:
         records=tuple(
             PulledRecord(
                 message=row[3],
-                type=RecordType(row[6]),
+                type=_RECORD_TYPES[row[6]],
                 timestamp_ms=row[0],
                 sequence=row[4],
             )
@@ -347,7 +360,8 @@ def _key(key: object) -> str:
 
 def _readable(message: str, state: StoreState) -> str:
     """DuckDB's complaint with the fields' own names in place of the opaque ones."""
-    names = {str(field.position): field.name for field in state.fields.with_column()}
+    names = {f"f{field.position}": field.name for field in state.fields.with_column()}
+    names |= {typed.sql: name for name, typed in RESERVED.items()} | _PARTS_OF_RECORD
     return _COLUMN_NAME.sub(lambda found: f'"{names.get(found[1], found[1])}"', message)
 
 

@@ -98,8 +98,11 @@ class Splitter:
         if not literal or not literal.isascii():
             return found
         if self.case_sensitive or literal.upper() == literal.lower():
-            return f"(contains({text}, {bindings.text(literal)}) AND {found})"
-        return f"(contains(lower({text}), {bindings.text(literal.lower())}) AND {found})"
+            ruled_in = f"contains({text}, {bindings.text(literal)})"
+        else:
+            ruled_in = f"contains(lower({text}), {bindings.text(literal.lower())})"
+        # Not `and`: inside of another expression DuckDB evaluates both of its sides.
+        return f"CASE WHEN {ruled_in} THEN {found} ELSE FALSE END"
 
     def _split_han(self, piece: str) -> list[str]:
         if not self.include_chinese:

@@ -19,7 +19,8 @@ from simulator.scenario.scenario import (
 )
 from simulator.scenario.units import parse_zone
 
-MIN_QUERY_MEMORY: Final = 64 << 20
+MIN_QUERY_MEMORY: Final = 256 << 20
+"""With less, DuckDB cannot write out what records of a few kilobytes fill."""
 MAX_QUERY_TIMEOUT_S: Final = 3600.0
 
 _DEFAULT_PORTS: Final = Ports()
@@ -132,7 +133,7 @@ def read_ledger(value: Value | None) -> LedgerSettings:
 def _parse_memory(text: str) -> int:
     size = parse_size(text)
     if size < MIN_QUERY_MEMORY:
-        raise ValueError(f"{text} is too little memory; expected at least 64MiB")
+        raise ValueError(f"{text} is too little memory; expected at least 256MiB")
     return size
 
 

@@ -152,7 +152,7 @@ WHOLE_FILES = [
     ),
     (
         "version: 1\nlog_service: {memory: 1MiB, query_timeout: 2h}\n",
-        "2:23 log_service.memory: 1MiB is too little memory; expected at least 64MiB\n"
+        "2:23 log_service.memory: 1MiB is too little memory; expected at least 256MiB\n"
         "2:44 log_service.query_timeout: 2h is out of range; expected more than 0s and at most 1h",
     ),
     (
