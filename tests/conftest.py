@@ -1,6 +1,11 @@
-"""Every asynchronous test runs on the loop that users get."""
+"""What holds for every test: the loop that users get, and no measure of the machine's speed."""
 
 import uvloop
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_asyncio_loop_factories(config, item):

@@ -138,14 +138,15 @@ class KnownRequests:
         proto: what it sets X-Forwarded-Proto to; None when it does not.
         line_limit: bytes a request line may have.
         head_limit: bytes a head may have.
-        reads_cookies: a cookie means something to it, whatever header means nothing to others.
+        reads_others: headers mean something to it that mean nothing to others: a cookie, say, or
+            Accept-Encoding.
     """
 
     __slots__ = (
         "_adds_client_ip",
         "_blocks",
         "_proto",
-        "_reads_cookies",
+        "_reads_others",
         "_varying",
         "head_bytes",
         "line_bytes",
@@ -158,11 +159,11 @@ class KnownRequests:
         proto: bytes | None = None,
         line_limit: int,
         head_limit: int,
-        reads_cookies: bool = False,
+        reads_others: bool = False,
     ) -> None:
         self._adds_client_ip = adds_client_ip
         self._proto = proto
-        self._reads_cookies = reads_cookies
+        self._reads_others = reads_others
         self.line_bytes = line_limit - len(_PLAIN_VERSION) + 2
         """Of a request line up to its version."""
         self.head_bytes = head_limit
@@ -202,7 +203,7 @@ class KnownRequests:
         Returns:
             None if they differ in more, or in something that matters.
         """
-        if not _is_plain(head) or self._reads_cookies or len(raw) > _LONGEST:
+        if not _is_plain(head) or self._reads_others or len(raw) > _LONGEST:
             return None
         around = _differing_value(before.block, head.headers.block, raw[-head.headers.length :])
         if around is None:

@@ -76,6 +76,6 @@ class ListenerPort:
                 proto=route.forwarded_proto,
                 line_limit=listener.limits.request_line_bytes,
                 head_limit=listener.limits.header_bytes,
-                reads_cookies=listener.keep_session is not None,
+                reads_others=listener.keep_session is not None or listener.gzip_json,
             )
         return self._known

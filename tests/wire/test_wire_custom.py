@@ -163,6 +163,20 @@ async def test_json_is_compressed_and_the_record_counts_what_was_sent(sim: Sim, 
     )
 
 
+async def test_requests_that_differ_in_what_they_accept_are_told_apart(sim: Sim):
+    await sim.start([recording([], json_response())], gzip_json=True)
+    reader, writer = await sim.connect()
+    compressed = []
+    for name in (b"br", b"deflate", b"gzip", b"gzip", b"br"):
+        writer.write(GZIP.replace(b"gzip", name))
+        compressed.append(b"Content-Encoding: gzip" in await read_head(reader))
+        if compressed[-1]:
+            await read_chunks(reader)
+        else:
+            await reader.readexactly(len(JSON_BODY))
+    assert compressed == [False, False, True, True, False]
+
+
 async def test_a_large_body_is_compressed_as_it_comes(sim: Sim):
     whole = b"[%s0]" % b"".join(b"%d," % (n * n) for n in range(200_000))
     await sim.start([recording([], json_response(whole))], gzip_json=True)
