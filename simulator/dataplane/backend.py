@@ -273,7 +273,7 @@ class BackendConnection(asyncio.Protocol):
         Returns:
             Whether it was one; if not, nothing has changed and ``_take_head`` must follow.
         """
-        receiver = self._receiver
+        receiver, transport = self._receiver, self.transport
         if (
             len(data) != known.whole_bytes
             or not data.startswith(known.raw)
@@ -281,6 +281,8 @@ class BackendConnection(asyncio.Protocol):
             or self._is_head_request
             or known.head_bytes > self._head_limit
             or receiver is None
+            or transport is None
+            or transport.get_write_buffer_size()
         ):
             return False
         self._receiver = None

@@ -223,7 +223,8 @@ async def test_a_killed_node_loses_what_is_in_its_hands_and_nothing_else(scenari
         after = found.pop("/after")
         assert after == sum(" /after " in r["request"] for r in await records_of(sim))
         assert max(found.values()) == 1
-        assert set(answered) <= set(found)
+        # Of one request at most the node had sent the response and not yet written the record.
+        assert len(set(answered) - set(found)) <= 1
         assert len(found) <= len(answered) + len(lost)
         assert sim.status().flow_logs[0].pending == 0
 

@@ -482,3 +482,19 @@ def test_lines_met_before_change_nothing_in_what_a_response_says(heads):
         block = b"".join(b"%s:%s%s" % header for header in headers)
         for raw in (b"HTTP/1.1 200 OK\r\n" + block + b"\r\n", b"HTTP/1.0 204 x\n" + block + b"\n"):
             assert read(raw, memo) == read(raw) == read(raw, memo)
+
+
+@pytest.mark.parametrize("cut", [whole, halves])
+async def test_a_connection_that_still_holds_a_request_is_not_used_again(tasks, cut):
+    bench = Bench(tasks)
+    for _ in range(4):
+        bench.client.data_received(GET)
+        bench.backend.data_received(ANSWER)
+    bench.client.data_received(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody")
+    # The server answers without having read all of it.
+    bench.backend_side.get_write_buffer_size = lambda: 4
+    for piece in cut(ANSWER):
+        bench.backend.data_received(piece)
+    assert bench.client_side.written[-1].endswith(b"hello")
+    assert bench.backend_side.closed
+    bench.close()
