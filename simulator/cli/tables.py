@@ -55,14 +55,14 @@ def _node_table(nodes: Sequence[NodeView]) -> Table:
     table = plain_table("Service nodes")
     for name in ("cluster", "address", "pid", "up since"):
         table.add_column(name, no_wrap=True)
-    for name in ("restarts", "connections", "requests"):
+    for name in ("restarts", "open", "requests"):
         table.add_column(name, justify="right", no_wrap=True)
     for node in nodes:
         table.add_row(
             Text(node.cluster),
             node.address,
             "starting" if node.pid is None else str(node.pid),
-            node.started_at,
+            node.started_at[:16],  # to the minute: it has to fit
             *(str(count) for count in (node.restarts, node.connections, node.requests)),
         )
     return table
