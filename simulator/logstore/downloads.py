@@ -8,7 +8,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -252,8 +252,10 @@ class Downloads:
         rows = 0
         with file.open("wb") as out:
             for columns, page in self._pages(request):
-                encode = _json_lines if request.format is DownloadFormat.JSON else _csv_lines
-                out.write(encode(columns, page, first=rows == 0))
+                if request.format is DownloadFormat.JSON:
+                    out.write(_json_lines(columns, page))
+                else:
+                    out.write(_csv_lines(page if rows else (columns, *page)))
                 rows += len(page)
             out.flush()
             os.fsync(out.fileno())
@@ -321,21 +323,15 @@ def split_directory(file_dir: str) -> tuple[str, str]:
     return found[1], f"{directory}/" if directory else ""
 
 
-def _json_lines(
-    columns: tuple[str, ...], rows: Iterable[tuple[Value, ...]], *, first: bool
-) -> bytes:
+def _json_lines(columns: tuple[str, ...], rows: Iterable[tuple[Value, ...]]) -> bytes:
     """An object on each line."""
-    encode: Callable[[object], bytes] = msgspec.json.encode
-    return b"".join(encode(dict(zip(columns, row, strict=True))) + b"\n" for row in rows)
+    return b"".join(
+        msgspec.json.encode(dict(zip(columns, row, strict=True))) + b"\n" for row in rows
+    )
 
 
-def _csv_lines(
-    columns: tuple[str, ...], rows: Iterable[tuple[Value, ...]], *, first: bool
-) -> bytes:
-    """RFC 4180, with the names of the columns on the first line."""
+def _csv_lines(rows: Iterable[tuple[Value, ...]]) -> bytes:
+    """As in RFC 4180, but for the ends of lines."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if first:
-        writer.writerow(columns)
-    writer.writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode("utf-8", "surrogatepass")

@@ -1,7 +1,7 @@
 """The LogStores: one database, calls that are synchronous and safe from any thread."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -119,8 +119,10 @@ class LogStoreEngine:
         self.templates = Templates(self._database, clock)
         self.shippers = Shippers(self._database, self._catalog, clock)
         self._shipping = Shipping(self._database, self._catalog, self.shippers)
-        self._temporary = None if downloads else TemporaryDirectory(prefix="blbsim-downloads-")
-        files = downloads or Path(self._temporary.name if self._temporary else "")
+        self._temporary = ExitStack()
+        files = downloads or Path(
+            self._temporary.enter_context(TemporaryDirectory(prefix="blbsim-downloads-"))
+        )
         self.downloads = Downloads(self._database, self._catalog, clock, self.query, files)
         self.alarms = Alarms(self._database, self._catalog, clock, self.query)
         self.jobs: tuple[Job, ...] = (
@@ -486,8 +488,7 @@ class LogStoreEngine:
     def close(self) -> None:
         """End all queries, write everything out and release the file. Fine to call twice."""
         self._database.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self._temporary.close()
 
     def _data_of(self, project: str, log_store: str) -> StoreState:
         """The LogStore, for calls of the data plane, whose error does not name it.

@@ -94,21 +94,33 @@ class Shipping:
 
     def _ship(self, shipper: Shipper, ended_at: float) -> tuple[int, int]:
         """Put the objects of a window; how many records, and the newest of them."""
-        count, newest = 0, shipper.shipped_seq
-        bound = math.ceil(ended_at * 1000) << SEQ_SHIFT
-        for stream in self._streams(shipper, bound):
+        count = 0
+        newest = self._newest(shipper, math.ceil(ended_at * 1000) << SEQ_SHIFT)
+        for stream in self._streams(shipper, newest):
             number, held = 0, bytearray()
-            for record in self._records(shipper, bound, stream):
+            for record in self._records(shipper, newest, stream):
                 line = encode_line(record, shipper.settings.layout)
                 if held and len(held) + len(line) > self._limit(shipper):
                     self._put(shipper, stream, number, bytes(held), ended_at)
                     number, held = number + 1, bytearray()
                 held += line
                 count += 1
-                newest = max(newest, record.seq)
             if held:
                 self._put(shipper, stream, number, bytes(held), ended_at)
         return count, newest
+
+    def _newest(self, shipper: Shipper, bound: int) -> int:
+        """The last record that is there of a window; one that still comes is for the next.
+
+        Records become visible in the order of their ``@seq``, so none before it can be missing.
+        """
+        with self._database.reading() as cursor:
+            row = cursor.execute(
+                f"SELECT max(seq) FROM {self._table(shipper)}"
+                " WHERE seq > $seq AND seq < $bound AND ts >= $start",
+                {"seq": shipper.shipped_seq, "bound": bound, "start": shipper.start_ms},
+            ).fetchone()
+        return shipper.shipped_seq if row is None or row[0] is None else int(row[0])
 
     def _limit(self, shipper: Shipper) -> int:
         wanted = shipper.settings.max_object_mb * 1024 * 1024
@@ -125,19 +137,19 @@ class Shipping:
         type_ = _TYPES[settings.layout.extension.partition(".")[0]]
         self.buckets.put_object(settings.bucket, key, body, type_, last_modified=ended_at)
 
-    def _streams(self, shipper: Shipper, bound: int) -> list[str | None]:
+    def _streams(self, shipper: Shipper, newest: int) -> list[str | None]:
         """The streams a window has, or None for all of them in one."""
         if not shipper.settings.partition_by_stream:
             return [None]
         with self._database.reading() as cursor:
             rows = cursor.execute(
                 f"SELECT DISTINCT stream FROM {self._table(shipper)}"
-                " WHERE seq > $seq AND seq < $bound AND ts >= $start ORDER BY stream",
-                {"seq": shipper.shipped_seq, "bound": bound, "start": shipper.start_ms},
+                " WHERE seq > $seq AND seq <= $newest AND ts >= $start ORDER BY stream",
+                {"seq": shipper.shipped_seq, "newest": newest, "start": shipper.start_ms},
             ).fetchall()
         return [row[0] for row in rows]
 
-    def _records(self, shipper: Shipper, bound: int, stream: str | None) -> Iterator[StoredRecord]:
+    def _records(self, shipper: Shipper, newest: int, stream: str | None) -> Iterator[StoredRecord]:
         """The records of a window in the order of their receipt."""
         seq = shipper.shipped_seq
         while True:
@@ -145,10 +157,10 @@ class Shipping:
                 rows = cursor.execute(
                     "SELECT seq, ts, stream, message, type, tags"
                     f" FROM {self._table(shipper)}"
-                    " WHERE seq > $seq AND seq < $bound AND ts >= $start"
+                    " WHERE seq > $seq AND seq <= $newest AND ts >= $start"
                     " AND ($stream IS NULL OR stream = $stream)"
                     f" ORDER BY seq LIMIT {CHUNK_ROWS}",
-                    {"seq": seq, "bound": bound, "start": shipper.start_ms, "stream": stream},
+                    {"seq": seq, "newest": newest, "start": shipper.start_ms, "stream": stream},
                 ).fetchall()
             for seq, ts, in_stream, message, type_, tags in rows:
                 yield StoredRecord(

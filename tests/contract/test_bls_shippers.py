@@ -457,3 +457,48 @@ def test_a_crash_between_object_and_cursor_neither_loses_nor_doubles(tmp_path: P
     with pytest.raises(ControlError):
         engine.shippers.runs("unknown", 0.0)
     engine.close()
+
+
+class Busy(MemoryBuckets):
+    """Somebody pushes to a stream that is shipped already, while another is."""
+
+    def __init__(self, engine: LogStoreEngine) -> None:
+        super().__init__()
+        self.engine = engine
+        self.left = 3
+
+    def put_object(self, bucket: str, key: str, *args: object, **kwargs: object) -> None:
+        super().put_object(bucket, key, *args, **kwargs)
+        if self.left:
+            self.left -= 1
+            for stream in ("a", "b"):
+                late = [NewRecord(message=f"late {stream} {self.left}")]
+                self.engine.push("default", "access", late, stream=stream)
+
+
+def test_records_that_come_while_streams_are_shipped_are_in_the_next_window() -> None:
+    clock = ManualClock(float(START_S))
+    engine = LogStoreEngine(None, clock)
+    buckets = Busy(engine)
+    engine.use_buckets(buckets)
+    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
+    engine.shippers.create(
+        name="s",
+        project="default",
+        log_store="access",
+        start="",
+        start_ms=START_S * 1000,
+        settings=ShipperSettings(path="logs", partition_by_stream=True),
+    )
+    for stream in ("a", "b", "c"):
+        engine.push("default", "access", [NewRecord(message=f"first {stream}")], stream=stream)
+    for window in (1, 2):
+        for job in engine.jobs:
+            if (at := job.next_at()) is not None and at <= START_S + window * 300:
+                job.run(START_S + window * 300.0)
+    shipped = b"".join(buckets.objects["logs"].values()).decode().splitlines()
+    assert sorted(shipped) == sorted(
+        [f"first {stream}" for stream in "abc"]
+        + [f"late {stream} {left}" for stream in "ab" for left in range(3)]
+    )
+    engine.close()
