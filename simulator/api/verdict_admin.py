@@ -5,7 +5,7 @@ client names.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -22,7 +22,7 @@ _BLOCK_BYTES: Final = 1 << 20
 _LONGEST_LINE: Final = 16 << 20
 _MAX_EXAMPLES: Final = 1000
 _OPTIONS: Final = frozenset(
-    ("flow_log", "destination", "grace", "examples", "mapping", "allow_broken")
+    ("flow_log", "destination", "grace", "examples", "mapping", "allow_broken", "allow_deduped")
 )
 
 
@@ -82,7 +82,8 @@ class VerdictAdmin:
             mapping=_mapping(query.get("mapping")),
             grace_s=_duration(request, "grace", "0s"),
             examples=_examples(query.get("examples", "3")),
-            allow_broken=query.get("allow_broken", "false") in ("true", "1", ""),
+            allow_broken=_flag(query, "allow_broken"),
+            allow_deduped=_flag(query, "allow_deduped"),
         )
         await asyncio.to_thread(comparison.begin)
         await _upload(request, comparison)
@@ -142,6 +143,10 @@ def _duration(request: web.Request, name: str, default: str) -> float:
         return parse_duration(request.query.get(name, default))
     except ValueError as error:
         raise _invalid(f"{name}: {error}") from error
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    return query.get(name, "false") in ("true", "1", "")
 
 
 def _examples(text: str) -> int:

@@ -191,6 +191,7 @@ class Verdicts(Protocol):
         grace_s: float,
         examples: int,
         allow_broken: bool,
+        allow_deduped: bool,
     ) -> Comparison:
         """A comparison as of now.
 

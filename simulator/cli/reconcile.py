@@ -34,6 +34,7 @@ def reconcile(
     mapping: Path | None,
     examples: int,
     allow_broken: bool,
+    allow_deduped: bool,
     junit: Path | None,
     as_json: bool,
 ) -> int:
@@ -46,6 +47,8 @@ def reconcile(
             query.append(("destination", destination))
         if allow_broken:
             query.append(("allow_broken", "true"))
+        if allow_deduped:
+            query.append(("allow_deduped", "true"))
         if mapping is not None:
             query.append(("mapping", _read_mapping(mapping)))
         found = ask(remote, f"/_sim/v1/reconcile?{urlencode(query)}", _blocks(source))

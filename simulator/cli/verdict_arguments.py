@@ -85,6 +85,11 @@ def _add_reconcile(remote_verb: _New) -> None:
         help="records that are no whole JSON objects may be missing",
     )
     parser.add_argument(
+        "--allow-deduped",
+        action="store_true",
+        help="of the copies of a record that faults add, all but one may be missing",
+    )
+    parser.add_argument(
         "--examples", type=int, default=3, metavar="N", help="of each finding (default: 3)"
     )
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML here as well")
@@ -102,6 +107,7 @@ def _reconcile(arguments: argparse.Namespace) -> int:
         mapping=arguments.mapping,
         examples=arguments.examples,
         allow_broken=arguments.allow_broken,
+        allow_deduped=arguments.allow_deduped,
         junit=arguments.junit,
         as_json=arguments.json,
     )

@@ -77,7 +77,7 @@ class FlowLogFindings:
     not_due: int
     """Visible within the grace only, or not visible yet."""
     set_aside: int
-    """Broken records that are missing, where that is allowed."""
+    """Broken records, or copies, that are missing where that is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

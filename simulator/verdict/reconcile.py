@@ -71,6 +71,8 @@ class Reconciler:
         examples: of each kind of finding.
         allow_broken: records that are no whole JSON objects may be missing: cut and spoilt lines,
             which a pipeline does right to set aside.
+        allow_deduped: of the copies of one written record, which faults add, all but one may be
+            missing.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Reconciler:
         grace_s: float = 0.0,
         examples: int = 3,
         allow_broken: bool = False,
+        allow_deduped: bool = False,
     ) -> None:
         self._ledger = ledger
         self._flow_logs = tuple(flow_logs)
@@ -91,6 +94,7 @@ class Reconciler:
         self._grace_s = grace_s
         self._examples = examples
         self._allow_broken = allow_broken
+        self._allow_deduped = allow_deduped
         self._delivered = Delivered()
         self._hashes = array("q")
         """One for every delivered record: of its bytes first, of its content later."""
@@ -160,6 +164,7 @@ class Reconciler:
                 grace_s=self._grace_s,
                 example_count=self._examples,
                 allow_broken=self._allow_broken,
+                allow_deduped=self._allow_deduped,
                 complete_since=self._ledger.complete_since(),
             ),
             self._open_positions(),

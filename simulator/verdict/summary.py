@@ -69,6 +69,7 @@ class Comparison:
     grace_s: float
     example_count: int
     allow_broken: bool
+    allow_deduped: bool
     complete_since: float | None
 
 
@@ -140,6 +141,8 @@ class _Summary:
                 self._counts[batch.flow_log_id][Finding.NOT_DUE] += 1
             else:
                 found.append(position)
+        if self._of.allow_deduped:
+            found = self._without_copies(found)
         if not self._of.allow_broken:
             return found
         whole = array("q")
@@ -149,6 +152,28 @@ class _Summary:
             else:
                 self._set_aside[record.batch.flow_log_id] += 1
         return whole
+
+    def _without_copies(self, missing: "array[int]") -> "array[int]":
+        """Those of which not even one copy of the same written record was kept."""
+        hashes = self._of.hashes
+        wanted = {hashes[position] for position in missing}
+        equal = array("q", (at for at, one in enumerate(hashes) if one in wanted))
+        spare = Counter(hashes[position] for position in equal)
+        written: set[tuple[int, str, str]] = set()
+        for record in self._of.delivered.records(equal):
+            one, flow_log_id = hashes[record.position], record.batch.flow_log_id
+            name = (one, flow_log_id, record.batch.ledger_id(record.index))
+            if name not in written:
+                written.add(name)
+                spare[one] -= 1
+        left = array("q")
+        for position in missing:
+            if spare[hashes[position]]:
+                spare[hashes[position]] -= 1
+                self._set_aside[self._of.delivered.batch_of(position).flow_log_id] += 1
+            else:
+                left.append(position)
+        return left
 
     def _duplicated(self, surplus: Surplus) -> list[int]:
         """Count the lines that equal a delivered record; the indices of the others."""

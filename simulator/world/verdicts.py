@@ -239,6 +239,7 @@ class WorldVerdicts:
         grace_s: float,
         examples: int,
         allow_broken: bool,
+        allow_deduped: bool,
     ) -> "WorldComparison":
         """See ``Verdicts.compare``."""
         view = self._view()
@@ -254,6 +255,7 @@ class WorldVerdicts:
             grace_s=grace_s,
             examples=examples,
             allow_broken=allow_broken,
+            allow_deduped=allow_deduped,
         )
         return WorldComparison(reconciler, self._calendar)
 

@@ -94,6 +94,10 @@ async def test_a_log_store_pipeline_that_is_right(tmp_path: Path):
         assert wrong(found) == {}
         assert found["totals"]["matched"] == len(pipeline.kept) > REQUESTS
         assert found["totals"]["not_due"] == 0
+        once = list(dict.fromkeys(pipeline.kept))
+        copies = len(pipeline.kept) - len(once)
+        assert wrong(await verdict(world, once, flow_log="l7")) == {"missing": copies}
+        assert (await verdict(world, once, flow_log="l7", allow_deduped="true"))["right"]
 
 
 async def test_a_bucket_pipeline_that_is_right(tmp_path: Path):

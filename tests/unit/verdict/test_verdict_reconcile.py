@@ -235,6 +235,23 @@ def test_broken_records_can_be_set_aside():
     }
 
 
+def test_copies_of_one_record_may_be_dropped_and_equal_requests_may_not():
+    copied = FakeBatch(content=[line(1)], seq=1)
+    ledger = FakeLedger(
+        batches=[FakeBatch(content=[line(1), line(2), line(2)], seq=1), copied, copied]
+    )
+    assert counts(reconcile(ledger, [line(1), line(2)])) == {"matched": 2, "missing": 3}
+    found = reconcile(ledger, [line(1), line(2)], allow_deduped=True)
+    assert counts(found) == {"matched": 2, "missing": 1}
+    assert found.flow_logs[0].set_aside == 2
+    assert found.examples[0].delivered == line(2).decode()
+    found = reconcile(ledger, [line(2)], allow_deduped=True)
+    assert counts(found) == {"matched": 1, "missing": 2}
+    respelled = [json.dumps(record(n)).encode() for n in (1, 1, 2, 2)]
+    found = reconcile(ledger, respelled, allow_deduped=True)
+    assert (found.is_right, found.flow_logs[0].set_aside) == (True, 1)
+
+
 def test_empty_lines_are_no_records():
     found = reconcile(ledger_of(1), [b"", line(1), b"  "])
     assert (counts(found), found.kept) == ({"matched": 1}, 1)
