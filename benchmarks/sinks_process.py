@@ -18,7 +18,7 @@ from typing import Final
 from benchmarks.proxy_process import LOAD_BALANCER_ID, NODE, SERVED_BY
 from simulator.accesslog import AccessRecord, Attempt, RecordEncoder
 from simulator.clock import ManualClock
-from simulator.delivery import Delivery, segment_quantum_s
+from simulator.delivery import Archive, Delivery, FlowLogVersion, segment_quantum_s
 from simulator.logstore import LogStoreEngine, LogStoreSettings, Selection
 from simulator.model import BucketDestination, FlowLog, FlowLogId, LogStoreDestination
 from simulator.objectstore import ObjectStore
@@ -28,6 +28,8 @@ from simulator.spool import Spool
 _START_AT: Final = 1_772_323_200.0
 _SPAN_S: Final = 100
 """Simulated seconds over which the records are spread."""
+_KEEP_BYTES: Final = 1 << 30
+"""Of the ledger, as it is by default."""
 _LOG_STORE: Final = LogStoreDestination(project="default", log_store="access")
 _AGGREGATE: Final = (
     "select response_status, count(*) as n, avg(request_time) as t group by response_status"
@@ -92,7 +94,8 @@ class Stage:
             spool=self.spool,
             engine=self.engine,
             object_store=objects,
-            flow_logs=(flow_log,),
+            versions=(FlowLogVersion(flow_log=flow_log),),
+            archive=Archive(directory / "ledger", _KEEP_BYTES),
         )
         self.clock.start()
         self.delivery.start()
