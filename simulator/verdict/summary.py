@@ -104,6 +104,8 @@ class _Summary:
             log.flow_log_id: Counter() for log in comparison.flow_logs
         }
         self._set_aside: Counter[str] = Counter()
+        self._fresh = array("q")
+        """Records that nobody need have kept yet; one that was kept may be altered all the same."""
         self._examples: list[Example] = []
         self._notes: list[str] = []
 
@@ -139,6 +141,7 @@ class _Summary:
             batch = self._of.delivered.batch_of(position)
             if batch.visible_at > deadline:
                 self._counts[batch.flow_log_id][Finding.NOT_DUE] += 1
+                self._fresh.append(position)
             else:
                 found.append(position)
         if self._of.allow_deduped:
@@ -205,15 +208,16 @@ class _Summary:
         self, missing: "array[int]", unexpected: list[int], surplus: Surplus
     ) -> tuple[list[_Pair], "array[int]", list[int]]:
         """Take out what is missing on one side and unexpected on the other, but close."""
-        if not missing or not unexpected:
+        unkept = array("q", sorted([*missing, *self._fresh])) if self._fresh else missing
+        if not unkept or not unexpected:
             return [], missing, unexpected
-        if max(len(missing), len(unexpected)) > _PAIRED:
+        if max(len(unkept), len(unexpected)) > _PAIRED:
             self._notes.append(
                 f"more than {_PAIRED} records differ; of those beyond, altered ones are counted as "
                 "missing and unexpected"
             )
         nearest, canonical = Nearest(), self._of.canonical
-        candidates = list(self._within_bounds(missing))
+        candidates = list(self._within_bounds(unkept))
         for record in candidates:
             nearest.add_missing(
                 canonical.delivered_fields(record.line), canonical.text(record.line)
@@ -230,12 +234,15 @@ class _Summary:
             pairs.append(
                 _Pair(missing=candidates[number], number=surplus.numbers[index], line=line)
             )
-        taken = {pair.missing.position for pair in pairs}
+        taken = {pair.missing.position: pair for pair in pairs}
+        for position in self._fresh:
+            if position in taken:
+                self._counts[taken[position].missing.batch.flow_log_id][Finding.NOT_DUE] -= 1
         return pairs, array("q", (one for one in missing if one not in taken)), unpaired
 
-    def _within_bounds(self, missing: "array[int]") -> Iterator[DeliveredRecord]:
+    def _within_bounds(self, unkept: "array[int]") -> Iterator[DeliveredRecord]:
         byte_count = 0
-        for record in self._of.delivered.records(missing[:_PAIRED]):
+        for record in self._of.delivered.records(unkept[:_PAIRED]):
             yield record
             byte_count += len(record.line)
             if byte_count > _PAIRED_BYTES:

@@ -170,6 +170,14 @@ def test_grace_excuses_what_became_visible_just_now():
     assert counts(reconcile(ledger, [line(1)], grace_s=31)) == {"matched": 1}
 
 
+def test_what_was_kept_within_the_grace_may_be_altered_all_the_same():
+    ledger = ledger_of(1, 2, visible_at=LATER - 30)
+    found = reconcile(ledger, [line(2, host="elsewhere")], grace_s=60)
+    assert counts(found) == {"altered": 1, "not_due": 1}
+    found = reconcile(ledger, [line(1), line(2)[:300]], grace_s=60)
+    assert counts(found) == {"matched": 1, "altered": 1}
+
+
 def test_what_becomes_visible_during_the_comparison_is_not_demanded_but_may_be_kept():
     ledger = ledger_of(1)
     late = FakeBatch(content=[line(2), line(3)], visible_at=LATER + 1, seq=2)
