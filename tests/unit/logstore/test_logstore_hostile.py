@@ -194,14 +194,14 @@ def test_another_log_store_is_never_seen(engine: LogStoreEngine) -> None:
         assert engine.query("default", "demo", EVERYTHING, query).rows == ((0,),)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(statements())
 def test_random_statements_give_rows_or_a_refusal(engine: LogStoreEngine, statement: str) -> None:
     with suppress(ControlError):
         engine.query("default", "demo", EVERYTHING, statement)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(searches())
 def test_random_searches_give_rows_or_a_refusal(engine: LogStoreEngine, search: str) -> None:
     with suppress(ControlError):
