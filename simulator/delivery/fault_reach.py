@@ -1,5 +1,6 @@
 """Which faults may meet a batch: cheap to ask, so that one that none meets takes the short way."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from simulator.delivery.batching import Batch
@@ -54,6 +55,23 @@ def find_faults(
         and fault.until_at > begun_at
         and concerns(fault, flow_log, node)
     )
+
+
+def storm_factor(board: FaultBoard, flow_logs: Iterable[FlowLog], at: float) -> int:
+    """How many times the traffic there is at an instant to what ``flow_logs`` record."""
+    factor = 1
+    for fault in board.faults(FaultStage.DELIVERY):
+        if (
+            fault.kind is FaultKind.STORM
+            and fault.is_active(at)
+            and any(
+                concerns(fault, flow_log, fault.node)
+                and board.hits(fault, str(flow_log.flow_log_id))
+                for flow_log in flow_logs
+            )
+        ):
+            factor *= int(fault.number("factor"))
+    return factor
 
 
 def destination_gone(

@@ -144,7 +144,7 @@ class Finder:
         """Ids of records that are this line."""
         try:
             record = msgspec.json.decode(line, type=dict[str, object])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             record = {}
         wanted = b"\t" + line
         for text in self._candidates(record):
@@ -158,7 +158,7 @@ class Finder:
             for index, candidate in enumerate(text.records()):
                 try:
                     found = msgspec.json.decode(candidate, type=dict[str, object])
-                except msgspec.DecodeError:
+                except (msgspec.DecodeError, UnicodeDecodeError):
                     continue
                 if found == record:
                     yield f"{text.series_key}/{text.seq}/{index + 1}"

@@ -53,7 +53,7 @@ class Item:
         """What was written, decoded; empty if it is no JSON object."""
         try:
             return msgspec.json.decode(self.original, type=dict[str, object])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return {}
 
 

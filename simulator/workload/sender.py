@@ -46,6 +46,10 @@ class TrafficCounters:
     """Connections opened."""
 
 
+def _once(_: float) -> int:
+    return 1
+
+
 class TrafficSender:
     """Sends one ``TrafficProfile`` to one listener.
 
@@ -60,6 +64,7 @@ class TrafficSender:
         queue_limit: requests that may wait for a free client.
         patience_s: real seconds after which a request without a whole response has failed.
         tls: of the clients, for an HTTPS listener.
+        repeats: how often a request that is due at an instant is sent, at least once.
 
     After ``start()``, you must call ``aclose()`` on the same event loop.
     """
@@ -77,7 +82,9 @@ class TrafficSender:
         queue_limit: int = 1000,
         patience_s: float = 120.0,
         tls: ssl.SSLContext | None = None,
+        repeats: Callable[[float], int] = _once,
     ) -> None:
+        self._repeats = repeats
         self._tls = tls
         self.profile = profile
         self.counters = TrafficCounters()
@@ -136,9 +143,15 @@ class TrafficSender:
     def _arrive(self, request: PlannedRequest) -> None:
         if self._closed:
             return
-        self._clock.acquire()
-        self._in_flight += 1
+        count = self._repeats(self._clock.time())
+        for _ in range(count):
+            self._clock.acquire()
+        self._in_flight += count
         self._schedule_next()
+        for _ in range(count):
+            self._take(request)
+
+    def _take(self, request: PlannedRequest) -> None:
         index = request.client if request.client in self._free else next(iter(self._free), None)
         if index is not None:
             self._begin(index, request)

@@ -77,5 +77,5 @@ def _decode(record: bytes) -> Mapping[str, Any] | None:
     """A record, or None where faults left none that can be read."""
     try:
         return msgspec.json.decode(record, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -30,10 +30,12 @@ from simulator.dataplane import ListenerAddress
 from simulator.dataplane.health import HealthChecks
 from simulator.delivery import Archive, Delivery, segment_quantum_s
 from simulator.delivery.fault_board import FaultBoard
+from simulator.delivery.fault_reach import storm_factor
 from simulator.delivery.read_side import ReadSide
 from simulator.errors import ControlError, StartupError
 from simulator.logstore import LogStoreEngine, LogStoreSettings, Upkeep
 from simulator.model import LoadBalancerId, LogStore, SearchMode, Snapshot
+from simulator.model.fault_catalogue import FaultStage
 from simulator.model.faults import ReadApi
 from simulator.objectstore import ObjectStore, S3Door
 from simulator.rng import Rng
@@ -493,7 +495,7 @@ class World:
     def start_traffic(self) -> None:
         """Begin the scenario's traffic; returns at once."""
         addresses = {(a.load_balancer_name, a.port): a for a in self._addresses}
-        vips = {plan.name: plan.vip for plan in self.scenario.load_balancers}
+        plans = {plan.name: plan for plan in self.scenario.load_balancers}
         senders = []
         for profile in self.scenario.traffic:
             address = addresses[profile.load_balancer, profile.port]
@@ -501,16 +503,30 @@ class World:
                 profile,
                 host=address.host,
                 port=address.bound_port,
-                vip=vips[profile.load_balancer],
+                vip=plans[profile.load_balancer].vip,
                 clock=self.clock,
                 rng=self._rng,
                 spawn=self._spawn,
                 tls=self._listeners.client_context(profile) if self._listeners else None,
+                repeats=partial(self._storm, plans[profile.load_balancer].load_balancer_id),
             )
             senders.append(sender)
         self._senders = tuple(senders)
         for sender in senders:
             sender.start()
+
+    def _storm(self, load_balancer_id: LoadBalancerId, at: float) -> int:
+        """How many times the traffic of a load balancer there is at an instant."""
+        assert self._faults is not None
+        board = self._faults.board
+        if not board.faults(FaultStage.DELIVERY):
+            return 1
+        taking = tuple(
+            flow_log
+            for flow_log in self.flow_logs.flow_logs
+            if flow_log.load_balancer_id == load_balancer_id
+        )
+        return storm_factor(board, taking, at)
 
     async def wait_traffic(self) -> None:
         """Return when every request of the scenario's traffic has been answered or failed."""

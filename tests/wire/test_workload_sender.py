@@ -416,3 +416,14 @@ async def test_closing_empties_the_queue() -> None:
         await sender.wait_done()
         assert (sender.counters.failed, sender.counters.overflowed) == (1, 9)
         listener.allowed.set()
+
+
+async def test_a_request_that_is_due_can_be_sent_several_times() -> None:
+    listener = Listener(OK)
+    clock = SimulatedClock(ClockMode.AUTO)
+    half = clock.time() + 1.0
+    async with sending(GETS, listener, clock, repeats=lambda at: 3 if at < half else 1) as sender:
+        await sender.wait_done()
+    planned = [request.at_s for request in plan(GETS, Rng(7))]
+    expected = sum(3 if at_s < 1.0 else 1 for at_s in planned)
+    assert len(planned) < expected == sender.counters.sent == sender.counters.completed

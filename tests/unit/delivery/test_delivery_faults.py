@@ -13,8 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator.delivery import PassageState
+from simulator.delivery.fault_board import FaultBoard
+from simulator.delivery.fault_reach import storm_factor
 from simulator.model.fault_catalogue import CATALOGUE, FaultStage
 from simulator.model.faults import Condition, DestinationKind, Fault, FaultKind
+from simulator.rng import Rng
 
 KEEP = 1 << 30
 TIMES = tuple(START + index * 1.7 for index in range(60))
@@ -316,6 +319,22 @@ async def test_a_destination_that_goes(tmp_path: Path, form: str) -> None:
     lost = [status.lost for status in world.delivery.status()]
     assert all(count == 0 for count in lost) if form == "throttled" else all(lost)
     assert [status.status.value for status in world.delivery.status()] == ["running"] * 2
+    await world.stop()
+
+
+async def test_a_storm(tmp_path: Path) -> None:
+    flow, other = flow_log(), bucket_log()
+    faults = [
+        fault(FaultKind.STORM, "a", factor=10, until_at=START + 50),
+        fault(FaultKind.STORM, "b", factor=3, from_at=START + 40, flow_log="archive"),
+        fault(FaultKind.STORM, "c", factor=7, share=0.0),
+    ]
+    board = FaultBoard(Rng(7), tuple(faults))
+    found = [storm_factor(board, (flow, other), START + at) for at in (0, 45, 60)]
+    assert found == [10, 30, 3]
+    assert storm_factor(board, (flow,), START + 60) == 1
+    world, written, seen = await lines_seen(tmp_path, faults[0])
+    assert Counter(seen) == Counter(written), "the traffic is not delivery's"
     await world.stop()
 
 

@@ -100,6 +100,7 @@ async def test_equal_records_are_all_found(tmp_path: Path) -> None:
         assert ledger.find_record({"x": 1, "host": "a"}) == (f"{SERIES}/2/1",)
         assert ledger.find(b'{"host":"b"}') == ()
         assert ledger.find(b"no json") == ()
+        assert ledger.find(b'{"host":"\xff"}') == ()
         await world.clock.advance(1000)
     await world.stop()
 
