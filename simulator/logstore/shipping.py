@@ -50,11 +50,17 @@ class Shipping:
         return min((_due_at(one) for one in self._running()), default=None)
 
     def run(self, now: float) -> None:
-        """Ship every window that is over."""
+        """Ship every window that is over.
+
+        Raises:
+            ControlError: ExecutionTimeout; what was left is shipped by the next run.
+        """
         for shipper in self._running():
             try:
                 self._catch_up(shipper, now)
             except (ControlError, LoadError, OSError) as error:
+                if isinstance(error, ControlError) and error.code == "ExecutionTimeout":
+                    raise  # it was interrupted, perhaps to stop: no fault of the shipper
                 message = error.message if isinstance(error, ControlError) else first_line(error)
                 _log.warning("log shipper %s (%s): %s", shipper.id, shipper.name, message)
                 retry_at = now + shipper.settings.interval_min * 60

@@ -445,3 +445,30 @@ async def test_limits_of_a_push_which_is_all_or_nothing(
     _, found = await served.go("GET", f"{RECORDS}?{RANGE}&query=select%20count(*)%20as%20n")
     ((count,),) = found["resultSet"]["rows"]
     assert count == (len(records) if status == 200 else 0)
+
+
+async def test_quotas(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.logstore.catalog.MAX_PROJECTS", 1)
+    monkeypatch.setattr("simulator.logstore.catalog.MAX_LOG_STORES_PER_PROJECT", 1)
+    monkeypatch.setattr("simulator.logstore.shippers.MAX_SHIPPERS", 0)
+    monkeypatch.setattr("simulator.logstore.alarms.MAX_POLICIES", 0)
+    monkeypatch.setattr("simulator.logstore.templates.MAX_TEMPLATES", 0)
+    store = {"project": "default", "logStoreName": "access"}
+    target = {"query": "select 1 as n", "startTimeOffsetMinute": -5, "object": store}
+    policy = {
+        "name": "p",
+        "targets": [target],
+        "triggerConditions": [{"level": "INFO", "condition": "n > 0"}],
+        "schedule": {"intervalMinute": 1},
+    }
+    template = {"name": "t", "projectPatterns": ["*"], "logstorePatterns": ["*"]}
+    shipper = {**store, "logShipperName": "s", "destConfig": {"BOSPath": "b-p/"}}
+    for target_path, body in (
+        ("/v1/project", {"name": "one-more"}),
+        ("/v1/logstore", STORE),
+        ("/v1/logshipper", shipper),
+        ("/v1/alarm/policy", policy),
+        ("/v3/bls?action=CreateLogStoreTemplate", template),
+    ):
+        status, answer = await served.go("POST", target_path, body)
+        assert (status, answer["code"]) == (403, "ResourceOverflow"), target_path

@@ -502,3 +502,22 @@ def test_records_that_come_while_streams_are_shipped_are_in_the_next_window() ->
         + [f"late {stream} {left}" for stream in "ab" for left in range(3)]
     )
     engine.close()
+
+
+async def test_an_interrupted_run_is_no_fault_of_the_shipper(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    id_ = await create(served)
+    push(served, *LINES)
+    put = served.buckets.put_object
+
+    def interrupted(*_args: object, **_kwargs: object) -> None:
+        raise ControlError("ExecutionTimeout", 408, "The query took too long")
+
+    served.buckets.put_object = interrupted
+    await served.advance(300)
+    assert "Shipping failed" in caplog.text
+    assert (await served.go("GET", f"{SHIPPER}/{id_}"))[1]["status"] == "Running"
+    served.buckets.put_object = put
+    await served.advance(60)
+    assert len(served.buckets.objects["logs"]) == 1
