@@ -1,6 +1,6 @@
 """What the simulator, the process that forks service nodes, and the nodes say to each other."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.accesslog import AccessRecordShape
@@ -237,5 +237,5 @@ class Reported:
 
     number: int
     traffic: NodeTraffic
-    records: tuple[RecentRecord, ...] = field(default=())
-    """The newest, oldest of them first."""
+    records: tuple[RecentRecord, ...] | None = None
+    """The newest, oldest of them first; None if none were asked for."""

@@ -193,7 +193,9 @@ class Node:
                 pass
             case Prepared() | Refused() | Committed() | Woken() | Reported():
                 if isinstance(message, Reported):
-                    self._traffic, self.recent = message.traffic, message.records
+                    self._traffic = message.traffic
+                    if message.records is not None:
+                        self.recent = message.records
                 asked_at, _, answer = self._answers.pop(message.number)
                 self.written_until = max(self.written_until, asked_at)
                 answer(message)
@@ -205,6 +207,7 @@ class Node:
         self._channel = None
         self._requests_before += self.slot.ended_count
         self.pid = None
+        self.recent = ()
         self._traffic.ended()
         self._traffic_before.merge(self._traffic)
         self._traffic = NodeTraffic()

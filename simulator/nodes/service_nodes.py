@@ -47,6 +47,7 @@ _FIRST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 5.0
 _STOP_S: Final = 1.0
 """Real seconds that a node may take to stop beyond its draining."""
+_WATCH_S: Final = 1.0
 _STOP_PAUSE_S: Final = 0.005
 _SPARE_CONTEXTS: Final = 16
 """For HTTPS listeners that are added or given another certificate later."""
@@ -358,13 +359,19 @@ class ServiceNodes:
         self._clock.nudge()
 
     def _watch_nodes(self) -> None:
-        """Now and then, end nodes that hang: whoever asks them would wait for ever."""
+        """Every second, ask each how it is, so that little is lost of the counts of one that dies.
+
+        One that hangs is ended: whoever asked it would wait for ever.
+        """
         for node in self._nodes:
             if node.silent_s > self._patience_s and node.pid is not None:
                 _log.warning("service node %s hangs: ending it", node.service_node.address)
                 self._forker.kill(node.pid)
+            elif not node.silent_s:
+                number = next(self._numbers)
+                node.ask(number, Report(number, 0), _ignore)
         loop = asyncio.get_running_loop()
-        self._watch = loop.call_later(self._patience_s / 4, self._watch_nodes)
+        self._watch = loop.call_later(_WATCH_S, self._watch_nodes)
 
     async def _restart(self, node: Node) -> None:
         async with self._applying:

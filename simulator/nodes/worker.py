@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 import uvloop
@@ -229,12 +230,13 @@ class _Serving:
 
     def _report(self, report: Report) -> None:
         recent = self._composition.recent
-        count = min(report.record_count, len(recent))
+        asked = report.record_count
+        count = min(asked, len(recent))
         self._send(
             Reported(
                 number=report.number,
                 traffic=self._composition.traffic(self._plane),
-                records=tuple(recent[index] for index in range(len(recent) - count, len(recent))),
+                records=tuple(islice(recent, len(recent) - count, None)) if asked else None,
             )
         )
 

@@ -65,7 +65,6 @@ class Nodes:
             keep=(),
             unusable=lambda: tuple(self.unusable),
             tasks=tasks,
-            patience_s=5.0,
         )
         self.servers: list[BackendServer] = []
         self._sockets: list[asyncio.Server] = []
@@ -339,6 +338,7 @@ async def test_a_node_that_hangs_is_ended_and_nobody_waits_for_ever(nodes: Nodes
     service = nodes.service
     [address] = await service.apply(nodes.served(80))
     before = service.statuses()
+    service._patience_s = 1.5
     os.kill(before[0].pid, signal.SIGSTOP)
     await service.refresh(0)
     await until(lambda: service.statuses()[0].restart_count == 1 and service.statuses()[0].pid)
