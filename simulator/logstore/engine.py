@@ -311,14 +311,18 @@ class LogStoreEngine:
         selection: Selection,
         query: str,
         paging: Paging,
+        handle: QueryHandle | None = None,
     ) -> Page:
         """Records that a ``match`` statement finds, in the order ``paging`` says.
+
+        ``handle`` lets another thread give the query up.
 
         Raises:
             ControlError: LogStoreNotFound, InvalidParameter.
         """
         state = self._data_of(project, log_store)
-        return self._queries.pull_matching(state, self._kept(state, selection), query, paging)
+        kept = self._kept(state, selection)
+        return self._queries.pull_matching(state, kept, query, paging, handle)
 
     def query(
         self,

@@ -67,7 +67,7 @@ class Reader:
     """How the rows of a source are read."""
 
     field: Callable[[str], Typed]
-    """A field, by its name."""
+    """A field, by its name; raises LookupError where there is none."""
     order: str
     """SQL that orders the rows, the first one least."""
     compare: Callable[[str, Sequence[int], bool], Typed] | None = None
@@ -187,7 +187,7 @@ class ExpressionWriter:
     def _name(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
         if isinstance(node, exp.Parameter):
             # The docs write @timestamp without back-ticks, which MySQL reads as a variable.
-            return self._reader.field(f"@{node.name}")
+            return self._field(node, f"@{node.name}")
         if isinstance(node, exp.Identifier):  # only within a lambda
             parameter = self._lambda.get(str(node.this))
             if parameter is None:
@@ -201,7 +201,13 @@ class ExpressionWriter:
         if bare and name.lower() in BARE_FUNCTIONS and name not in aliases:
             return self._call(exp.Anonymous(this=name), aliases)
         alias = None if self._in_aggregate else aliases.get(name)
-        return self._reader.field(name) if alias is None else alias
+        return self._field(node, name) if alias is None else alias
+
+    def _field(self, node: exp.Expr, name: str) -> Typed:
+        try:
+            return self._reader.field(name)
+        except LookupError as error:
+            raise self.refuse(node, str(error)) from error
 
     def _arithmetic(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
         moving = node.args["expression"]
@@ -373,6 +379,7 @@ class ExpressionWriter:
             raise self.refuse(node, f"{name}: expected whole numbers of seconds after the column")
         if not isinstance(column, exp.Column) or len(column.parts) != 1:
             raise self.refuse(node, f"{name}: the first argument must be a column of the subquery")
+        self._field(column, column.name)
         return self._reader.compare(
             column.name, [int(one) for one in seconds if one is not None], name == "ts_compare"
         )

@@ -78,11 +78,16 @@ class QueryRunner:
         return _page(rows, next_marker)
 
     def pull_matching(
-        self, state: StoreState, selection: Selection, query: str, paging: Paging
+        self,
+        state: StoreState,
+        selection: Selection,
+        query: str,
+        paging: Paging,
+        handle: QueryHandle | None = None,
     ) -> Page:
         """Records that a search finds."""
         state = _frozen(state)
-        with plus_explained(query), self._database.reading() as cursor:
+        with plus_explained(query), self._database.reading(handle) as cursor:
             statement = parse_statement(query)
             if statement.search is None or statement.sql is not None:
                 raise invalid_query("only `match <search>` can be pulled")

@@ -125,7 +125,7 @@ class Subquery:
         found = self._columns.get(name)
         if found is None:
             known = ", ".join(self._now.columns[:_LISTED])
-            raise self._refuse(f"the subquery has no column {name[:60]}; its columns are {known}")
+            raise LookupError(f"the subquery has no column {name[:60]}; its columns are {known}")
         return found
 
     def _compare(self, wanted: str, seconds: Sequence[int], moving: bool) -> Typed:

@@ -69,13 +69,17 @@ class Records(Service):
     async def pull_v3(self, request: web.Request) -> web.Response:
         """PullLogRecord v3: a pull that filters and sorts. Source: assumed but for parameters."""
         parameters = parse_query(request)
-        page = await self.call(
+        handle = QueryHandle()
+        page = await self.call_watched(
+            request,
+            handle,
             self.engine.pull_matching,
             project_of(parameters.get("project")),
             request.match_info["name"],
             parse_selection(parameters),
             parameters.get("query") or "match *",
             _paging(parameters),
+            handle,
         )
         return _pulled(page, parameters)
 
