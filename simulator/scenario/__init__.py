@@ -17,6 +17,7 @@ from simulator.scenario.scenario import (
     RecordSettings,
     Scenario,
     ServerGroupPlan,
+    SpoolSettings,
 )
 from simulator.scenario.snapshot import build_snapshot
 
@@ -35,6 +36,7 @@ __all__ = [
     "RecordSettings",
     "Scenario",
     "ServerGroupPlan",
+    "SpoolSettings",
     "build_snapshot",
     "load_scenario",
     "parse_name",

@@ -19,6 +19,7 @@ from simulator.scenario.settings import (
     read_log_service,
     read_ports,
     read_record,
+    read_spool,
 )
 from simulator.scenario.traffic import read_expectations, read_traffic
 
@@ -32,6 +33,7 @@ _KEYS: Final = (
     "ports",
     "record",
     "ledger",
+    "spool",
     "log_service",
     "backends",
     "shared_cluster",
@@ -95,6 +97,7 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         record=read_record(root.get("record")),
         log_service=read_log_service(root.get("log_service")),
         ledger=read_ledger(root.get("ledger")),
+        spool=read_spool(root.get("spool")),
         backends=tuple(backends.values()),
         load_balancers=tuple(load_balancers.values()),
         log_stores=destinations.log_stores,

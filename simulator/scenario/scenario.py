@@ -1,6 +1,7 @@
 """A scenario as one frozen value: the file after reading, with every id already drawn."""
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from simulator.accesslog import AccessRecordShape
@@ -91,6 +92,14 @@ class LogServiceSettings:
     query_timeout_s: float = 60.0
     """Real seconds that one pull or query may take. Source: doc https://cloud.baidu.com/doc/BLS
     (of a histogram); assumed for the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolSettings:
+    """What is kept of records that have not been delivered."""
+
+    max_bytes: float = inf
+    """Records beyond it are dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +225,7 @@ class Scenario:
     record: RecordSettings = field(default_factory=RecordSettings)
     log_service: LogServiceSettings = field(default_factory=LogServiceSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
     backends: tuple[Backends, ...] = ()
     load_balancers: tuple[LoadBalancerPlan, ...] = ()
     log_stores: tuple[LogStore, ...] = ()

@@ -16,6 +16,7 @@ from simulator.scenario.scenario import (
     LogServiceSettings,
     Ports,
     RecordSettings,
+    SpoolSettings,
 )
 from simulator.scenario.units import parse_zone
 
@@ -142,6 +143,14 @@ def _parse_timeout(text: str) -> float:
     if not 0 < timeout_s <= MAX_QUERY_TIMEOUT_S:
         raise ValueError(f"{text} is out of range; expected more than 0s and at most 1h")
     return timeout_s
+
+
+def read_spool(value: Value | None) -> SpoolSettings:
+    """``spool: {max}``."""
+    if value is None:
+        return SpoolSettings()
+    entry = value.mapping(("max",), required=("max",))
+    return SpoolSettings(max_bytes=entry.parsed("max", parse_size, SpoolSettings().max_bytes))
 
 
 def _place(entry: Entry, key: str) -> str:

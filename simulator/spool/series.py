@@ -13,11 +13,14 @@ from threading import Lock
 from typing import Final
 
 from simulator.clock import Clock, Timer, monotonic
+from simulator.spool.room import SpoolRoom
 from simulator.spool.segment import SUFFIX, SegmentInfo
 
 _log = logging.getLogger(__name__)
 
 _WARN_EVERY_S: Final = 60.0
+_PREFIX_BYTES: Final = 15
+"""The time before a record, tab and line feed, until the year 2286."""
 _NO_SPAN: Final = (1, 0)
 """A span that holds no instant: the next append opens a segment."""
 
@@ -46,6 +49,7 @@ class SpoolSeries:
         "_on_closed",
         "_quantum_ms",
         "_record_count",
+        "_room",
         "_seq",
         "_span_ms",
         "_start_ms",
@@ -69,12 +73,14 @@ class SpoolSeries:
         on_closed: Callable[[SegmentInfo], None],
         quantum_s: float,
         max_segment_bytes: int,
+        room: SpoolRoom | None = None,
     ) -> None:
         self.load_balancer_id = load_balancer_id
         self.node_address = node_address
         self.key = f"{load_balancer_id}_{node_address}"
         self.dropped_count = 0
-        """Records that the disk did not take."""
+        """Records that the disk or the bound of the spool did not take."""
+        self._room = room
         self._directory = directory
         self._next_seq = next_seq
         self._clock = clock
@@ -102,8 +108,13 @@ class SpoolSeries:
             logged_at: Unix seconds.
             line: one record without line feed or tab.
 
-        A disk that refuses it makes it a dropped record; the request never learns of it.
+        A disk that refuses it, or a spool that is full, makes it a dropped record; the request
+        never learns of it.
         """
+        room = self._room
+        if room is not None and room.is_full(len(line) + _PREFIX_BYTES):
+            self._drop(OSError(errno.ENOSPC, "the spool holds as much as it may"))
+            return
         at_ms = int(logged_at * 1000)
         if not self._start_ms <= at_ms < self._end_ms and not self._roll(at_ms):
             return
@@ -119,6 +130,8 @@ class SpoolSeries:
             return
         self._record_count += 1
         self._byte_count += written
+        if room is not None:
+            room.take(written)
         if at_ms > self._last_ms:
             self._last_ms = at_ms
         elif at_ms < self._first_ms:
@@ -284,7 +297,7 @@ class SpoolSeries:
         if now >= self._warned_at + _WARN_EVERY_S:
             self._warned_at = now
             _log.warning(
-                "%s: the disk did not take a record (%s); %d dropped so far",
+                "%s: a record was not taken (%s); %d dropped so far",
                 self._directory,
                 error.strerror,
                 self.dropped_count,

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Final
 
 from simulator.clock import Clock
 from simulator.errors import StartupError
 from simulator.spool.remote import RemoteSeries, SeriesCells, SeriesWriter
+from simulator.spool.room import SpoolRoom
 from simulator.spool.segment import SegmentInfo, list_segments, recover_segment
 from simulator.spool.series import SpoolSeries
 
@@ -25,6 +27,7 @@ class Spool:
         quantum_s: length of the spans of simulated time a segment may not cross; 0 makes them a
             millisecond and closes a segment on the next turn of the event loop.
         max_segment_bytes: an append beyond it begins another segment.
+        max_bytes: of all segments of series that this process writes; records beyond are dropped.
 
     Raises:
         StartupError: the directory cannot be used.
@@ -40,6 +43,7 @@ class Spool:
         *,
         quantum_s: float = 1.0,
         max_segment_bytes: int = DEFAULT_SEGMENT_BYTES,
+        max_bytes: float = inf,
     ) -> None:
         self.directory = directory
         self.quantum_s = quantum_s
@@ -49,6 +53,7 @@ class Spool:
         """What an earlier run left, by series and sequence; whoever takes it empties this."""
         self._clock = clock
         self.max_segment_bytes = max_segment_bytes
+        self._room = None if max_bytes == inf else SpoolRoom(max_bytes)
         self._series: dict[str, SpoolSeries | RemoteSeries] = {}
         self._used: dict[str, int] = {}
         """By series key: the highest number that somebody remembers."""
@@ -173,6 +178,8 @@ class Spool:
     def remove(self, segment: SegmentInfo) -> None:
         """Delete a segment whose records are where they should be. From any thread."""
         self._series[segment.series_key].remove(segment)
+        if self._room is not None:
+            self._room.free(segment.byte_count)
 
     def close(self) -> None:
         """Stop writing; everything stays on disk for the next run. Fine to call twice."""
@@ -190,6 +197,7 @@ class Spool:
             on_closed=self._offer,
             quantum_s=self.quantum_s,
             max_segment_bytes=self.max_segment_bytes,
+            room=self._room,
         )
         return series
 
@@ -209,6 +217,8 @@ class Spool:
                     _log.exception("%s: segment %d is not readable; left alone", directory, seq)
                     continue
                 if segment is not None:
+                    if self._room is not None:
+                        self._room.take(segment.byte_count)
                     yield segment
                 elif seq == seqs[-1]:
                     series.keep_floor(seq)

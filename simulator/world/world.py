@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -227,11 +228,20 @@ class World:
         idle = [one.name for one in self.scenario.faults if not is_acted_on(one.kind)]
         if idle:
             raise StartupError(f"faults of this kind are not acted on yet: {', '.join(idle)}")
+        max_bytes = self.scenario.spool.max_bytes
+        if max_bytes != inf and any(
+            len(plan.cluster.nodes) > 1 for plan in self.scenario.load_balancers
+        ):
+            raise StartupError(
+                "`spool: {max: ...}` goes with one service node per cluster; leave out `max` or "
+                "the nodes"
+            )
         lock = await self._data.lock()
         self._spool = Spool(
             self._data.spool,
             self.clock,
             quantum_s=segment_quantum_s(self.scenario.flow_logs),
+            max_bytes=max_bytes,
         )
         # Early: where nodes are processes, they start while the rest does.
         self._serving = Serving(

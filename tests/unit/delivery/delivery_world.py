@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from simulator.clock import ManualClock
@@ -248,6 +249,7 @@ class World:
         keep_bytes: int | None = None,
         faults: Sequence[Fault] = (),
         max_segment_bytes: int = 8 << 20,
+        max_spool_bytes: float = inf,
         versions: tuple[FlowLogVersion, ...] = (),
     ) -> None:
         self.clock = ManualClock(at)
@@ -259,6 +261,7 @@ class World:
             self.clock,
             quantum_s=segment_quantum_s(flow_logs),
             max_segment_bytes=max_segment_bytes,
+            max_bytes=max_spool_bytes,
         )
         self.board = FaultBoard(Rng(seed), tuple(faults))
         self.delivery = Delivery(

@@ -137,3 +137,33 @@ async def test_an_emptied_spool_does_not_hide_new_records_behind_the_cursors(
     check(engine, objects, lines)
     assert all(status.pending == 0 for status in second.delivery.status())
     await second.stop()
+
+
+async def test_a_spool_that_is_full_refuses_until_there_is_room(tmp_path: Path) -> None:
+    engine, objects = FakeEngine(), FakeObjects()
+    bound = 3000
+    world = World(tmp_path, *FLOW_LOGS, engine=engine, objects=objects, max_spool_bytes=bound)
+    lines = await world.write(*TIMES[:40], pad=100)
+    dropped = world.spool.dropped_count
+    assert 0 < dropped < 40
+    assert bound - 300 < spooled_bytes(tmp_path) <= bound
+    await world.clock.advance_to(START + 1000)
+    check(engine, objects, lines[: 40 - dropped])
+    await world.write(START + 1001, pad=100)
+    assert world.spool.dropped_count == dropped, "there is room again"
+    await world.stop()
+
+    again = World(
+        tmp_path,
+        *FLOW_LOGS,
+        engine=engine,
+        objects=objects,
+        at=START + 1002,
+        max_spool_bytes=bound,
+    )
+    more = await again.write(*(START + 1003 + second for second in range(40)), pad=100)
+    assert spooled_bytes(tmp_path) <= bound, "what an earlier run left counts"
+    await again.clock.advance_to(START + 3000)
+    seen = {line for _, _, line in engine.records}
+    assert sum(line in seen for line in more) == 40 - again.spool.dropped_count
+    await again.stop()

@@ -27,6 +27,7 @@ from simulator.scenario import (
     Ports,
     RecordSettings,
     Scenario,
+    SpoolSettings,
     load_scenario,
 )
 from simulator.workload import BackendProfile, SizeRange
@@ -44,6 +45,7 @@ ports: {api: 0, bos: 0, s3: 9402}
 record: {shape: strings, zone: "-03:30"}
 log_service: {ready_after: 10s, memory: 2GiB, query_timeout: 5s}
 ledger: {keep: 20MiB}
+spool: {max: 5MB}
 backends:
   slow: {count: 2, latency: 20ms, errors: {500: 0.5%, 503: 1%}, body: 1KiB, weights: [100, 0]}
   outside: {addresses: ["127.0.0.1:9000", "[::1]:9001", "app:80"], weight: 30}
@@ -142,6 +144,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ready_after_s=10.0, memory_bytes=2 << 30, query_timeout_s=5.0
     )
     assert scenario.ledger == LedgerSettings(keep_bytes=20 << 20)
+    assert scenario.spool == SpoolSettings(max_bytes=5_000_000)
 
 
 def test_backends_are_read(tmp_path: Path) -> None:
