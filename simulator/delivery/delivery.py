@@ -65,6 +65,7 @@ class Delivery:
         engine: the LogStores; also keeps the cursors of bucket destinations.
         object_store: needed if a flow log goes to a bucket.
         versions: the flow logs there are at the start; ``open`` and ``end`` change them.
+        deleted: those of them that are to be shown no more; see ``forget``.
         archive: takes the segments that every flow log has passed; without one they are deleted.
         faults: that may meet what is delivered; none if not given.
         held_directory: keeps what faults hold back; made when there is something.
@@ -81,6 +82,7 @@ class Delivery:
         engine: LogStoreEngine,
         object_store: ObjectSink | None,
         versions: tuple[FlowLogVersion, ...] = (),
+        deleted: tuple[FlowLogId, ...] = (),
         archive: Archive | None = None,
         faults: FaultBoard | None = None,
         held_directory: Path | None = None,
@@ -128,6 +130,8 @@ class Delivery:
         """What became of every record."""
         for version in versions:
             self.open(version)
+        for flow_log_id in deleted:
+            self._current.pop(flow_log_id, None)
 
     def start(self) -> None:
         """Take over what earlier runs left in the spool, and listen for more.

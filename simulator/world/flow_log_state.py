@@ -72,8 +72,18 @@ class State:
         )
 
     def open_versions(self) -> tuple[FlowLogVersion, ...]:
-        """What a delivery begins with: everything that may still owe something."""
-        return self.versions
+        """What a delivery begins with: everything that may still owe something, under the names
+        of now."""
+        names = {one.flow_log.flow_log_id: one.flow_log.name for one in self.flow_logs}
+        return tuple(
+            replace(
+                one,
+                flow_log=replace(
+                    one.flow_log, name=names.get(one.flow_log.flow_log_id, one.flow_log.name)
+                ),
+            )
+            for one in self.versions
+        )
 
     def with_scenario(self, scenario: Iterable[FlowLog], now: float) -> "State":
         """With the scenario's flow logs that it does not know yet."""

@@ -66,6 +66,10 @@ class FlowLogs:
         """What delivery begins with."""
         return self._state.open_versions()
 
+    def deleted(self) -> tuple[FlowLogId, ...]:
+        """Those of them that there are no more, but for what they still owe."""
+        return self._state.deleted
+
     def attach(self, delivery: Delivery, spool: Spool) -> None:
         """Go on with changes that were put off, now that there is something to change."""
         self._delivery, self._spool = delivery, spool

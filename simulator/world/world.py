@@ -316,6 +316,7 @@ class World:
             engine=self._engine,
             object_store=self._objects,
             versions=self.flow_logs.versions(),
+            deleted=self.flow_logs.deleted(),
             archive=Archive(data.ledger, scenario.ledger.keep_bytes),
             faults=board,
             held_directory=data.held,

@@ -182,6 +182,22 @@ async def test_changes_outlive_a_restart(tmp_path: Path) -> None:
         assert (by_name["two"].delivered, by_name["l7"].status) == (3, "stopped")
 
 
+async def test_a_name_and_a_deletion_outlive_a_restart(tmp_path: Path) -> None:
+    async with up(tmp_path) as world:
+        await call(world, "POST", "", to_bucket())
+        renamed, deleted = (log.flow_log_id for log in world.flow_logs.list())
+        await get(world, "/1")
+        await call(world, "PUT", f"/{renamed}", {"name": "first"})
+        await call(world, "DELETE", f"/{deleted}")
+        shown = [log.name for log in world.status().flow_logs]
+    async with up(tmp_path) as world:
+        assert [log.name for log in world.status().flow_logs] == shown == ["first"]
+        assert [mark.flow_log for mark in world.delivery.ledger.watermarks()] == ["first"]
+        await world.advance(400.0)
+        assert delivered(world, "access") == ["/1"]
+        assert len(list((tmp_path / "data").rglob("objects/shop-logs/*.log"))) == 1
+
+
 REFUSED = [
     (to(name="l7", log_store="other"), 409, "FlowLogAlreadyExist", "named 'l7' already"),
     (to(), 409, "FlowLogAlreadyExist", "to this destination already"),
