@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from simulator.api.bodies import decode_json
 from simulator.api.fault_admin import FaultAdmin
 from simulator.api.metrics import CONTENT_TYPE, encode_metrics
 from simulator.api.simulation import Simulation
@@ -76,7 +77,7 @@ class _Admin:
     async def advance(self, request: web.Request) -> web.Response:
         self.authorize(request)
         try:
-            body = msgspec.json.decode(await request.read(), type=_AdvanceRequest)
+            body = decode_json(await request.read(), _AdvanceRequest)
         except msgspec.DecodeError as error:
             raise _invalid(
                 f'{error}; expected {{"by": "3m"}} or {{"to": "next_delivery"}}'

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from aiohttp import web
 
+from simulator.api.bodies import decode_json
 from simulator.api.simulation import Simulation
 from simulator.errors import ControlError
 
@@ -37,7 +38,7 @@ class FaultAdmin:
     async def _add(self, request: web.Request) -> web.Response:
         self._authorize(request)
         try:
-            body = msgspec.json.decode(await request.read(), type=dict[str, object])
+            body = decode_json(await request.read(), dict[str, object])
         except msgspec.DecodeError as error:
             raise _invalid(
                 f'{error}; expected an object such as {{"fault": "F-LATE", "share": "10%"}}'

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from simulator.api.bodies import decode_json
 from simulator.api.errors import JSON_TYPE
 from simulator.api.flow_log_values import (
     DestinationType,
@@ -179,7 +180,7 @@ class _FlowLogs:
 
 async def _read(request: web.Request) -> _Body:
     try:
-        return msgspec.json.decode(await request.read() or b"{}", type=_Body)
+        return decode_json(await request.read() or b"{}", _Body)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from error
     except msgspec.DecodeError as error:

@@ -5,12 +5,14 @@ client names.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
+from simulator.api.bodies import decode_json
 from simulator.api.simulation import Simulation
 from simulator.api.verdicts import Comparison
 from simulator.errors import ControlError
@@ -62,7 +64,7 @@ class VerdictAdmin:
     async def _explain(self, request: web.Request) -> web.Response:
         self._authorize(request)
         try:
-            asked = msgspec.json.decode(await request.read(), type=_ExplainRequest)
+            asked = decode_json(await request.read(), _ExplainRequest)
         except msgspec.DecodeError as error:
             raise _invalid(
                 f'{error}; expected {{"record": "..."}} with a ledger id or the text of a record'
@@ -133,7 +135,7 @@ def _mapping(text: str | None) -> RecordMapping:
     if text is None:
         return RecordMapping()
     try:
-        return parse_mapping(msgspec.json.decode(text))
+        return parse_mapping(decode_json(text, object))
     except (msgspec.DecodeError, ValueError) as error:
         raise _invalid(f"mapping: {str(error).removeprefix('mapping: ')}") from error
 
@@ -150,7 +152,7 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
 
 
 def _examples(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or int(text) > _MAX_EXAMPLES:
+    if not re.fullmatch("[0-9]{1,4}", text) or int(text) > _MAX_EXAMPLES:
         raise _invalid(f"examples is {text!r}; expected a number from 0 to {_MAX_EXAMPLES}")
     return int(text)
 

@@ -309,7 +309,7 @@ def _records(lines: Iterable[bytes], name: str) -> Iterator[bytes]:
 def _array(data: bytes, name: str) -> Iterator[bytes]:
     try:
         elements = msgspec.json.decode(data, type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise SourceError(
             f"{name}: begins like a JSON array and is none ({error}); expected an array, or one "
             "JSON object a line"

@@ -144,7 +144,7 @@ class Finder:
         """Ids of records that are this line."""
         try:
             record = msgspec.json.decode(line, type=dict[str, object])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             record = {}
         wanted = b"\t" + line
         for text in self._candidates(record):

@@ -138,7 +138,7 @@ class WorldVerdicts:
             return found
         try:
             record = msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return ()
         match record:
             case str():

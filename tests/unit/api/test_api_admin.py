@@ -1,5 +1,7 @@
 """The admin API in front of a simulation that is not there."""
 
+from types import SimpleNamespace
+
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -48,3 +50,42 @@ async def test_everything_else_wants_the_token(client, headers):
     for path in ("clock/advance", "explain", "reconcile"):
         async with client.post(f"/_sim/v1/{path}", json={"by": "1s"}, headers=headers) as answer:
             assert answer.status == 401
+
+
+class Up:
+    """One that is up, and is asked nothing that it could answer."""
+
+    ready = True
+    verdicts = SimpleNamespace(compare=None)
+
+
+UNREADABLE = (b"", b"null", b"[]", b"7", b"{", b'{"a":"\xc3"}', b"[" * 100_000)
+UNREADABLE_BY = {
+    "faults": UNREADABLE,
+    "explain": (*UNREADABLE, b'{"record":1}'),
+    "clock/advance": (*UNREADABLE, b'{"by":5}'),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [(path, body) for path, bodies in UNREADABLE_BY.items() for body in bodies]
+)
+async def test_a_body_that_cannot_be_read_is_the_clients_fault(path, body):
+    app = web.Application(middlewares=[error_middleware()])
+    add_admin_routes(app, Up(), token=None)
+    async with (
+        TestClient(TestServer(app)) as client,
+        client.post(f"/_sim/v1/{path}", data=body) as answer,
+    ):
+        assert (answer.status, (await answer.json())["code"]) == (400, "InvalidParameter")
+
+
+@pytest.mark.parametrize("examples", ["-1", "x", "1001", "9" * 5000])
+async def test_a_number_of_examples_is_bounded(examples):
+    app = web.Application(middlewares=[error_middleware()])
+    add_admin_routes(app, Up(), token=None)
+    async with (
+        TestClient(TestServer(app)) as client,
+        client.post(f"/_sim/v1/reconcile?examples={examples}") as answer,
+    ):
+        assert answer.status == 400

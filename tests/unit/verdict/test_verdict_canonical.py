@@ -93,6 +93,9 @@ def test_what_is_no_object_is_text():
     assert equal(broken, dumped(broken.decode()))
     assert equal(b"two\nlines", dumped("two\nlines"))
     assert not equal(b"[1]", b"[2]")
+    deep = b"[" * 100_000  # no decoder follows it to its end
+    assert equal(deep, deep)
+    assert not equal(deep, deep[1:])
 
 
 def test_a_difference_of_texts_begins_where_they_part():
