@@ -124,9 +124,9 @@ class ConditionWriter:
         """How the raw text, or a field, is split into words."""
         if field is not None:
             indexed = self._check(field, frozenset(IndexType), at)
-            return _PLAIN if indexed is None else _splitter_of(indexed)
+            return _PLAIN if indexed is None else splitter_of(indexed)
         if self._index is not None and self._index.fulltext:
-            return _splitter_of(self._index)
+            return splitter_of(self._index)
         if self._strict:
             raise invalid_query("the LogStore has no full-text index, which a word needs", at)
         return _PLAIN
@@ -148,7 +148,8 @@ class ConditionWriter:
         return self._fields.typed(field, self._cursor, self._bindings, self._index)
 
 
-def _splitter_of(index: IndexSettings | IndexField) -> Splitter:
+def splitter_of(index: IndexSettings | IndexField) -> Splitter:
+    """How an index tells words apart."""
     return Splitter(
         separators=index.separators,
         case_sensitive=index.case_sensitive,

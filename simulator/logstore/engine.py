@@ -23,6 +23,7 @@ from simulator.logstore.database import (
     is_passing,
 )
 from simulator.logstore.downloads import Downloads
+from simulator.logstore.elastic import Elastic
 from simulator.logstore.fast_queries import FastQueries
 from simulator.logstore.indexes import Indexes
 from simulator.logstore.ledger import LedgerChange, LedgerTables, make_tables, write_change
@@ -125,6 +126,7 @@ class LogStoreEngine:
         )
         self.downloads = Downloads(self._database, self._catalog, clock, self.query, files)
         self.alarms = Alarms(self._database, self._catalog, clock, self.query)
+        self.elastic = Elastic(self._database, self._catalog, clock, self._data_of)
         self.jobs: tuple[Job, ...] = (
             Retention(self._database, self._catalog, clock),
             self._shipping,

@@ -115,6 +115,10 @@ class FieldCatalog:
         """Remember the keys of stored tags."""
         self._tag_keys = self._tag_keys | frozenset(keys)
 
+    def kind_of(self, name: str) -> Kind:
+        """Of the JSON values seen in a remembered field."""
+        return self._fields[name].kind
+
     def has(self, name: str) -> bool:
         """Whether some record is known to have the field."""
         return name in self._fields

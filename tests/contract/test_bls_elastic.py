@@ -2,9 +2,10 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from bls_served import START_MS, Served
+from bls_served import START_MS, START_S, Served
 
 from simulator.logstore import LogStoreSettings, NewRecord, RecordType
 
@@ -56,17 +57,19 @@ MUST = {"range": {"@timestamp": {"gte": START_MS, "lt": "2026-03-01T00:03:00Z"}}
         ({"match_phrase": {"msg": "quick brown"}}, [0]),
         ({"match_phrase": {"msg": "it's"}}, [2]),
         ({"prefix": {"host": "a.ex"}}, [2, 0]),
-        ({"wildcard": {"msg": {"value": "qu*k"}}}, [1, 0]),
+        ({"wildcard": {"msg": {"value": "*qu?ck*"}}}, [1, 0]),
         ({"exists": {"field": "ok"}}, [2, 0]),
         ({"multi_match": {"query": "brown", "fields": ["msg", "host"]}}, [1, 0]),
         ({"multi_match": {"query": "quick brown", "type": "phrase"}}, [0]),
-        ({"query_string": {"query": "status >= 404 AND host:b.example.com"}}, [1]),
+        ({"query_string": {"query": "status:>=404 AND host:b.example.com"}}, [1]),
         ({"simple_query_string": {"query": "*"}}, [3, 2, 1, 0]),
         ({"range": {"cost": {"gt": 0.5, "lte": 2.5}}}, [2, 1]),
         (MUST, [2, 1, 0]),
         ({"range": {"@timestamp": {"gt": START_MS, "lte": START_MS + 60_000}}}, [1]),
         ({"bool": {"filter": [MUST, {"term": {"status": 200}}]}}, [0]),
         ({"bool": {"must": MUST, "must_not": [{"term": {"status": 200}}]}}, [2, 1]),
+        ({"bool": {"must_not": MUST}}, [3]),
+        ({"term": {"a`b": 1}}, []),
         ({"bool": {"must_not": {"exists": {"field": "msg"}}}}, [3]),
         ({"bool": {"should": [{"term": {"status": 404}}, {"term": {"status": 500}}]}}, [2, 1]),
         (
@@ -108,6 +111,7 @@ async def test_hits_have_fields_and_page_by_time(kibana: Served) -> None:
         "@timestamp": ["2026-03-01T00:03:00.000Z"],
         "@stream": ["s"],
         "@raw": [json.dumps(ROWS[3])],
+        "@seq": [int(newest["_id"])],
         "host": ["c.example.com"],
         "cost": [3.5],
     }
@@ -194,7 +198,9 @@ async def test_fields_terms_and_indices(kibana: Served) -> None:
         "@timestamp": "date",
         "@seq": "long",
         "@stream": "keyword",
-        "@raw": "keyword",
+        "@raw": "text",
+        "_id": "_id",
+        "_index": "_index",
         "status": "long",
         "host": "keyword",
         "cost": "double",
@@ -230,10 +236,8 @@ async def test_fields_terms_and_indices(kibana: Served) -> None:
     [
         {"query": {"geo_shape": {}}},
         {"query": {"term": {"a": 1, "b": 2}}},
-        {"query": {"term": {"a`b": 1}}},
         {"query": {"term": {"a": None}}},
         {"query": {"match_phrase": []}},
-        {"query": {"bool": {"must_not": MUST}}},
         {"query": {"query_string": {"query": "a and ("}}},
         {"query": {"range": {"@timestamp": {"gte": "soon"}}}},
         {"query": {"range": {"a": {"gte": "b"}}}},
@@ -272,3 +276,96 @@ async def test_depth_and_number_are_bounded(kibana: Served) -> None:
     assert (status, answer["code"]) == (400, "InvalidParameter")
     status, answer = await kibana.go("POST", "/gone/_async_search", {})
     assert (status, answer["code"]) == (404, "LogStoreNotFound")
+
+
+RECORDS = [{"status": status, "path": f"/item/{status}"} for status in (200, 404, 200, 502)]
+
+
+@pytest.fixture
+async def filled(served: Served) -> Served:
+    records = [
+        {"message": json.dumps(record), "timestamp": START_MS + index * 60_000}
+        for index, record in enumerate(RECORDS)
+    ]
+    for project in ("", "?project=shop"):
+        if project:
+            await served.go("POST", "/v1/project", {"name": "shop"})
+            store = {"logStoreName": "access", "retention": 7, "project": "shop"}
+            status, answer = await served.go("POST", "/v1/logstore", store)
+            assert status == 200, answer
+        body = {"type": "JSON", "logRecords": records}
+        status, answer = await served.go("POST", f"/v1/logstore/access/logrecord{project}", body)
+        assert status == 200, answer
+    return served
+
+
+async def test_a_search_with_aggregations(filled: Served) -> None:
+    body = {
+        "query": {"range": {"@timestamp": {"gte": "now-9m", "lte": "now"}}},
+        "size": 1,
+        "fields": ["path", "@timestamp"],
+        "sort": [{"@timestamp": {"order": "desc"}}],
+        "aggs": {
+            "status": {
+                "terms": {"field": "status"},
+                "aggs": {"last": {"max": {"field": "@timestamp"}}},
+            }
+        },
+    }
+    status, answer = await filled.go("POST", "/access/_async_search", body)
+    assert status == 200, answer
+    response = answer["response"]
+    (hit,) = response["hits"]["hits"]
+    at_ms = START_MS + 180_000
+    assert hit["sort"] == [at_ms]
+    assert hit["fields"] == {
+        "path": ["/item/502"],
+        "@timestamp": ["2026-03-01T00:03:00.000Z"],
+    }
+    buckets = response["aggregations"]["status"]["buckets"]
+    assert [(one["key"], one["doc_count"]) for one in buckets] == [(200, 1), (404, 1), (502, 1)]
+    assert answer["start_time_in_millis"] == (START_S + 600) * 1000
+    assert (answer["error"], answer["status"], response["timed_out"]) == (None, 200, False)
+
+
+@pytest.mark.parametrize("index", ["access", "shop$access", quote("shop$access", safe="")])
+async def test_an_index_is_a_log_store_of_a_project(filled: Served, index: str) -> None:
+    status, answer = await filled.go("POST", f"/{index}/_async_search", {"size": 10})
+    assert status == 200, answer
+    assert len(answer["response"]["hits"]["hits"]) == 4
+    status, answer = await filled.go("POST", f"/{index}/_field_caps", {"fields": ["status"]})
+    assert status == 200
+    assert list(answer["fields"]) == ["status"]
+    terms = {"field": "path", "string": "/item/4"}
+    status, answer = await filled.go("POST", f"/{index}/_terms_enum", terms)
+    assert (status, answer["terms"]) == (200, ["/item/404"])
+    status, answer = await filled.go("GET", f"/_resolve/index/{index}")
+    assert status == 200
+    assert [one["timestamp_field"] for one in answer["data_streams"]] == ["@timestamp"]
+
+
+async def test_what_cannot_be_searched(filled: Served) -> None:
+    for target, body, code, status in (
+        ("/none/_async_search", {}, "LogStoreNotFound", 404),
+        ("/_sim/_async_search", {}, "InvalidURI", 404),
+        ("/access/_async_search", {"query": {"x": {}}}, "InvalidParameter", 400),
+        ("/access/_async_search", [], "InvalidParameter", 400),
+        ("/access/_terms_enum", {}, "InvalidParameter", 400),
+        ("/acc*/_field_caps", {}, "InvalidParameter", 400),
+    ):
+        found, answer = await filled.go("POST", target, body)
+        assert (found, answer["code"]) == (status, code), target
+    found, answer = await filled.go("POST", "/access/_async_search", raw=b"{")
+    assert (found, answer["code"]) == (400, "MalformedJSON")
+    found, answer = await filled.go("POST", "/access/_async_search", {}, secret_key="wrong")
+    assert (found, answer["code"]) == (401, "Unauthorized")
+
+
+async def test_other_paths_are_what_they_were(filled: Served) -> None:
+    for target in ("/v1/logstore/list", "/v1/project/list"):
+        status, _ = await filled.go("POST", target, {})
+        assert status == 200
+    status, answer = await filled.go("POST", "/task", {})
+    assert (status, answer["code"]) == (501, "NotImplemented")
+    status, answer = await filled.go("POST", "/access/_search", {})
+    assert (status, answer["code"]) == (404, "InvalidURI")

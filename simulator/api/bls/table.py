@@ -23,7 +23,6 @@ from simulator.logstore import LogStoreEngine
 _STORE = "/v1/logstore/{name}"
 _FAST = "/v1/fastquery"
 _NO_ALARM = "nobody is notified; conditions are in a language of the simulator's own"
-_NO_ELASTIC = "several indices, highlights, `ids`, months and time zones of histograms"
 _ACTION = "/v3/bls?action="
 _DOWNLOAD = "/v2/logstore/download"
 _SHIPPER = "/v1/logshipper"
@@ -105,8 +104,8 @@ def bls_operations(
             ("SetSingleLogShipperStatus", "PUT", f"{_SHIPPER}/{{id}}/status", shippers.set_status),
             ("ListLogShipperRecord", "GET", f"{_SHIPPER}/{{id}}/record", shippers.list_records),
         ),
-        *_elastic_rows(Elastic(engine, clock, on_change)),
         *_alarm_rows(Alarms(engine, clock, on_change)),
+        *_elastic_rows(Elastic(engine, clock, on_change)),
         _partly(
             name="CreateLogShipper",
             method="POST",
@@ -145,26 +144,6 @@ def bls_operations(
     )
 
 
-def _elastic_rows(elastic: Elastic) -> tuple[Operation, ...]:
-    rows = (
-        ("AsyncSearch", "POST", "/{index}/_async_search", elastic.search, _NO_ELASTIC),
-        ("FieldCaps", "POST", "/{index}/_field_caps", elastic.field_caps, "several indices"),
-        ("TermsEnum", "POST", "/{index}/_terms_enum", elastic.terms_enum, "several indices"),
-    )
-    return (
-        *(
-            _partly(name=name, method=method, path=path, handle=handle, remark=remark)
-            for name, method, path, handle, remark in rows
-        ),
-        _done(
-            name="ResolveIndex",
-            method="GET",
-            path="/_resolve/index/{pattern}",
-            handle=elastic.resolve_index,
-        ),
-    )
-
-
 def _alarm_rows(alarms: Alarms) -> tuple[Operation, ...]:
     policy, validate = "/v1/alarm/policy", "/v1/alarm/condition/validate"
     rows = (
@@ -185,6 +164,39 @@ def _alarm_rows(alarms: Alarms) -> tuple[Operation, ...]:
     return tuple(
         _partly(name=name, method=method, path=path, handle=handle, remark=_NO_ALARM)
         for name, method, path, handle in rows
+    )
+
+
+def _elastic_rows(elastic: Elastic) -> tuple[Operation, ...]:
+    return (
+        _partly(
+            name="AsyncSearch",
+            method="POST",
+            path="/{index}/_async_search",
+            handle=elastic.search,
+            remark="one LogStore, no highlights; query strings without regular expressions,"
+            " fuzziness and boosts; no `typed_keys`",
+        ),
+        _partly(
+            name="FieldCaps",
+            method="POST",
+            path="/{index}/_field_caps",
+            handle=elastic.field_caps,
+            remark="one LogStore; `index_filter` is ignored",
+        ),
+        _partly(
+            name="TermsEnum",
+            method="POST",
+            path="/{index}/_terms_enum",
+            handle=elastic.terms_enum,
+            remark="one LogStore, no `search_after`",
+        ),
+        _done(
+            name="ResolveIndex",
+            method="GET",
+            path="/_resolve/index/{pattern}",
+            handle=elastic.resolve,
+        ),
     )
 
 
