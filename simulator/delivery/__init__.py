@@ -17,7 +17,6 @@ from simulator.delivery.ledger import (
 )
 from simulator.delivery.ledger_lines import DeliveredLines, OwedLines, Place
 from simulator.delivery.reach import FlowLogVersion
-from simulator.delivery.sinks import LogStoreEngine, ObjectSink
 from simulator.delivery.status import (
     DeliveryMark,
     DeliveryReceipt,
@@ -25,6 +24,7 @@ from simulator.delivery.status import (
     FlowLogStatus,
     PendingLine,
 )
+from simulator.delivery.stores import LogStoreEngine, ObjectSink
 
 __all__ = [
     "Archive",

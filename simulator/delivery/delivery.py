@@ -15,6 +15,7 @@ from typing import Final, assert_never
 from simulator.clock import Clock
 from simulator.delivery.archive import Archive
 from simulator.delivery.batching import Batch, BatchPlan, Lane
+from simulator.delivery.consignments import Load
 from simulator.delivery.fault_board import FaultBoard
 from simulator.delivery.fault_reach import find_faults
 from simulator.delivery.held_back import HeldBack
@@ -32,7 +33,7 @@ from simulator.delivery.loads import (
 from simulator.delivery.pending import Owed, newest_lines, owed_by
 from simulator.delivery.reach import FlowLogVersion
 from simulator.delivery.route import LONGEST_RETRY_S, Line, Route
-from simulator.delivery.sinks import Load, LogStoreEngine, ObjectSink, make_sink
+from simulator.delivery.sinks import make_sink
 from simulator.delivery.status import (
     DeliveryMark,
     DeliveryReceipt,
@@ -42,6 +43,7 @@ from simulator.delivery.status import (
     PendingLine,
     Tally,
 )
+from simulator.delivery.stores import LogStoreEngine, ObjectSink
 from simulator.delivery.worker import Worker
 from simulator.model import FlowLog, FlowLogId
 from simulator.model.faults import Fault

@@ -25,7 +25,7 @@ from simulator.delivery.ledger_lines import (
 )
 from simulator.delivery.manifest import decode_manifest
 from simulator.delivery.pending import Owed
-from simulator.delivery.sinks import LedgerRows
+from simulator.delivery.stores import LedgerRows
 from simulator.errors import ControlError
 from simulator.logstore import LedgerEntry, LedgerException
 from simulator.model import BucketDestination, FlowLog

@@ -6,13 +6,14 @@ Whatever goes wrong comes back as a value: a bug in one sink must not stop the o
 from dataclasses import dataclass
 
 from simulator.delivery.batching import Batch
+from simulator.delivery.consignments import Delivered, Lines, Load
 from simulator.delivery.fault_board import FaultBoard
 from simulator.delivery.fault_reach import Reach, destination_gone
 from simulator.delivery.held_files import HeldFiles
 from simulator.delivery.image import Decision, Image, Item, make_image
 from simulator.delivery.object_plan import ObjectPlan
 from simulator.delivery.route import Route
-from simulator.delivery.sinks import Delivered, Lines, Load, object_key, suffixed_key
+from simulator.delivery.sinks import object_key, suffixed_key
 from simulator.errors import SinkError
 from simulator.logstore import HeldPiece, LedgerChange
 from simulator.model import BucketDestination

@@ -5,19 +5,19 @@ the same put), so that a crash between the two neither loses nor doubles a recor
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, assert_never
 
 from simulator.delivery.batching import Batch
+from simulator.delivery.consignments import Delivered, Lines, Load
 from simulator.delivery.image import Item
-from simulator.delivery.manifest import encode_manifest
-from simulator.delivery.object_plan import ObjectPlan, encode_objects
+from simulator.delivery.object_plan import encode_objects
+from simulator.delivery.stores import LogStoreEngine, ObjectSink
 from simulator.errors import ControlError, SinkError
-from simulator.logstore import HeldPiece, LedgerChange, LedgerEntry, LedgerException
+from simulator.logstore import LedgerChange, LedgerEntry, LedgerException
 from simulator.model import BucketDestination, FlowLog, LogStoreDestination
 from simulator.model.faults import FaultKind
 
@@ -28,230 +28,6 @@ _GZIP_LEVEL: Final = 1
 """Access records shrink to a tenth at any level; this one keeps up with the spool."""
 _GZIP_WINDOW: Final = 31
 """A gzip header (zlib writes it without name and with time 0) around the widest window."""
-
-
-class LedgerRows(Protocol):
-    """What delivery needs to read of what it entered; see ``LedgerTables``."""
-
-    def entries(
-        self,
-        *,
-        flow_log_id: str | None = None,
-        series_key: str | None = None,
-        seq: int | None = None,
-    ) -> Iterator[LedgerEntry]:
-        """Entries in the order they were written."""
-        ...
-
-    def exceptions(
-        self,
-        *,
-        flow_log_id: str | None = None,
-        series_key: str | None = None,
-        first_seq: int | None = None,
-        last_seq: int | None = None,
-        altered: bytes | None = None,
-    ) -> Iterator[LedgerException]:
-        """Exceptions in the order they were written."""
-        ...
-
-    def held(self) -> list[HeldPiece]:
-        """Everything that is held back."""
-        ...
-
-    def forget(self, series_key: str, seq: int) -> None:
-        """Delete what is said of batches that end with a segment or before."""
-        ...
-
-
-class LogStoreEngine(Protocol):
-    """What delivery needs of the LogStores; cursors live beside the records."""
-
-    @property
-    def ledger(self) -> LedgerRows:
-        """What was entered with the records and cursors."""
-        ...
-
-    def deliver_segments(
-        self,
-        *,
-        project: str,
-        log_store: str,
-        stream: str,
-        paths: Sequence[Path],
-        cursor: str,
-        position: int,
-        change: LedgerChange,
-    ) -> int:
-        """Load segment files, move a cursor, enter the ledger, in one transaction.
-
-        Returns:
-            The number of records.
-
-        Raises:
-            SinkError: nothing was loaded; ``retryable`` or not.
-        """
-        ...
-
-    def deliver_lines(
-        self,
-        *,
-        project: str,
-        log_store: str,
-        stream: str,
-        lines: Sequence[tuple[int, bytes]],
-        cursor: str | None,
-        position: int,
-        change: LedgerChange,
-    ) -> int:
-        """The same for lines in memory, with their Unix milliseconds; maybe without a cursor."""
-        ...
-
-    def commit_cursor(self, cursor: str | None, position: int, change: LedgerChange) -> None:
-        """Move a cursor, if any, and enter the ledger, in one transaction."""
-        ...
-
-    def read_cursors(self) -> dict[str, int]:
-        """Every cursor ever moved."""
-        ...
-
-
-class ObjectSink(Protocol):
-    """What delivery needs of an object store."""
-
-    def put_object(
-        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
-    ) -> object:
-        """Store one object.
-
-        Raises:
-            ControlError: the bucket does not exist.
-            OSError: it cannot be stored now.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """Batches of one series that are to become visible together."""
-
-    flow_log_id: str
-    series_key: str
-    cursor: str
-    """Name of the cursor it moves."""
-    batches: tuple[Batch, ...]
-    at: float
-    """The instant they become visible."""
-    tries: int
-    """1 for the first."""
-
-    @property
-    def position(self) -> int:
-        """Where the cursor is after it."""
-        return self.batches[-1].last_seq
-
-    def entry(
-        self, batch: Batch, *, destination: str, name: str, lost_because: str = ""
-    ) -> LedgerEntry:
-        """What the ledger says of one of its batches."""
-        return LedgerEntry(
-            flow_log_id=self.flow_log_id,
-            series_key=self.series_key,
-            piece="",
-            first_seq=batch.segments[0].seq,
-            last_seq=batch.last_seq,
-            record_count=batch.record_count,
-            byte_count=batch.byte_count,
-            first_at=batch.first_at,
-            last_at=batch.last_at,
-            due_at=batch.due_at,
-            done_at=self.at,
-            outcome="lost" if lost_because else "visible",
-            reason=lost_because,
-            destination=destination,
-            name=name,
-            first_place=1,
-            tries=self.tries,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lines:
-    """Lines in memory that are to become visible together: what faults left of a batch, or a
-    piece that they held back."""
-
-    flow_log_id: str
-    series_key: str
-    piece: str
-    """Empty for what is left of a batch."""
-    first_seq: int
-    last_seq: int
-    items: Sequence[Item]
-    due_at: float
-    at: float
-    """The instant they become visible."""
-    tries: int
-    plan: ObjectPlan
-    key: str
-    """Of the object they become first, in a bucket."""
-    cursor: str | None
-    """Name of the cursor it moves, to ``last_seq``."""
-    change: LedgerChange
-    """What else is entered."""
-
-    def entered(self, *entries: LedgerEntry, cut: Sequence[LedgerException] = ()) -> LedgerChange:
-        """Everything that is entered."""
-        return replace(
-            self.change,
-            entries=[*self.change.entries, *entries],
-            exceptions=[*self.change.exceptions, *cut],
-        )
-
-    def entry(
-        self,
-        items: Sequence[Item],
-        *,
-        destination: str,
-        name: str,
-        torn: tuple[Item, bytes] | None = None,
-        lost_because: str = "",
-    ) -> LedgerEntry:
-        """What the ledger says of some of them, and of what is left of one behind them."""
-        known = items or self.items
-        count = sum(1 + item.line.count(b"\n") for item in items) if self.key else len(items)
-        places = [(item.seq, item.number) for item in items]
-        if torn is not None:
-            places.append((torn[0].seq, torn[0].number))
-        return LedgerEntry(
-            flow_log_id=self.flow_log_id,
-            series_key=self.series_key,
-            piece=self.piece,
-            first_seq=self.first_seq,
-            last_seq=self.last_seq,
-            record_count=count + (torn is not None),
-            byte_count=sum(len(item.line) + 1 for item in items),
-            first_at=min(item.logged_at for item in known),
-            last_at=max(item.logged_at for item in known),
-            due_at=self.due_at,
-            done_at=self.at,
-            outcome="lost" if lost_because else "visible",
-            reason=lost_because,
-            destination=destination,
-            name=name,
-            first_place=1,
-            tries=self.tries,
-            manifest=encode_manifest(places, b"" if torn is None else torn[1]),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
-    """What a sink did with lines."""
-
-    objects: tuple[str, ...] = ()
-    """``<bucket>/<key>`` of those written."""
-    cut_count: int = 0
-    """Lines that cannot be read back, because an object ends before them."""
 
 
 class Sink(Protocol):
