@@ -85,6 +85,7 @@ def describe_missing(name: str) -> str:
     close = difflib.get_close_matches(name, FUNCTIONS, n=3, cutoff=0.6)
     if name in _INSTEAD:
         close = [_INSTEAD[name]]
-    meant = f"did you mean {' or '.join(close)}? " if close else ""
+    if close:
+        return f"the function {name[:60]} is not simulated; did you mean {' or '.join(close)}?"
     known = ", ".join(sorted([*FUNCTIONS, "cast", "if"]))
-    return f"the function {name[:60]} is not simulated; {meant}simulated are {known}"
+    return f"the function {name[:60]} is not simulated; simulated are {known}"
