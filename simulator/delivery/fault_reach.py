@@ -74,16 +74,23 @@ def storm_factor(board: FaultBoard, flow_logs: Iterable[FlowLog], at: float) -> 
     return factor
 
 
+def _takes_away(board: FaultBoard, fault: Fault, flow_log: FlowLog) -> bool:
+    subject = (str(flow_log.flow_log_id),)
+    hits = board.hits(fault, *subject)
+    board.count_once(fault.name, subject, int(hits))
+    return hits
+
+
 def destination_gone(
     board: FaultBoard, flow_log: FlowLog, node: str, at: float
-) -> tuple[Fault, SinkError] | None:
-    """The fault that takes a destination away at an instant, and how the destination answers."""
+) -> SinkError | None:
+    """How a destination answers that a fault takes away at an instant; None if none does."""
     for fault in board.faults(FaultStage.MANAGEMENT):
         if (
             fault.kind is FaultKind.DESTGONE
             and fault.is_active(at)
             and concerns(fault, flow_log, node)
-            and board.hits(fault, str(flow_log.flow_log_id))
+            and _takes_away(board, fault, flow_log)
         ):
             bucket = isinstance(flow_log.destination, BucketDestination)
             form = fault.text("form")
@@ -93,5 +100,5 @@ def destination_gone(
                 "throttled": "SlowDown" if bucket else "RequestLimited",
             }[form]
             text = f"{code}: the destination is {form} by fault {fault.name}"
-            return fault, SinkError(text, retryable=form == "throttled")
+            return SinkError(text, retryable=form == "throttled")
     return None

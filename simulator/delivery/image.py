@@ -206,10 +206,7 @@ def make_image(board: FaultBoard, reach: Reach, batch: Batch, items: list[Item])
         _alter(draft, fault)
     for fault in _at(reach, FaultStage.DELIVERY):
         _ON_DELIVERY[fault.kind](draft, fault)
-    plan = ObjectPlan()
-    for fault in _at(reach, FaultStage.OBJECT):
-        plan = _on_object(draft, fault, plan)
-    return _finish(draft, plan)
+    return _finish(draft)
 
 
 def _at(reach: Reach, stage: FaultStage) -> tuple[Fault, ...]:
@@ -300,7 +297,7 @@ def _duplicate(draft: _Draft, fault: Fault) -> None:
     copies = []
     for item in draft.hit(fault, by):
         for number in range(1, int(fault.number("copies")) + 1):
-            subject = (*draft.by_record(item), number) if by == "record" else (number,)
+            subject = (*(draft.by_record(item) if by == "record" else draft.key), number)
             due_at = item.due_at + _extra(draft, fault, "after", subject)
             copies.append(replace(item, due_at=due_at, is_copy=True))
             draft.note(fault, "copied", item, until_at=due_at)
@@ -358,30 +355,49 @@ _ON_DELIVERY: Final[Mapping[FaultKind, Callable[[_Draft, Fault], None]]] = Mappi
 )
 
 
-def _on_object(draft: _Draft, fault: Fault, plan: ObjectPlan) -> ObjectPlan:
-    """What a fault makes of the object of a batch, if one is made of it."""
-    reach, batch = draft.reach, draft.batch
-    now = [item for item in draft.items if item.due_at <= batch.due_at]
-    if not now or not fault.is_active(batch.window * reach.window_s):
+def _plan(draft: _Draft, items: list[Item], due_at: float, piece: str = "") -> ObjectPlan:
+    """What the faults make of an object, that of a batch or of a piece held back."""
+    plan = ObjectPlan()
+    if items:
+        key = (*draft.key, piece) if piece else draft.key
+        for fault in _at(draft.reach, FaultStage.OBJECT):
+            plan = _on_object(draft, fault, plan, items, due_at, key)
+    return plan
+
+
+def _on_object(
+    draft: _Draft,
+    fault: Fault,
+    plan: ObjectPlan,
+    items: list[Item],
+    due_at: float,
+    key: tuple[str | int, ...],
+) -> ObjectPlan:
+    """The plan of an object that is due at ``due_at``, with what one fault makes of it."""
+    if not fault.is_active(draft.batch.window * draft.reach.window_s):
         return plan
-    if fault.where and not any(fault.matches(item.record) for item in now):
+    if fault.where and not any(fault.matches(item.record) for item in items):
         return plan
-    if fault.kind is FaultKind.GZMULTI and not reach.gzip:
+    if fault.kind is FaultKind.GZMULTI and not draft.reach.gzip:
         return plan
-    hits = draft.board.hits(fault, *draft.key)
+    hits = draft.board.hits(fault, *key)
     draft.count(fault, None, 1, int(hits))
     if not hits:
         return plan
+    # For each record, unless the whole batch is in this object.
+    noted: list[Item] | list[None] = [None] if len(items) == len(draft.items) else items
     if fault.kind is FaultKind.LATEOBJ:
-        until_at = batch.due_at + draft.board.draw(fault, "lag", *draft.key)
-        draft.note(fault, "object late", until_at=until_at)
+        until_at = due_at + draft.board.draw(fault, "lag", *key)
+        for item in noted:
+            draft.note(fault, "object late", item, until_at=until_at)
         return msgspec.structs.replace(plan, late_until_at=max(until_at, plan.late_until_at))
-    planned, detail = plan_object(draft.board, fault, plan, draft.key)
-    draft.note(fault, "object changed", detail=detail)
+    planned, detail = plan_object(draft.board, fault, plan, key)
+    for item in noted:
+        draft.note(fault, "object changed", item, detail=detail)
     return planned
 
 
-def _finish(draft: _Draft, plan: ObjectPlan) -> Image:
+def _finish(draft: _Draft) -> Image:
     for item in draft.items:
         if item.altering >= 0:
             newest = draft.exceptions[item.altering]
@@ -394,10 +410,13 @@ def _finish(draft: _Draft, plan: ObjectPlan) -> Image:
         else:
             due_at = round(item.due_at, 3)
             later.setdefault((due_at, item.waits_for), []).append(item)
-    held = [
-        _hold_piece(draft, f"h{index}", due_at, fault, items, ObjectPlan())
-        for index, ((due_at, fault), items) in enumerate(sorted(later.items()), start=1)
-    ]
+    plan = _plan(draft, now, draft.batch.due_at)
+    held = []
+    for index, ((due_at, fault), items) in enumerate(sorted(later.items()), start=1):
+        name = f"h{index}"
+        own = _plan(draft, items, due_at, name)
+        at = max(due_at, own.late_until_at)
+        held.append(_hold_piece(draft, name, at, fault, items, own))
     if now and plan.late_until_at:
         held.append(_hold_piece(draft, "late", plan.late_until_at, "", now, plan))
         now = []

@@ -106,9 +106,7 @@ class Loader:
         flow_log = route.flow_log
         gone = destination_gone(self._board, flow_log, series_key.rpartition("_")[2], at)
         if gone is not None:
-            fault, error = gone
-            self._board.count_once(fault.name, (str(flow_log.flow_log_id),), 1)
-            raise error
+            raise gone
 
     def _load_image(self, route: Route, load: Load, faults: tuple[Fault, ...]) -> Visible:
         [batch] = load.batches

@@ -306,6 +306,52 @@ async def test_a_late_object_sorts_before_what_was_there(tmp_path: Path) -> None
     await world.stop()
 
 
+async def test_objects_of_held_back_records_are_objects_too(tmp_path: Path) -> None:
+    faults = [
+        fault(FaultKind.LATE, share=0.5, extra=(300.0, 300.0)),
+        fault(FaultKind.LATEOBJ, lag=(600.0, 600.0)),
+        fault(FaultKind.EMPTY),
+        fault(FaultKind.GZMULTI, members=2),
+    ]
+    world, written = await run(tmp_path, faults, gzip=True)
+    check(world, written)
+    whole = {key: one for key, one in world.objects.objects.items() if "-empty" not in key}
+    assert len(world.objects.objects) == 2 * len(whole)
+    held_back = [key for key in whole if key.endswith("-h1.log.gz")]
+    assert held_back
+    unpacker = zlib.decompressobj(31)
+    unpacker.decompress(whole[held_back[0]][0])
+    assert unpacker.unused_data, "there is more than one member"
+    assert all(
+        status.delay_min_s is not None and status.delay_min_s >= 700
+        for status in world.delivery.status()
+        if status.name == "archive"
+    )
+    for report in world.board.reports()[1:]:
+        assert report.hit_count == report.subject_count == len(whole)
+    lives = [world.delivery.ledger.life(one) for one in _ids(world, written)]
+    for life in lives:
+        [passage] = [one for one in life.passages if one.flow_log == "archive"]
+        assert [hit.action for hit in passage.exceptions].count("object late") == 1
+    await world.stop()
+
+
+def _ids(world: World, written: list[bytes]) -> list[str]:
+    return [one for line in written for one in world.delivery.ledger.find(line)]
+
+
+async def test_copies_of_batches_come_at_different_times(tmp_path: Path) -> None:
+    one = fault(FaultKind.DUP, by="batch", after=(0.0, 3000.0))
+    world, written = await run(tmp_path, [one])
+    check(world, written)
+    found = world.delivery.ledger.exceptions("fl-archive")
+    first_at = {entry.first_seq: entry.due_at for entry in world.engine.ledger.all_entries}
+    assert (
+        len({round(hit.until_at - first_at[hit.seq]) for hit in found if hit.seq in first_at}) > 2
+    )
+    await world.stop()
+
+
 @pytest.mark.parametrize("form", ["removed", "readonly", "throttled"])
 async def test_a_destination_that_goes(tmp_path: Path, form: str) -> None:
     one = fault(FaultKind.DESTGONE, form=form, from_at=START, until_at=START + 200)
@@ -319,6 +365,19 @@ async def test_a_destination_that_goes(tmp_path: Path, form: str) -> None:
     lost = [status.lost for status in world.delivery.status()]
     assert all(count == 0 for count in lost) if form == "throttled" else all(lost)
     assert [status.status.value for status in world.delivery.status()] == ["running"] * 2
+    await world.stop()
+
+
+async def test_destinations_that_stay_are_counted_too(tmp_path: Path) -> None:
+    one = next(
+        one
+        for one in (fault(FaultKind.DESTGONE, f"gone-{n}", share=0.5) for n in range(99))
+        if [FaultBoard(Rng(7)).hits(one, f"fl-{name}") for name in ("l7", "archive")]
+        == [True, False]
+    )
+    world, _ = await run(tmp_path, [one])
+    [report] = world.board.reports()
+    assert (report.subject_count, report.hit_count) == (2, 1)
     await world.stop()
 
 
