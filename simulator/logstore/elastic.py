@@ -19,7 +19,7 @@ from simulator.logstore.elastic_buckets import BucketRunner
 from simulator.logstore.elastic_conditions import ElasticConditions
 from simulator.logstore.elastic_document import Node, read_document
 from simulator.logstore.elastic_fields import field_capabilities
-from simulator.logstore.elastic_hits import find_hits, parse_hits
+from simulator.logstore.elastic_hits import MAX_PATTERNS, find_hits, parse_hits
 from simulator.logstore.elastic_queries import QueryParser
 from simulator.logstore.elastic_tree import Leaf, Query
 from simulator.logstore.retention import oldest_ms
@@ -143,6 +143,8 @@ class Elastic:
         patterns: tuple[str, ...] = ("*",)
         if "fields" in members:
             patterns = tuple(one.name() for one in members["fields"].items())
+        if len(patterns) > MAX_PATTERNS:
+            raise members["fields"].refuse(f"expected at most {MAX_PATTERNS} fields")
         capabilities = field_capabilities(state)
         return {
             "indices": [index],

@@ -39,6 +39,8 @@ from simulator.logstore.typed import Kind, Typed, as_double, as_text, encode_num
 
 MAX_BUCKETS: Final = 65_536
 """Of one request. Source: assumed: Elasticsearch's ``search.max_buckets``."""
+MAX_VALUES: Final = 500_000
+"""Numbers in all buckets together. Source: assumed (a bound against abuse)."""
 _SAMPLE_PARTS: Final = 1_000_000
 _LARGEST: Final = "1e100"
 """Numbers beyond have no bucket in a histogram."""
@@ -85,6 +87,7 @@ class BucketRunner:
         self._table = table
         self._conditions = conditions
         self._made = 0
+        self._values = 0
 
     def run(self, aggregations: Sequence[Aggregation], where: str) -> Shown:
         """The results by name, as the wire shows them, of the records that fulfil ``where``.
@@ -109,10 +112,14 @@ class BucketRunner:
         """``found`` with what is empty, in the order it was asked for."""
         complete: Shown = {}
         for one in aggregations:
+            if isinstance(one.what, Metric):
+                self._values += max(1, len(one.what.percents))
             shown = found[one.name] if one.name in found else self._empty(one)
             if one.meta is not None and isinstance(shown, dict):
                 shown = {"meta": one.meta, **shown}
             complete[one.name] = shown
+        if self._values > MAX_VALUES:
+            raise _too_many(f"{MAX_VALUES} values in buckets")
         return complete
 
     def _metrics(self, aggregations: Sequence[Aggregation], context: _Context) -> dict[Keys, Shown]:
@@ -434,12 +441,7 @@ class BucketRunner:
     def _count(self, buckets: int) -> None:
         self._made += buckets
         if self._made > MAX_BUCKETS:
-            raise ControlError(
-                "InvalidParameter",
-                400,
-                f"Request param invalid: [body.aggs]: more than {MAX_BUCKETS} buckets;"
-                " ask for a longer interval, a smaller size or a shorter range",
-            )
+            raise _too_many(f"{MAX_BUCKETS} buckets")
 
     def _one_of(self, context: _Context, wanted: Sequence[Keys]) -> str:
         """SQL for whether the keys of a record are among ``wanted``."""
@@ -453,6 +455,15 @@ class BucketRunner:
     def _listed(self, values: Sequence[object], type_: str) -> str:
         bound = self._conditions.bindings.text(json.dumps(values))
         return f"""unnest(from_json({bound}, '["{type_}"]'))"""
+
+
+def _too_many(what: str) -> ControlError:
+    return ControlError(
+        "InvalidParameter",
+        400,
+        f"Request param invalid: [body.aggs]: more than {what};"
+        " ask for a longer interval, a smaller size or a shorter range",
+    )
 
 
 def _term_key(value: Typed, terms: Terms, bind: Callable[[str], str]) -> _Key:

@@ -18,7 +18,8 @@ from simulator.logstore.values import RecordType, Sort
 MAX_SIZE: Final = 1000
 """Hits of one search, and the default. Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl
 (2025-10) for the default, /s/2k7vkicsj (2025-07) for 1000 hits of any search."""
-MAX_PATTERNS: Final = 1000
+MAX_PATTERNS: Final = 100
+"""Names and patterns of fields in one request. Source: assumed (a bound against abuse)."""
 _TIES: Final = frozenset({"_doc", "@seq", "_shard_doc"})
 
 

@@ -315,6 +315,10 @@ def test_a_document_is_bounded(shop: Store) -> None:
     words = " ".join(f"w{number}" for number in range(301))
     assert "more than 300" in refused(shop, {"query": {"query_string": {"query": words}}})
     assert "more than 300" in refused(shop, {"query": {"match": {"msg": words}}})
+    names = [f"f{number}" for number in range(101)]
+    assert "at most 100 fields" in refused(shop, {"fields": names})
+    with pytest.raises(ControlError, match="at most 100 fields"):
+        shop.engine.elastic.field_caps("demo", {"fields": names})
     assert "at most 1000 values" in refused(shop, {"query": {"terms": {"n": [1] * 1001}}})
 
 

@@ -438,6 +438,11 @@ def test_buckets_are_bounded(shop: Store) -> None:
     ):
         with pytest.raises(ControlError, match="more than 65536 buckets"):
             aggregate(shop, **one)
+    percents = {"percentiles": {"field": "cost", "percents": list(range(50))}}
+    minutes = {"field": "@timestamp", "fixed_interval": "1m"}
+    long = minutes | {"extended_bounds": {"min": "now-20d", "max": "now"}}
+    with pytest.raises(ControlError, match="more than 500000 values"):
+        aggregate(shop, date_histogram=long, aggs={"p": percents})
     deep: dict[str, object] = {"sum": {"field": "cost"}}
     for _ in range(9):
         deep = {"filter": {"match_all": {}}, "aggs": {"a": deep}}
