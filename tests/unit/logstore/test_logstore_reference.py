@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from simulator.clock import ManualClock
@@ -44,7 +44,7 @@ RECORDS = st.fixed_dictionaries(
 
 
 def _tokens(text: str, separators: str, fold: bool) -> list[str]:
-    words = "".join(" " if one in separators else one for one in text).split(" ")
+    words = "".join("\0" if one in separators else one for one in text).split("\0")
     return [word.lower() if fold else word for word in words if word]
 
 
@@ -180,7 +180,12 @@ def engine():
 
 
 @pytest.mark.parametrize("index", [None, INDEX], ids=["scanning", "indexed"])
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
 @given(data=st.data(), records=st.lists(RECORDS, min_size=1, max_size=12))
 def test_search_finds_what_the_evaluator_finds(
     engine: LogStoreEngine,
