@@ -28,7 +28,8 @@ class FlowLogStatus:
     flow_log_id: str
     status: FlowLogState
     written: int
-    """Records in the spool for it; with ``copied`` it is the sum of the next four."""
+    """Records in the spool for it, and lines that an earlier run held back; with ``copied`` it is
+    the sum of the next four."""
     delivered: int
     """Lines that became visible."""
     pending: int
@@ -94,7 +95,7 @@ class Tally:
     """The running counts of one flow log."""
 
     closed: int = 0
-    """Records in closed segments."""
+    """Records in closed segments, and lines that an earlier run held back."""
     passed: int = 0
     """Records in batches that are done with."""
     delivered: int = 0

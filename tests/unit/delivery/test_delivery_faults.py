@@ -368,6 +368,15 @@ async def test_a_destination_that_goes(tmp_path: Path, form: str) -> None:
     await world.stop()
 
 
+async def test_the_counts_add_up_after_a_crash_with_records_held(tmp_path: Path) -> None:
+    faults = [fault(FaultKind.LATE, share=0.5, extra=(1000.0, 1000.0)), fault(FaultKind.DUP)]
+    world, _ = await run(tmp_path, faults, killed_at=START + 500)
+    for status in world.delivery.status():
+        accounted = status.delivered + status.pending + status.lost + status.dropped
+        assert status.written + status.copied == accounted > 0
+    await world.stop()
+
+
 async def test_destinations_that_stay_are_counted_too(tmp_path: Path) -> None:
     one = next(
         one
