@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from simulator.model import FlowLog
+from simulator.model import BucketDestination, FlowLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,11 @@ class FlowLogVersion:
         """What its delivery cursors are named after."""
         flow_log_id = str(self.flow_log.flow_log_id)
         return flow_log_id if self.number == 0 else f"{flow_log_id}#{self.number}"
+
+    @property
+    def needs_bucket(self) -> bool:
+        """Whether it delivers to a bucket."""
+        return isinstance(self.flow_log.destination, BucketDestination)
 
     def ended(self, upto: Mapping[str, int]) -> "FlowLogVersion":
         """The same with an end."""

@@ -303,7 +303,8 @@ class World:
         for log_store in scenario.log_stores:
             self._create_log_store(log_store)
         self._engine.ready_after_s = scenario.log_service.ready_after_s
-        if scenario.buckets:
+        versions = self.flow_logs.versions()
+        if scenario.buckets or any(version.needs_bucket for version in versions):
             # Importing moto takes most of a second; nothing else needs the loop yet.
             self._objects = ObjectStore(data.objects, region=scenario.region)
             for bucket in scenario.buckets:
@@ -315,7 +316,7 @@ class World:
             spool=self._spool,
             engine=self._engine,
             object_store=self._objects,
-            versions=self.flow_logs.versions(),
+            versions=versions,
             deleted=self.flow_logs.deleted(),
             archive=Archive(data.ledger, scenario.ledger.keep_bytes),
             faults=board,

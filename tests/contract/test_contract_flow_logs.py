@@ -198,6 +198,16 @@ async def test_a_name_and_a_deletion_outlive_a_restart(tmp_path: Path) -> None:
         assert len(list((tmp_path / "data").rglob("objects/shop-logs/*.log"))) == 1
 
 
+async def test_a_scenario_without_buckets_goes_on_with_a_flow_log_that_had_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with up(tmp_path) as world:
+        await call(world, "POST", "", to_bucket())
+    monkeypatch.setitem(globals(), "SCENARIO", SCENARIO.replace("buckets: [shop-logs]\n", ""))
+    async with up(tmp_path) as world:
+        assert [log.name for log in world.status().flow_logs] == ["l7", "two"]
+
+
 REFUSED = [
     (to(name="l7", log_store="other"), 409, "FlowLogAlreadyExist", "named 'l7' already"),
     (to(), 409, "FlowLogAlreadyExist", "to this destination already"),
