@@ -200,6 +200,7 @@ def test_help_shows_an_example(verb: str):
     assert "--json" in done.stdout
 
 
+@pytest.mark.timeout(300)  # a process for each verb
 def test_every_verb_against_a_simulator_that_is_up(simulator: dict):
     env = {"BLBSIM_ENDPOINT": simulator["api"]}
     listener = simulator["listeners"][0]["url"]
