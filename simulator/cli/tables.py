@@ -1,5 +1,6 @@
 """Tables and screens for people."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -18,6 +19,10 @@ from simulator.api.simulation import (
 from simulator.verdict import Outcome, format_duration
 
 _COUNTS: Final = ("written", "delivered", "pending", "lost", "objects")
+_BY_FAULTS: Final = ("copied", "dropped")
+"""Counts that are shown when there are any."""
+_PIPED_WIDTH: Final = 200
+"""Columns of what is no terminal: a number cut short is worth nothing."""
 
 
 class PlainConsole(Console):
@@ -29,6 +34,8 @@ class PlainConsole(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = _PIPED_WIDTH
 
     def on_broken_pipe(self) -> None:
         """Whoever read our output has seen enough: ``main`` knows what to do."""
@@ -39,12 +46,17 @@ def flow_log_table(flow_logs: Sequence[FlowLogView]) -> Table:
     """One row for each flow log."""
     table = plain_table("Flow logs and their delays")
     table.add_column("flow log", no_wrap=True)
-    for name in (*_COUNTS, "min", "median", "max"):
+    # written + copied = delivered + pending + lost + dropped; the two are rare.
+    counts = (
+        *_COUNTS,
+        *(name for name in _BY_FAULTS if any(getattr(log, name) for log in flow_logs)),
+    )
+    for name in (*counts, "min", "median", "max"):
         table.add_column(name, justify="right", no_wrap=True)
     for log in flow_logs:
         table.add_row(
             Text(log.name if log.status == "running" else f"{log.name} ({log.status})"),
-            *(str(getattr(log, name)) for name in _COUNTS),
+            *(str(getattr(log, name)) for name in counts),
             *map(_delay, (log.delay_min_s, log.delay_median_s, log.delay_max_s)),
         )
     return table
