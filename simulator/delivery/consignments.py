@@ -96,7 +96,7 @@ class Lines:
         lost_because: str = "",
     ) -> LedgerEntry:
         """What the ledger says of some of them, and of what is left of one behind them."""
-        known = items or self.items
+        known, lag = items or self.items, self.plan.lag(self.at) if self.key else None
         count = sum(1 + item.line.count(b"\n") for item in items) if self.key else len(items)
         places = [(item.seq, item.number) for item in items]
         if torn is not None:
@@ -112,7 +112,7 @@ class Lines:
             first_at=min(item.logged_at for item in known),
             last_at=max(item.logged_at for item in known),
             due_at=self.due_at,
-            done_at=self.at,
+            done_at=self.at if lag is None or lost_because else max(lag.listed_at, lag.readable_at),
             outcome="lost" if lost_because else "visible",
             reason=lost_because,
             destination=destination,

@@ -391,6 +391,14 @@ def _on_object(
         for item in noted:
             draft.note(fault, "object late", item, until_at=until_at)
         return msgspec.structs.replace(plan, late_until_at=max(until_at, plan.late_until_at))
+    if fault.kind is FaultKind.LAGLIST:
+        lag_s, form = draft.board.draw(fault, "lag", *key), fault.text("form")
+        appears_at = max(due_at, plan.late_until_at)
+        for item in noted:
+            draft.note(fault, f"object {form}", item, until_at=appears_at + lag_s)
+        if form == "unlisted":
+            return msgspec.structs.replace(plan, unlisted_s=max(lag_s, plan.unlisted_s))
+        return msgspec.structs.replace(plan, unreadable_s=max(lag_s, plan.unreadable_s))
     planned, detail = plan_object(draft.board, fault, plan, key)
     for item in noted:
         draft.note(fault, "object changed", item, detail=detail)

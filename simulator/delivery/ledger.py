@@ -296,6 +296,9 @@ class Ledger:
             key = (owed.flow_log_id, owed.series_key)
             written_until = until.get(owed.series_key, now)
             floors[key] = min(floors.get(key, written_until), owed.first_at)
+        for entry in self._tables.entries(done_after=self._time()):  # objects that show late
+            key = (entry.flow_log_id, entry.series_key)
+            floors[key] = min(floors.get(key, until.get(entry.series_key, now)), entry.first_at)
         marks = []
         for flow_log in self._flow_logs():
             by_series = tuple(

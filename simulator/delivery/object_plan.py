@@ -11,6 +11,7 @@ import msgspec
 
 from simulator.delivery.fault_board import FaultBoard
 from simulator.model.faults import Fault, FaultKind
+from simulator.objectstore.lags import Lag
 
 _GZIP_LEVEL: Final = 1
 _GZIP_WINDOW: Final = 31
@@ -34,6 +35,16 @@ class ObjectPlan(msgspec.Struct, frozen=True, array_like=True):
     """How far through it, from 0 to 1."""
     late_until_at: float = 0.0
     """When it appears; 0: with its batch."""
+    unlisted_s: float = 0.0
+    """How long after it appears it is not listed."""
+    unreadable_s: float = 0.0
+    """How long after it appears it cannot be read."""
+
+    def lag(self, at: float) -> Lag | None:
+        """From when on an object that appears at ``at`` shows; None: at once."""
+        if not (self.unlisted_s or self.unreadable_s):
+            return None
+        return Lag(listed_at=at + self.unlisted_s, readable_at=at + self.unreadable_s)
 
 
 class PlannedObject(msgspec.Struct, frozen=True):

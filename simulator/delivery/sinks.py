@@ -20,6 +20,7 @@ from simulator.errors import ControlError, SinkError
 from simulator.logstore import LedgerChange, LedgerEntry, LedgerException
 from simulator.model import BucketDestination, FlowLog, LogStoreDestination
 from simulator.model.faults import FaultKind
+from simulator.objectstore.lags import Lag
 
 _ZONE: Final = timezone(timedelta(hours=8))
 """Source: assumed (+0800 in every region, as in ``time_local``)."""
@@ -182,7 +183,7 @@ class BucketSink:
         names = []
         for index, made in enumerate(planned):
             key = suffixed_key(lines.key, made.suffix)
-            self._put(key, partial(bytes, made.body), lines.at)
+            self._put(key, partial(bytes, made.body), lines.at, lines.plan.lag(lines.at))
             names.append(f"{bucket}/{key}")
             last = planned[index + 1].first if index + 1 < len(planned) else len(lines.items)
             whole = lines.items[made.first : made.first + made.whole]
@@ -219,12 +220,14 @@ class BucketSink:
             )
         self._engine.commit_cursor(lines.cursor, lines.last_seq, lines.entered(*entries))
 
-    def _put(self, key: str, encode: Callable[[], bytes], at: float) -> None:
+    def _put(
+        self, key: str, encode: Callable[[], bytes], at: float, lag: Lag | None = None
+    ) -> None:
         bucket = self._destination.bucket
         # Source: assumed. No Content-Encoding: some clients would unpack on the way.
         content_type = "application/gzip" if self._destination.gzip else "application/octet-stream"
         try:
-            self._objects.put_object(bucket, key, encode(), content_type, last_modified=at)
+            self._objects.put_object(bucket, key, encode(), content_type, last_modified=at, lag=lag)
         except ControlError as error:
             raise _refused(error) from error
         except OSError as error:

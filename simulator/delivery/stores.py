@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from simulator.logstore import HeldPiece, LedgerChange, LedgerEntry, LedgerException
+from simulator.objectstore.lags import Lag
 
 
 class LedgerRows(Protocol):
@@ -16,6 +17,7 @@ class LedgerRows(Protocol):
         flow_log_id: str | None = None,
         series_key: str | None = None,
         seq: int | None = None,
+        done_after: float | None = None,
     ) -> Iterator[LedgerEntry]:
         """Entries in the order they were written."""
         ...
@@ -97,9 +99,16 @@ class ObjectSink(Protocol):
     """What delivery needs of an object store."""
 
     def put_object(
-        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str,
+        *,
+        last_modified: float,
+        lag: Lag | None = None,
     ) -> object:
-        """Store one object.
+        """Store one object that shows from the instants of ``lag`` on.
 
         Raises:
             ControlError: the bucket does not exist.

@@ -187,6 +187,7 @@ class LedgerTables:
         flow_log_id: str | None = None,
         series_key: str | None = None,
         seq: int | None = None,
+        done_after: float | None = None,
     ) -> Iterator[LedgerEntry]:
         """Entries in the order they were written.
 
@@ -194,6 +195,7 @@ class LedgerTables:
             flow_log_id: only of this flow log.
             series_key: only of this series.
             seq: only those whose batch holds this segment.
+            done_after: only those that are done after this instant.
         """
         return self._select(
             LedgerEntry,
@@ -201,6 +203,7 @@ class LedgerTables:
                 "flow_log_id = $flow_log_id": flow_log_id,
                 "series_key = $series_key": series_key,
                 "$seq BETWEEN first_seq AND last_seq": seq,
+                "done_at > $done_after": done_after,
             },
         )
 

@@ -4,6 +4,7 @@ The only room that touches moto. Importing it is cheap; making an ``ObjectStore`
 """
 
 from simulator.objectstore.door import S3Door
+from simulator.objectstore.lags import Lag
 from simulator.objectstore.store import ObjectInfo, ObjectStore
 
-__all__ = ["ObjectInfo", "ObjectStore", "S3Door"]
+__all__ = ["Lag", "ObjectInfo", "ObjectStore", "S3Door"]

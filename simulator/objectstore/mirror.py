@@ -1,7 +1,8 @@
 """Objects as plain files under one directory, so that a delivered object outlives the process.
 
 One directory per bucket, one file per object, named by its quoted key; the file's modification
-time is the object's. What has an unusual content type has a second file, ``<name>?type``.
+time is the object's. What has an unusual content type has a second file, ``<name>?type``, and what
+shows late a file ``<name>?lag``.
 """
 
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
+from simulator.objectstore.lags import Lag
+
 _NAME_BYTES: Final = 200
 """File names end at 255; keys do not."""
 _TEMPORARY: Final = "+new"
@@ -20,6 +23,7 @@ _TEMPORARY: Final = "+new"
 _BUCKET_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _TYPE_SUFFIX: Final = "?type"
 """Nor a question mark."""
+_LAG_SUFFIX: Final = "?lag"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,7 @@ class MirroredObject:
     body: bytes
     content_type: str
     last_modified: float
+    lag: Lag | None = None
 
 
 def can_be_directory(bucket: str) -> bool:
@@ -70,14 +75,24 @@ class Mirror:
         path = self._path(bucket, key)
         path.unlink(missing_ok=True)
         path.with_name(path.name + _TYPE_SUFFIX).unlink(missing_ok=True)
+        path.with_name(path.name + _LAG_SUFFIX).unlink(missing_ok=True)
 
     def write(
-        self, bucket: str, key: str, body: bytes, content_type: str, last_modified: float
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str,
+        last_modified: float,
+        lag: Lag | None = None,
     ) -> None:
         """Store an object whole or not at all; the one of that name before is replaced."""
         path = self._path(bucket, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         type_path = path.with_name(path.name + _TYPE_SUFFIX)
+        lag_path = path.with_name(path.name + _LAG_SUFFIX)
+        if lag is not None:
+            lag_path.write_text(f"{lag.listed_at!r} {lag.readable_at!r}")
         if content_type != default_content_type(key):
             type_path.write_text(content_type)
         temporary = self._directory / bucket / _TEMPORARY
@@ -87,12 +102,16 @@ class Mirror:
         temporary.replace(path)
         if content_type == default_content_type(key):
             type_path.unlink(missing_ok=True)
+        if lag is None:
+            lag_path.unlink(missing_ok=True)
 
     def read(self, bucket: str) -> Iterator[MirroredObject]:
         """Every object of a bucket, in the order of their keys' file names."""
         root = self._directory / bucket
         for path in sorted(root.rglob("*")):
-            if path.name == _TEMPORARY or path.name.endswith(_TYPE_SUFFIX) or not path.is_file():
+            if path.name == _TEMPORARY or path.name.endswith((_TYPE_SUFFIX, _LAG_SUFFIX)):
+                continue
+            if not path.is_file():
                 continue
             key = _key(path.relative_to(root))
             type_path = path.with_name(path.name + _TYPE_SUFFIX)
@@ -103,6 +122,7 @@ class Mirror:
                 if type_path.exists()
                 else default_content_type(key),
                 last_modified=path.stat().st_mtime_ns / 1_000_000_000,
+                lag=_read_lag(path.with_name(path.name + _LAG_SUFFIX)),
             )
 
     def _path(self, bucket: str, key: str) -> Path:
@@ -113,6 +133,16 @@ class Mirror:
         cuts = range(0, max(len(name) - 1, 0) // _NAME_BYTES * _NAME_BYTES, _NAME_BYTES)
         parents = ["+" + name[at : at + _NAME_BYTES] for at in cuts]
         return Path(self._directory, bucket, *parents, name[len(parents) * _NAME_BYTES :])
+
+
+def _read_lag(path: Path) -> Lag | None:
+    if not path.exists():
+        return None
+    try:
+        listed_at, readable_at = map(float, path.read_text().split())
+    except ValueError:
+        return None  # a crash cut it off before its object was there
+    return Lag(listed_at=listed_at, readable_at=readable_at)
 
 
 def _key(path: Path) -> str:

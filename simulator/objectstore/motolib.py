@@ -5,11 +5,13 @@ moto's model is internal API; that is why its version is pinned to a minor one.
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from threading import local
 from typing import TYPE_CHECKING, Any, Final
+
+from simulator.objectstore.lags import Lags
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -73,6 +75,8 @@ class Moto:
     announce: "Callable[[FakeBucket, FakeKey], None]"
     """Tell whoever subscribed to a bucket that an object was put."""
     changes: Changes
+    lags: Lags
+    """What moto shows late, to whoever lists or reads through it."""
     watch: "Callable[[FakeBucket], None]"
     """Note from now on what happens to the objects of a bucket; for a bucket without objects.
     Fine to call twice."""
@@ -93,23 +97,34 @@ def load_moto() -> Moto:
     tracked_classes: tuple[Any, ...] = (models.FakeKey, models.FakeMultipart, models.FakeBucket)
     for tracked in tracked_classes:
         tracked.instances_tracked = deque(maxlen=0)
-    changes = Changes()
+    changes, lags = Changes(), Lags()
     # The one place that every put and delete passes. Any: moto does not type it as it is used.
     key_store: Any = _VersionedKeyStore
 
     class WatchedKeys(key_store):  # type: ignore[misc]  # a class known at run time
         bucket_name = ""
 
+        # What moto lists, and what it lists with versions.
+        def items(self) -> Iterator[tuple[str, Any]]:
+            return (pair for pair in super().items() if lags.is_listed(self.bucket_name, pair[0]))
+
+        def iterlists(self) -> Iterator[tuple[str, Any]]:
+            found = super().iterlists()
+            return (pair for pair in found if lags.is_listed(self.bucket_name, pair[0]))
+
         def pop(self, key: str) -> None:
             super().pop(key)
+            lags.set(self.bucket_name, key, None)
             changes.note(self.bucket_name, key)
 
         def setlist(self, key: str, list_: object) -> None:
             super().setlist(key, list_)
+            lags.set(self.bucket_name, key, None)
             changes.note(self.bucket_name, key)
 
         def __setitem__(self, key: str, value: object) -> None:
             super().__setitem__(key, value)
+            lags.set(self.bucket_name, key, None)
             changes.note(self.bucket_name, key)
 
     def watch(bucket: "FakeBucket") -> None:
@@ -117,6 +132,20 @@ def load_moto() -> Moto:
             keys = WatchedKeys()
             keys.bucket_name = bucket.name
             bucket.keys = keys
+
+    # Every read passes here, also that of a copy's source. Any: as above.
+    backend_class: Any = models.S3Backend
+    get_object = backend_class.get_object
+
+    def get_readable(
+        backend: object, bucket_name: str, key_name: str, *args: object, **named: object
+    ) -> "FakeKey | None":
+        if not lags.is_readable(bucket_name, key_name):
+            return None
+        found: FakeKey | None = get_object(backend, bucket_name, key_name, *args, **named)
+        return found
+
+    backend_class.get_object = get_readable
 
     def publish(bucket: "FakeBucket", key: "FakeKey") -> None:
         key_store.setlist(bucket.keys, key.name, [key])
@@ -127,6 +156,7 @@ def load_moto() -> Moto:
         object_class=models.FakeKey,
         announce=lambda bucket, key: notifications.send_event(ACCOUNT_ID, put, bucket, key),
         changes=changes,
+        lags=lags,
         watch=watch,
         publish=publish,
     )

@@ -1,13 +1,16 @@
 """Buckets and objects in moto's S3 model, and on disk when there is a directory."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from simulator.errors import ControlError, StartupError
+from simulator.objectstore.lags import Lag
 from simulator.objectstore.mirror import Mirror, can_be_directory, default_content_type
 from simulator.objectstore.motolib import ACCOUNT_ID, load_moto
 
@@ -37,6 +40,7 @@ class ObjectStore:
     Args:
         directory: where objects are kept for the next run; None keeps them in memory only.
         region: echoed as the location of a bucket.
+        time: of the simulation, for objects that show late; without it none does.
 
     Raises:
         StartupError: the directory cannot be used.
@@ -49,12 +53,15 @@ class ObjectStore:
     bucket are in memory only; the tag of an object made of parts becomes that of its whole body.
     """
 
-    def __init__(self, directory: Path | None, *, region: str) -> None:
+    def __init__(
+        self, directory: Path | None, *, region: str, time: Callable[[], float] = lambda: inf
+    ) -> None:
         self._moto = load_moto()
         self._backend = self._moto.backend
         self._region = region
         self._lock = Lock()  # writers only: moto's readers copy
         self._mirror: Mirror | None = None
+        self._moto.lags.time = time
         self._moto.changes.on_changed = self._follow
         with self._lock:  # or a bucket not loaded yet would be taken for one a client deleted
             self._reset()
@@ -100,11 +107,13 @@ class ObjectStore:
         content_type: str = "application/octet-stream",
         *,
         last_modified: float | None = None,
+        lag: Lag | None = None,
     ) -> ObjectInfo:
         """Store an object; it is on disk before anybody can see it. From any thread.
 
         Args:
             last_modified: Unix seconds; the machine's time if not given.
+            lag: from when on it shows; None: at once.
 
         Raises:
             ControlError: ``NoSuchBucket``.
@@ -116,11 +125,11 @@ class ObjectStore:
             if self._mirror is not None:
                 at = made.last_modified.replace(tzinfo=UTC).timestamp()
                 try:
-                    self._mirror.write(bucket, key, body, content_type, at)
+                    self._mirror.write(bucket, key, body, content_type, at, lag)
                 except OSError:
                     made.dispose()
                     raise
-            self._publish(model, made)
+            self._publish(model, made, lag)
             return _info(made)
 
     def get_object(self, bucket: str, key: str) -> bytes:
@@ -129,7 +138,7 @@ class ObjectStore:
         Raises:
             ControlError: ``NoSuchBucket``, ``NoSuchKey``.
         """
-        return bytes(self._object(bucket, key).value)
+        return bytes(self._readable(bucket, key).value)
 
     def object_info(self, bucket: str, key: str) -> ObjectInfo:
         """Size, tag and times of an object.
@@ -137,16 +146,17 @@ class ObjectStore:
         Raises:
             ControlError: ``NoSuchBucket``, ``NoSuchKey``.
         """
-        return _info(self._object(bucket, key))
+        return _info(self._readable(bucket, key))
 
     def list_keys(self, bucket: str, prefix: str = "") -> tuple[str, ...]:
-        """All keys with a prefix, in order.
+        """All keys with a prefix that are listed now, in order.
 
         Raises:
             ControlError: ``NoSuchBucket``.
         """
         keys: list[str] = list(self._bucket(bucket).keys)
-        return tuple(sorted(key for key in keys if key.startswith(prefix)))
+        listed = self._moto.lags.is_listed
+        return tuple(sorted(key for key in keys if key.startswith(prefix) and listed(bucket, key)))
 
     def close(self) -> None:
         """Free the memory of all objects; files stay. Fine to call twice."""
@@ -161,6 +171,7 @@ class ObjectStore:
                     if isinstance(version, self._moto.object_class):
                         version.dispose()
         self._backend.reset()
+        self._moto.lags.clear()
 
     def _reload(self, mirror: Mirror) -> None:
         for bucket in mirror.buckets():
@@ -168,7 +179,7 @@ class ObjectStore:
             self._moto.watch(model)
             for kept in mirror.read(bucket):
                 made = self._make(model, kept.key, kept.body, kept.content_type, kept.last_modified)
-                self._publish(model, made)
+                self._publish(model, made, kept.lag)
 
     def _make(
         self,
@@ -222,7 +233,8 @@ class ObjectStore:
         if not can_be_directory(bucket) or not self.has_bucket(bucket):
             return
         try:
-            info, body = self.object_info(bucket, key), self.get_object(bucket, key)
+            found = self._object(bucket, key)
+            info, body = _info(found), bytes(found.value)
         except ControlError:
             mirror.remove(bucket, key)
         except ValueError:
@@ -230,8 +242,9 @@ class ObjectStore:
         else:
             mirror.write(bucket, key, body, info.content_type, info.last_modified)
 
-    def _publish(self, bucket: "FakeBucket", made: "FakeKey") -> None:
+    def _publish(self, bucket: "FakeBucket", made: "FakeKey", lag: Lag | None) -> None:
         """Let it be seen, complete: moto's own put would show it before its time is set."""
+        self._moto.lags.set(bucket.name, made.name, lag)
         self._moto.publish(bucket, made)
         self._moto.announce(bucket, made)
 
@@ -242,8 +255,15 @@ class ObjectStore:
         except KeyError:
             raise ControlError("NoSuchBucket", 404, f"bucket {bucket} does not exist") from None
 
+    def _readable(self, bucket: str, key: str) -> "FakeKey":
+        """The model of an object that can be read."""
+        found = self._object(bucket, key)
+        if not self._moto.lags.is_readable(bucket, key):
+            raise ControlError("NoSuchKey", 404, f"{bucket}/{key} cannot be read yet")
+        return found
+
     def _object(self, bucket: str, key: str) -> "FakeKey":
-        """The model of an object."""
+        """The model of an object, also of one that cannot be read yet."""
         found = self._bucket(bucket).keys.get(key)
         if not isinstance(found, self._moto.object_class):
             raise ControlError("NoSuchKey", 404, f"{bucket}/{key} does not exist")

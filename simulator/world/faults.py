@@ -13,16 +13,10 @@ from simulator.clock import Clock
 from simulator.delivery.fault_board import FaultBoard, FaultReport
 from simulator.errors import ControlError, StartupError
 from simulator.model.fault_text import parse_fault, show_fault
-from simulator.model.faults import Fault, FaultKind
+from simulator.model.faults import Fault
 from simulator.rng import Rng
 
-_NOT_ACTED_ON = frozenset({FaultKind.LAGLIST})
 _FIELDS = tuple(field.name for field in FIELDS)
-
-
-def is_acted_on(kind: FaultKind) -> bool:
-    """Whether something acts on faults of this kind; the others are refused."""
-    return kind not in _NOT_ACTED_ON
 
 
 class _Changes(msgspec.Struct):
@@ -80,8 +74,6 @@ class Faults:
             )
         except ValueError as error:
             raise ControlError("InvalidParameter", 400, str(error)) from error
-        if not is_acted_on(fault.kind):
-            raise ControlError("NotImplemented", 501, f"{fault.kind} is not acted on yet")
         self._keep(_Changes(added=(*self._changes.added, fault), removed=self._changes.removed))
         self.board.add(fault)
         return self._view(FaultReport(fault=fault))

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from simulator.delivery.object_plan import unpack_gzip
+from simulator.errors import ControlError
 from simulator.logstore import LogStoreEngine, Selection
 from simulator.model import BucketDestination, FlowLog, LogStoreDestination
 from simulator.objectstore import ObjectStore
@@ -62,14 +63,20 @@ def _from_bucket(
 ) -> tuple[str, Mapping[str, Any] | None]:
     bucket = destination.bucket
     keys = objects.list_keys(bucket, f"{destination.prefix}{flow_log.flow_log_id}/")
-    count, last = 0, b""
+    count, unreadable, last = 0, 0, b""
     for key in keys:
-        body = objects.get_object(bucket, key)
+        try:
+            body = objects.get_object(bucket, key)
+        except ControlError:  # listed before it can be read, by a fault
+            unreadable += 1
+            continue
         text = unpack_gzip(body) if key.endswith(".gz") else body
         records = [line for line in text.split(b"\n") if line]
         count += len(records)
         last = records[-1] if records else last
-    line = f"read {count} records back from {len(keys)} objects in bucket {bucket}"
+    line = f"read {count} records back from {len(keys) - unreadable} objects in bucket {bucket}"
+    if unreadable:
+        line += f", {unreadable} more cannot be read yet"
     return line, _decode(last)
 
 

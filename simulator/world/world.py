@@ -45,7 +45,7 @@ from simulator.scenario import Ports, Scenario, build_snapshot
 from simulator.spool import Spool
 from simulator.workload import BuiltinBackends, TrafficSender
 from simulator.world.balancers import BalancerViews, balancer_measures
-from simulator.world.faults import Faults, is_acted_on
+from simulator.world.faults import Faults
 from simulator.world.flow_log_rules import FlowLogRules
 from simulator.world.flow_logs import FlowLogs
 from simulator.world.listeners import LOOPBACK, Listeners
@@ -225,9 +225,6 @@ class World:
         Raises:
             StartupError: something the machine refused; what was up is stopped by ``aclose``.
         """
-        idle = [one.name for one in self.scenario.faults if not is_acted_on(one.kind)]
-        if idle:
-            raise StartupError(f"faults of this kind are not acted on yet: {', '.join(idle)}")
         max_bytes = self.scenario.spool.max_bytes
         if max_bytes != inf and any(
             len(plan.cluster.nodes) > 1 for plan in self.scenario.load_balancers
@@ -306,7 +303,7 @@ class World:
         versions = self.flow_logs.versions()
         if scenario.buckets or any(version.needs_bucket for version in versions):
             # Importing moto takes most of a second; nothing else needs the loop yet.
-            self._objects = ObjectStore(data.objects, region=scenario.region)
+            self._objects = ObjectStore(data.objects, region=scenario.region, time=self.clock.time)
             for bucket in scenario.buckets:
                 self._objects.create_bucket(bucket.name)
             self._engine.use_buckets(self._objects)

@@ -30,6 +30,7 @@ from simulator.model import (
 )
 from simulator.model.fault_catalogue import CATALOGUE
 from simulator.model.faults import Fault, FaultKind
+from simulator.objectstore import Lag
 from simulator.objectstore.mirror import Mirror
 from simulator.rng import Rng
 from simulator.spool import Spool
@@ -51,7 +52,7 @@ FLOW_LOGS = (
         destination=BucketDestination(bucket="shop-logs", gzip=True, max_object_bytes=4000),
     ),
 )
-FAULTS = (FaultKind.LATE, FaultKind.REORDER, FaultKind.MULTI, FaultKind.LATEOBJ)
+FAULTS = (FaultKind.LATE, FaultKind.REORDER, FaultKind.MULTI, FaultKind.LATEOBJ, FaultKind.LAGLIST)
 """Those that neither drop nor copy: every record is still seen once."""
 MOST_STEPS = 10
 
@@ -72,9 +73,16 @@ class Objects:
         self.mirror.add_bucket("shop-logs")
 
     def put_object(
-        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str,
+        *,
+        last_modified: float,
+        lag: Lag | None = None,
     ) -> object:
-        self.mirror.write(bucket, key, body, content_type, last_modified)
+        self.mirror.write(bucket, key, body, content_type, last_modified, lag)
         return None
 
 

@@ -21,6 +21,7 @@ from simulator.model import (
     LogStoreDestination,
 )
 from simulator.model.faults import Fault
+from simulator.objectstore import Lag
 from simulator.rng import Rng
 from simulator.spool import Spool
 
@@ -58,11 +59,13 @@ class FakeRows:
         flow_log_id: str | None = None,
         series_key: str | None = None,
         seq: int | None = None,
+        done_after: float | None = None,
     ) -> Iterator[LedgerEntry]:
         for entry in tuple(self.all_entries):
             if (
                 flow_log_id in (None, entry.flow_log_id)
                 and series_key in (None, entry.series_key)
+                and (done_after is None or entry.done_at > done_after)
                 and (seq is None or entry.first_seq <= seq <= entry.last_seq)
             ):
                 yield entry
@@ -178,18 +181,28 @@ class FakeObjects:
     def __init__(self) -> None:
         self.buckets = {"shop-logs"}
         self.objects: dict[str, tuple[bytes, str, float]] = {}
+        self.lags: dict[str, Lag | None] = {}
         self.put_count = 0
         self.before: Callable[[], None] = lambda: None
         self.after: Callable[[], None] = lambda: None
 
     def put_object(
-        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str,
+        *,
+        last_modified: float,
+        lag: Lag | None = None,
     ) -> object:
         self.before()
         if bucket not in self.buckets:
             raise ControlError("NoSuchBucket", 404, bucket)
         self.put_count += 1
-        self.objects[key] = (body, content_type, last_modified)
+        self.lags[key] = lag
+        shown_at = last_modified if lag is None else max(lag.listed_at, lag.readable_at)
+        self.objects[key] = (body, content_type, shown_at)
         self.after()
         return None
 

@@ -23,11 +23,7 @@ KEEP = 1 << 30
 TIMES = tuple(START + index * 1.7 for index in range(60))
 END = START + 20_000
 STAGES = (FaultStage.RECORD, FaultStage.DELIVERY, FaultStage.OBJECT)
-KINDS = tuple(
-    kind
-    for kind, spec in CATALOGUE.items()
-    if spec.stage in STAGES and kind is not FaultKind.LAGLIST
-)
+KINDS = tuple(kind for kind, spec in CATALOGUE.items() if spec.stage in STAGES)
 
 
 def log_store_view(world: World) -> list[tuple[float, str, int, bytes]]:
@@ -303,6 +299,43 @@ async def test_a_late_object_sorts_before_what_was_there(tmp_path: Path) -> None
     keys = [key for _, key in by_time]
     assert keys != sorted(keys)
     assert keys[-1].rpartition("/")[2].find("T0800") > 0
+    await world.stop()
+
+
+@pytest.mark.parametrize("form", ["unlisted", "unreadable"])
+async def test_an_object_that_shows_late_is_visible_when_it_does(tmp_path: Path, form: str) -> None:
+    one = fault(FaultKind.LAGLIST, share=0.5, form=form, lag=(600.0, 600.0))
+    world, written = await run(tmp_path, [one])
+    check(world, written)
+    [report] = world.board.reports()
+    assert 0 < report.hit_count < report.subject_count == len(world.objects.objects)
+    late = [key for key, lag in world.objects.lags.items() if lag is not None]
+    assert len(late) == report.hit_count
+    for key in late:
+        lag = world.objects.lags[key]
+        assert lag is not None
+        early_at, late_at = sorted((lag.listed_at, lag.readable_at))
+        assert late_at - early_at == 600
+        assert (lag.listed_at == late_at) == (form == "unlisted")
+    noted = [
+        found.until_at
+        for found in world.delivery.ledger.exceptions("fl-archive")
+        if found.action == f"object {form}"
+    ]
+    assert sorted(noted) == sorted(world.objects.objects[key][2] for key in late)
+    await world.stop()
+
+
+async def test_a_watermark_waits_for_objects_that_show_late(tmp_path: Path) -> None:
+    one = fault(FaultKind.LAGLIST, lag=(7200.0, 7200.0))
+    world = World(tmp_path / "spool", flow_log(), bucket_log(), faults=[one], keep_bytes=KEEP)
+    await write_records(world, *TIMES)
+    await world.clock.advance_to(START + 3600)
+    log_store, bucket = world.delivery.ledger.watermarks()
+    assert bucket.at <= TIMES[0] < TIMES[-1] < log_store.at
+    await world.clock.advance_to(END)
+    _, bucket = world.delivery.ledger.watermarks()
+    assert bucket.at > TIMES[-1]
     await world.stop()
 
 

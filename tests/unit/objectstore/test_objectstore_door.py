@@ -1,5 +1,6 @@
 """The S3 door as boto3 sees it."""
 
+import gc
 import http.client
 import socket
 import threading
@@ -13,8 +14,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from simulator.errors import StartupError
-from simulator.objectstore import ObjectStore, S3Door
+from simulator.errors import ControlError, StartupError
+from simulator.objectstore import Lag, ObjectStore, S3Door
 from simulator.objectstore.mirror import Mirror
 
 AT = 1_772_323_380.0
@@ -315,3 +316,107 @@ def test_a_disk_that_refuses_does_not_refuse_the_client(
     client.put_object(Bucket=BUCKET, Key="k", Body=b"1")
     assert store.get_object(BUCKET, "k") == b"1"
     assert "not kept" in caplog.text
+
+
+@pytest.fixture
+def lagging(tmp_path: Path) -> Iterator[tuple[ObjectStore, Any, list[float]]]:
+    """A store on a clock that a list holds, and a client of it; objects b and d show late."""
+    now = [AT]
+    store = ObjectStore(tmp_path, region="bj", time=lambda: now[0])
+    store.create_bucket(BUCKET)
+    lags = {"b": Lag(listed_at=AT + 30), "d": Lag(readable_at=AT + 30)}
+    for key in "abcde":
+        store.put_object(BUCKET, key, b"1", last_modified=AT, lag=lags.get(key))
+    door = S3Door()
+    door.start()
+    client = make_client(door)
+    yield store, client, now
+    client.close()
+    door.stop()
+    store.close()
+
+
+def listed(client: Any, operation: str, **given: Any) -> tuple[list[str], int]:
+    """All keys a client lists page by page, and the sum of the pages' KeyCount."""
+    pages = list(client.get_paginator(operation).paginate(Bucket=BUCKET, **given))
+    keys = [one["Key"] for page in pages for one in page.get("Contents", ())]
+    return keys, sum(page.get("KeyCount", 0) for page in pages)
+
+
+@pytest.mark.parametrize("size", [1, 2, 1000])
+def test_listings_leave_out_what_shows_late(
+    lagging: tuple[ObjectStore, Any, list[float]], size: int
+) -> None:
+    store, client, now = lagging
+    paging = {"PaginationConfig": {"PageSize": size}}
+    late = ["a", "c", "d", "e"]
+    assert listed(client, "list_objects_v2", **paging) == (late, 4)
+    assert listed(client, "list_objects", **paging)[0] == late
+    assert store.list_keys(BUCKET) == tuple(late)
+    assert client.get_object(Bucket=BUCKET, Key="b")["Body"].read() == b"1"
+    now[0] = AT + 30
+    assert listed(client, "list_objects_v2", **paging) == (list("abcde"), 5)
+    assert store.list_keys(BUCKET) == tuple("abcde")
+
+
+@pytest.mark.filterwarnings("ignore:S3 key was not disposed")  # moto lists copies
+def test_listings_of_versions_leave_it_out_too(
+    lagging: tuple[ObjectStore, Any, list[float]],
+) -> None:
+    _, client, _ = lagging
+    versions = client.list_object_versions(Bucket=BUCKET)["Versions"]
+    assert [one["Key"] for one in versions] == ["a", "c", "d", "e"]
+    gc.collect()
+
+
+def test_what_is_listed_early_cannot_be_read_yet(
+    lagging: tuple[ObjectStore, Any, list[float]],
+) -> None:
+    store, client, now = lagging
+    with pytest.raises(ClientError) as caught:
+        client.get_object(Bucket=BUCKET, Key="d")
+    assert caught.value.response["Error"]["Code"] == "NoSuchKey"
+    for call in (
+        lambda: client.head_object(Bucket=BUCKET, Key="d"),
+        lambda: client.copy_object(
+            Bucket=BUCKET, Key="copy", CopySource={"Bucket": BUCKET, "Key": "d"}
+        ),
+    ):
+        with pytest.raises(ClientError) as caught:
+            call()
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+    with pytest.raises(ControlError, match="NoSuchKey"):
+        store.get_object(BUCKET, "d")
+    now[0] = AT + 30
+    assert client.get_object(Bucket=BUCKET, Key="d")["Body"].read() == b"1"
+    assert store.get_object(BUCKET, "d") == b"1"
+
+
+def test_what_a_client_writes_shows_at_once(
+    lagging: tuple[ObjectStore, Any, list[float]], tmp_path: Path
+) -> None:
+    store, client, _ = lagging
+    for key in "bd":
+        client.put_object(Bucket=BUCKET, Key=key, Body=b"22")
+        assert client.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"22"
+    assert store.list_keys(BUCKET) == tuple("abcde")
+    store.close()
+    again = ObjectStore(tmp_path, region="bj", time=lambda: AT)
+    assert again.list_keys(BUCKET) == tuple("abcde")
+    assert again.get_object(BUCKET, "d") == b"22"
+    again.close()
+
+
+def test_what_shows_late_does_so_after_a_restart(
+    lagging: tuple[ObjectStore, Any, list[float]], tmp_path: Path
+) -> None:
+    store, _, now = lagging
+    store.close()
+    again = ObjectStore(tmp_path, region="bj", time=lambda: now[0])
+    assert again.list_keys(BUCKET) == ("a", "c", "d", "e")
+    with pytest.raises(ControlError, match="NoSuchKey"):
+        again.object_info(BUCKET, "d")
+    now[0] = AT + 30
+    assert again.list_keys(BUCKET) == tuple("abcde")
+    assert again.get_object(BUCKET, "d") == b"1"
+    again.close()
