@@ -167,6 +167,24 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolView:
+    """How much of the bound of the spool is used."""
+
+    used_bytes: int
+    max_bytes: int
+    when_full: str
+    """``drop`` or ``block``."""
+    full_since: str | None
+    """Since when new requests wait, on the simulated clock; None if they do not."""
+    blocked_s: float
+    """How long new requests have had to wait in all, real seconds."""
+    blocked_count: int
+    """How often."""
+    advice: str | None
+    """What makes room if nothing will by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationStatus:
     """The whole simulation at one moment."""
 
@@ -178,7 +196,9 @@ class SimulationStatus:
     connections: int
     """Client connections open at the listeners."""
     dropped_records: int
-    """Records the disk did not take."""
+    """Records that the disk or the bound of the spool did not take."""
+    spool: SpoolView | None
+    """None: the spool has no bound."""
     load_balancers: tuple[LoadBalancerView, ...]
     nodes: tuple[NodeView, ...]
     traffic: tuple[TrafficView, ...]

@@ -15,6 +15,7 @@ from simulator.api.simulation import (
     LoadBalancerView,
     NodeView,
     SimulationStatus,
+    SpoolView,
 )
 from simulator.verdict import Outcome, format_duration
 
@@ -119,11 +120,24 @@ def print_status(found: Mapping[str, Any]) -> None:
             f"({by_status or 'no response yet'})"
         )
     if status.dropped_records:
-        out.print(f"{status.dropped_records} records dropped: the disk did not take them")
+        bound = "the disk" if status.spool is None else "the disk or the bound of the spool"
+        out.print(f"{status.dropped_records} records dropped: {bound} did not take them")
+    if status.spool is not None:
+        _print_spool(out, status.spool)
     for log in status.flow_logs:
         out.print(f"flow log {log.name} -> {log.destination}")
     if status.flow_logs:
         out.print(flow_log_table(status.flow_logs))
+
+
+def _print_spool(out: Console, spool: SpoolView) -> None:
+    used = f"spool: {spool.used_bytes} of {spool.max_bytes} bytes used"
+    if spool.blocked_count:
+        used += f", was full {spool.blocked_count} times for {spool.blocked_s:.1f} s in all"
+    out.print(used)
+    if spool.full_since is not None:
+        advice = "" if spool.advice is None else f"; {spool.advice}"
+        out.print(f"full since {spool.full_since}: new requests wait{advice}", style="bold red")
 
 
 def _print_load_balancer(out: Console, balancer: LoadBalancerView) -> None:

@@ -187,6 +187,8 @@ class ClientConnection(ResponseWriter):
                 self._resume_reading()
             if self._buffer:
                 self._loop.call_soon(self._next_request)
+            if self._port.is_held:
+                self.hold()
         elif self._request_complete:
             self._transport.close()
             self._set_closed()

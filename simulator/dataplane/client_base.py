@@ -41,6 +41,8 @@ class State(IntEnum):
     CLOSED = 5
     TUNNEL = 6
     """HTTP is over: bytes pass both ways until somebody closes."""
+    HELD = 7
+    """No request is taken for now: what comes waits, most of it with the kernel."""
 
 
 class Framing(IntEnum):
@@ -169,12 +171,45 @@ class ClientBase(asyncio.Protocol):
                 self._refusal = 400
         self._port.connections.add(self)
         self._expect_within(self._port.route.listener.timeouts.client_header_s, monotonic())
+        if self._port.is_held:
+            self._state = State.HELD
+            self._due_at = inf
+            # Not yet: uvloop begins to read when this returns, paused or not.
+            self._loop.call_soon(self._pause_held)
 
     def drain(self) -> None:
         """Take no further request: close now if idle, else after the response under way."""
         self._keep_alive = False
-        if self._state is State.HEAD and self._exchange is None:
+        if self._state in (State.HEAD, State.HELD) and self._exchange is None:
             self._transport.close()
+
+    def hold(self) -> None:
+        """Take no request until ``resume``, nor time the client; not if one has begun."""
+        if self._state is State.HEAD and self._started_at < 0.0:
+            self._state = State.HELD
+            self._due_at = inf
+            self._pause_reading()
+
+    def resume(self) -> None:
+        """Take requests again; the client's time begins anew, for it could not be heard."""
+        if self._state is State.HELD:
+            self._state = State.HEAD
+            timeouts = self._port.route.listener.timeouts
+            is_new = self._last_headers is None
+            limit_s = timeouts.client_header_s if is_new else timeouts.keep_alive_s
+            self._expect_within(limit_s, monotonic())
+            self._resume_reading()
+            if self._buffer:
+                self._loop.call_soon(self._take_waiting)
+
+    def _pause_held(self) -> None:
+        if self._state is State.HELD:
+            self._pause_reading()
+
+    def _take_waiting(self) -> None:
+        data, self._buffer = self._buffer, b""
+        if data:
+            self.data_received(data)
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""

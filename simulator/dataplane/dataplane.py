@@ -88,6 +88,7 @@ class DataPlane:
         self._open: dict[ListenerKey, _OpenListener] = {}
         self._closing: list[_OpenListener] = []
         """Removed, with connections that still finish what they began."""
+        self._is_held = False
 
     async def start(self, listeners: tuple[ListenerSettings, ...]) -> tuple[ListenerAddress, ...]:
         """Open every listener, or none.
@@ -139,6 +140,25 @@ class DataPlane:
         listener = self._open.get(key)
         return None if listener is None else listener.port.route
 
+    def hold(self) -> None:
+        """Take no new request until ``resume``; those under way finish.
+
+        Connections are still accepted, but nothing is read from one that waits for a request.
+        """
+        self._is_held = True
+        for listener in self._all():
+            listener.port.is_held = True
+            for connection in list(listener.port.connections):
+                connection.hold()
+
+    def resume(self) -> None:
+        """Take requests again."""
+        self._is_held = False
+        for listener in self._all():
+            listener.port.is_held = False
+            for connection in list(listener.port.connections):
+                connection.resume()
+
     async def _listen(self, settings: ListenerSettings) -> "_OpenListener":
         route = settings.route
         listener = route.listener
@@ -150,6 +170,7 @@ class DataPlane:
             tls=settings.tls,
             limiter=settings.limiter,
         )
+        port.is_held = self._is_held
         loop = asyncio.get_running_loop()
         accept = partial(self._accept, port, loop)
         try:

@@ -29,6 +29,7 @@ class ListenerPort:
         "draining",
         "handshakes",
         "header_memo",
+        "is_held",
         "limiter",
         "on_record",
         "pool",
@@ -62,6 +63,8 @@ class ListenerPort:
         """Connections let in so far."""
         self.header_memo = HeaderMemo()
         self.draining = False
+        self.is_held = False
+        """Whether no new request is taken for now; see ``DataPlane.hold``."""
         self._known_route: ListenerRoute | None = None
         self._known: KnownRequests = None  # type: ignore[assignment]  # set when first asked for
 

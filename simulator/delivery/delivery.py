@@ -154,6 +154,7 @@ class Delivery:
             else:
                 # Left alone: the next scenario on this directory may want it again.
                 _log.warning("%s: no flow log for what an earlier run left", segment.path)
+                self._spool.leave(segment)
         self._spool.recovered = ()
         self._spool.on_closed = self._accept
 
@@ -534,7 +535,7 @@ class Delivery:
         while segments and segments[0].seq <= passed:
             done.append(segments.popleft())
         if done and not self._closing:
-            self._worker.submit(lambda: self._remove(done), lambda _: None)
+            self._worker.submit(lambda: self._remove(done), lambda _: self._spool.on_removed())
 
     def _remove(self, segments: list[SegmentInfo]) -> None:
         """Move segments from the spool to the archive. On the thread."""

@@ -27,6 +27,7 @@ from simulator.model import (
     TlsSettings,
 )
 from simulator.model.faults import Fault
+from simulator.spool import WhenFull
 from simulator.verdict import Expectation
 from simulator.workload import BackendProfile, TrafficProfile
 
@@ -99,7 +100,8 @@ class SpoolSettings:
     """What is kept of records that have not been delivered."""
 
     max_bytes: float = inf
-    """Records beyond it are dropped."""
+    """What happens beyond it is for ``when_full`` to say."""
+    when_full: WhenFull = WhenFull.DROP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

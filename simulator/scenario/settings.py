@@ -19,6 +19,7 @@ from simulator.scenario.scenario import (
     SpoolSettings,
 )
 from simulator.scenario.units import parse_zone
+from simulator.spool import WhenFull
 
 MIN_QUERY_MEMORY: Final = 256 << 20
 """With less, DuckDB cannot write out what records of a few kilobytes fill."""
@@ -146,11 +147,14 @@ def _parse_timeout(text: str) -> float:
 
 
 def read_spool(value: Value | None) -> SpoolSettings:
-    """``spool: {max}``."""
+    """``spool: {max, when_full}``."""
     if value is None:
         return SpoolSettings()
-    entry = value.mapping(("max",), required=("max",))
-    return SpoolSettings(max_bytes=entry.parsed("max", parse_size, SpoolSettings().max_bytes))
+    entry = value.mapping(("max", "when_full"), required=("max",))
+    return SpoolSettings(
+        max_bytes=entry.parsed("max", parse_size, SpoolSettings().max_bytes),
+        when_full=entry.choice("when_full", WhenFull, WhenFull.DROP),
+    )
 
 
 def _place(entry: Entry, key: str) -> str:

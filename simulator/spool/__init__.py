@@ -11,6 +11,7 @@ from simulator.spool.remote import (
     SeriesCells,
     SeriesWriter,
 )
+from simulator.spool.room import RoomCell, SpoolRoom, WhenFull
 from simulator.spool.segment import SegmentInfo, list_segments, read_tail, segment_path
 from simulator.spool.series import SpoolSeries
 from simulator.spool.spool import Spool
@@ -19,11 +20,14 @@ __all__ = [
     "SERIES_CELLS",
     "PublishedSeries",
     "RemoteSeries",
+    "RoomCell",
     "SegmentInfo",
     "SeriesCells",
     "SeriesWriter",
     "Spool",
+    "SpoolRoom",
     "SpoolSeries",
+    "WhenFull",
     "list_segments",
     "read_tail",
     "segment_path",

@@ -108,11 +108,11 @@ class SpoolSeries:
             logged_at: Unix seconds.
             line: one record without line feed or tab.
 
-        A disk that refuses it, or a spool that is full, makes it a dropped record; the request
-        never learns of it.
+        A disk that refuses it, or a spool that is full and does not block, makes it a dropped
+        record; the request never learns of it.
         """
         room = self._room
-        if room is not None and room.is_full(len(line) + _PREFIX_BYTES):
+        if room is not None and room.refuses(len(line) + _PREFIX_BYTES):
             self._drop(OSError(errno.ENOSPC, "the spool holds as much as it may"))
             return
         at_ms = int(logged_at * 1000)

@@ -9,7 +9,7 @@ from typing import Final
 from simulator.clock import Clock
 from simulator.errors import StartupError
 from simulator.spool.remote import RemoteSeries, SeriesCells, SeriesWriter
-from simulator.spool.room import SpoolRoom
+from simulator.spool.room import SpoolRoom, WhenFull
 from simulator.spool.segment import SegmentInfo, list_segments, recover_segment
 from simulator.spool.series import SpoolSeries
 
@@ -27,7 +27,8 @@ class Spool:
         quantum_s: length of the spans of simulated time a segment may not cross; 0 makes them a
             millisecond and closes a segment on the next turn of the event loop.
         max_segment_bytes: an append beyond it begins another segment.
-        max_bytes: of all segments of series that this process writes; records beyond are dropped.
+        max_bytes: of all segments; what happens beyond it is for ``when_full`` to say.
+        when_full: whether records are dropped then, or ``room.on_full`` is called.
 
     Raises:
         StartupError: the directory cannot be used.
@@ -44,16 +45,20 @@ class Spool:
         quantum_s: float = 1.0,
         max_segment_bytes: int = DEFAULT_SEGMENT_BYTES,
         max_bytes: float = inf,
+        when_full: WhenFull = WhenFull.DROP,
     ) -> None:
         self.directory = directory
         self.quantum_s = quantum_s
         self.on_closed: Callable[[SegmentInfo], None] = _ignore
         """Called with every segment that is closed, on the event loop."""
+        self.on_removed: Callable[[], None] = _nothing
+        """Called on the event loop, by whoever had segments removed, when they are."""
         self.recovered: tuple[SegmentInfo, ...] = ()
         """What an earlier run left, by series and sequence; whoever takes it empties this."""
         self._clock = clock
         self.max_segment_bytes = max_segment_bytes
-        self._room = None if max_bytes == inf else SpoolRoom(max_bytes)
+        self.room = None if max_bytes == inf else SpoolRoom(int(max_bytes), when_full)
+        """How much of its bound is used; None without one."""
         self._series: dict[str, SpoolSeries | RemoteSeries] = {}
         self._used: dict[str, int] = {}
         """By series key: the highest number that somebody remembers."""
@@ -178,8 +183,13 @@ class Spool:
     def remove(self, segment: SegmentInfo) -> None:
         """Delete a segment whose records are where they should be. From any thread."""
         self._series[segment.series_key].remove(segment)
-        if self._room is not None:
-            self._room.free(segment.byte_count)
+        if self.room is not None:
+            self.room.free(segment.byte_count)
+
+    def leave(self, segment: SegmentInfo) -> None:
+        """Keep a segment of an earlier run that nobody wants; it does not count as used room."""
+        if self.room is not None:
+            self.room.take(-segment.byte_count)
 
     def close(self) -> None:
         """Stop writing; everything stays on disk for the next run. Fine to call twice."""
@@ -197,7 +207,7 @@ class Spool:
             on_closed=self._offer,
             quantum_s=self.quantum_s,
             max_segment_bytes=self.max_segment_bytes,
-            room=self._room,
+            room=self.room,
         )
         return series
 
@@ -217,8 +227,8 @@ class Spool:
                     _log.exception("%s: segment %d is not readable; left alone", directory, seq)
                     continue
                 if segment is not None:
-                    if self._room is not None:
-                        self._room.take(segment.byte_count)
+                    if self.room is not None:
+                        self.room.take(segment.byte_count)
                     yield segment
                 elif seq == seqs[-1]:
                     series.keep_floor(seq)
@@ -231,4 +241,8 @@ def _series_directories(directory: Path) -> list[Path]:
 
 
 def _ignore(_: SegmentInfo) -> None:
+    """Nobody listens yet."""
+
+
+def _nothing() -> None:
     """Nobody listens yet."""

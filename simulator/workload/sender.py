@@ -103,6 +103,7 @@ class TrafficSender:
         self._timer: Timer | None = None
         self._started_at = 0.0
         self._in_flight = 0
+        self._holds_clock = True
         self._exhausted = False
         self._closed = False
         self._done = asyncio.Event()
@@ -130,6 +131,20 @@ class TrafficSender:
                 client.connection.abort()
         self._check_done()
 
+    def let_time_pass(self) -> None:
+        """Do not hold the clock for what is in flight: it waits for something that takes time."""
+        if self._holds_clock:
+            self._holds_clock = False
+            for _ in range(self._in_flight):
+                self._clock.release()
+
+    def hold_time(self) -> None:
+        """Hold the clock again for what is in flight."""
+        if not self._holds_clock:
+            self._holds_clock = True
+            for _ in range(self._in_flight):
+                self._clock.acquire()
+
     def _schedule_next(self) -> None:
         request = next(self._plan, None)
         if request is None:
@@ -144,8 +159,9 @@ class TrafficSender:
         if self._closed:
             return
         count = self._repeats(self._clock.time())
-        for _ in range(count):
-            self._clock.acquire()
+        if self._holds_clock:
+            for _ in range(count):
+                self._clock.acquire()
         self._in_flight += count
         self._schedule_next()
         for _ in range(count):
@@ -265,7 +281,8 @@ class TrafficSender:
     def _settle(self) -> None:
         """One arrival is over, however it went."""
         self._in_flight -= 1
-        self._clock.release()
+        if self._holds_clock:
+            self._clock.release()
         self._check_done()
 
     def _check_done(self) -> None:

@@ -135,6 +135,14 @@ class Serving:
                 ok=after.state is HealthState.ALIVE,
             )
 
+    def hold(self) -> None:
+        """Take no new request until ``resume``; those under way finish."""
+        self._plane.hold()
+
+    def resume(self) -> None:
+        """Take requests again."""
+        self._plane.resume()
+
     async def settle(self) -> None:
         """Return when every request that has been answered is in the spool, and known to be."""
         if self._nodes is not None:

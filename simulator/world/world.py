@@ -44,6 +44,7 @@ from simulator.routing.health import HealthChange
 from simulator.scenario import Ports, Scenario, build_snapshot
 from simulator.spool import Spool
 from simulator.workload import BuiltinBackends, TrafficSender
+from simulator.world.back_pressure import BackPressure
 from simulator.world.balancers import BalancerViews, balancer_measures
 from simulator.world.faults import Faults
 from simulator.world.flow_log_rules import FlowLogRules
@@ -161,6 +162,7 @@ class World:
         self._read_side: ReadSide | None = None
         self._spool: Spool | None = None
         self._serving: Serving | None = None
+        self._back_pressure: BackPressure | None = None
         self._engine: LogStoreEngine | None = None
         self._upkeep: Upkeep | None = None
         self._objects: ObjectStore | None = None
@@ -239,6 +241,7 @@ class World:
             self.clock,
             quantum_s=segment_quantum_s(self.scenario.flow_logs),
             max_bytes=max_bytes,
+            when_full=self.scenario.spool.when_full,
         )
         # Early: where nodes are processes, they start while the rest does.
         self._serving = Serving(
@@ -248,6 +251,9 @@ class World:
             health=self._health,
             lock=lock,
             tasks=self._tasks,
+        )
+        self._back_pressure = BackPressure(
+            self._spool, self._serving, clock=self.clock, senders=lambda: self._senders
         )
         await self._start_stores()
         self._listeners = Listeners(
@@ -262,6 +268,7 @@ class World:
         self.delivery.start()
         assert self._upkeep is not None
         self._upkeep.start()
+        self._back_pressure.start()
         self._addresses = await self._serving.start()
         self._save()
         if self.clock.mode is not ClockMode.MANUAL:
@@ -523,6 +530,8 @@ class World:
         self._senders = tuple(senders)
         for sender in senders:
             sender.start()
+        if self._back_pressure is not None:
+            self._back_pressure.tell_senders()
 
     def _storm(self, load_balancer_id: LoadBalancerId, at: float) -> int:
         """How many times the traffic of a load balancer there is at an instant."""
@@ -643,6 +652,7 @@ class World:
             clock=self.clock_status(),
             connections=sum(node.connections for node in nodes),
             dropped_records=self._spool.dropped_count if self._spool is not None else 0,
+            spool=None if self._back_pressure is None else self._back_pressure.view(self._calendar),
             nodes=nodes,
             load_balancers=self._balancers(),
             traffic=traffic_views(self._senders),

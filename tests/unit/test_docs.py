@@ -105,6 +105,7 @@ def test_every_metric_for_prometheus_is_documented():
         clock=None,  # type: ignore[arg-type]  not shown
         connections=0,
         dropped_records=0,
+        spool=None,
         nodes=(),
         load_balancers=(),
         traffic=(),

@@ -28,6 +28,7 @@ def shown(capsys: pytest.CaptureFixture[str], *nodes: NodeView) -> list[str]:
         clock=ClockStatus(mode="real", time="now", unix_s=0.0, next_delivery=None),
         connections=0,
         dropped_records=0,
+        spool=None,
         nodes=nodes,
         load_balancers=(),
         traffic=(),

@@ -30,6 +30,7 @@ from simulator.scenario import (
     SpoolSettings,
     load_scenario,
 )
+from simulator.spool import WhenFull
 from simulator.workload import BackendProfile, SizeRange
 
 QUICKSTART = Path(__file__).parents[3] / "scenarios" / "quickstart.yaml"
@@ -45,7 +46,7 @@ ports: {api: 0, bos: 0, s3: 9402}
 record: {shape: strings, zone: "-03:30"}
 log_service: {ready_after: 10s, memory: 2GiB, query_timeout: 5s}
 ledger: {keep: 20MiB}
-spool: {max: 5MB}
+spool: {max: 5MB, when_full: block}
 backends:
   slow: {count: 2, latency: 20ms, errors: {500: 0.5%, 503: 1%}, body: 1KiB, weights: [100, 0]}
   outside: {addresses: ["127.0.0.1:9000", "[::1]:9001", "app:80"], weight: 30}
@@ -144,7 +145,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ready_after_s=10.0, memory_bytes=2 << 30, query_timeout_s=5.0
     )
     assert scenario.ledger == LedgerSettings(keep_bytes=20 << 20)
-    assert scenario.spool == SpoolSettings(max_bytes=5_000_000)
+    assert scenario.spool == SpoolSettings(max_bytes=5_000_000, when_full=WhenFull.BLOCK)
 
 
 def test_backends_are_read(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,28 @@ def test_a_disk_that_fills_up_drops_records_and_breaks_nothing(
     assert closed[0].record_count == 2
     lines = closed[0].path.read_bytes().splitlines()
     assert [line.partition(b"\t")[2] for line in lines] == [b"kept", b"kept too"]
+
+
+def test_a_kernel_that_takes_half_a_record_leaves_whole_ones(tmp_path: Path) -> None:
+    spool, closed = open_spool(tmp_path, ManualClock(START))
+    series = spool.series(LB, NODE)
+    series.append(START, b"first")
+    size = series.open_info().byte_count
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, hard))
+    try:
+        series.append(START, b"half of it fits")
+        series.append(START, b"and this one neither")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    series.append(START, b"there is room again")
+    series.close_segment()
+    assert series.dropped_count == 2
+    assert closed[0].record_count == 2
+    lines = closed[0].path.read_bytes().splitlines()
+    assert [line.partition(b"\t")[2] for line in lines] == [b"first", b"there is room again"]
+    [recovered] = Spool(tmp_path, ManualClock()).recovered
+    assert (recovered.record_count, recovered.byte_count) == (2, closed[0].byte_count)
 
 
 def test_a_segment_that_cannot_be_opened_drops_the_record(
