@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from simulator.logstore.calls import Call, Function, Write, aggregate
+from simulator.logstore.containers import last_of_each
 from simulator.logstore.typed import (
     NESTED,
     Kind,
@@ -165,8 +166,8 @@ def _group_array(call: Call) -> Typed:
 def _map_agg(call: Call) -> Typed:
     """The least value of each key (assumed: the doc promises one)."""
     key, value = (_element(one) for one in call.values())
-    pairs = f"list_sort(list({{'k': {key.sql}, 'v': {value.sql}}}) FILTER ({key.sql} IS NOT NULL))"
-    first = f"list_filter({pairs}, lambda e, i: i = 1 OR {pairs}[i - 1].k <> e.k)"
+    pairs = f"list(row({key.sql}, {value.sql})) FILTER ({key.sql} IS NOT NULL)"
+    first = f"list_sort({last_of_each(f'list_reverse_sort({pairs})')})"
     return Typed(f"map_from_entries({first})", Kind.MAP, value.kind, key.kind)
 
 

@@ -136,12 +136,12 @@ def _map(call: Call) -> Typed:
     if len(call.arguments) != 2:
         raise call.refuse("expected no argument or two arrays")
     keys, values = (_container(call, index, Kind.ARRAY) for index in range(2))
-    pairs = f"list_zip({keys.sql}, {values.sql})"
-    first = (
-        f"list_filter({pairs}, lambda e, i: e[1] IS NOT NULL"
-        f" AND list_position({keys.sql}, e[1]) = i)"
-    )
-    return Typed(f"map_from_entries({first})", Kind.MAP, values.items, keys.items)
+    entries = f"list_zip({keys.sql}, {_places(keys.sql)}, {values.sql})"
+    firsts = last_of_each(f"list_sort({entries})")
+    known = f"list_filter({firsts}, lambda e: e[1] IS NOT NULL)"
+    ordered = f"list_reverse_sort(list_transform({known}, lambda e: row(e[2], e[1], e[3])))"
+    pairs = f"list_transform({ordered}, lambda e: row(e[2], e[3]))"
+    return Typed(f"map_from_entries({pairs})", Kind.MAP, values.items, keys.items)
 
 
 def _map_filter(call: Call) -> Typed:
@@ -160,8 +160,25 @@ def _map_filter(call: Call) -> Typed:
 def _array_distinct(call: Call) -> Typed:
     """In the order of their first occurrence (assumed)."""
     value = _container(call, 0, Kind.ARRAY)
-    kept = f"list_filter({value.sql}, lambda e, i: list_position({value.sql}, e) = i)"
-    return Typed(kept, Kind.ARRAY, value.items)
+    firsts = last_of_each(f"list_sort(list_zip({value.sql}, {_places(value.sql)}))")
+    ordered = f"list_reverse_sort(list_transform({firsts}, lambda e: row(e[2], e[1])))"
+    return Typed(f"list_transform({ordered}, lambda e: e[2])", Kind.ARRAY, value.items)
+
+
+def last_of_each(rows: str) -> str:
+    """The last of the rows of a list, sorted, that have the same first field.
+
+    Rows are compared with their neighbours: a lambda that looks into a whole list would get a copy
+    of it for every element.
+    """
+    differs = "p[2] IS NULL OR p[1][1] IS DISTINCT FROM p[2][1]"
+    ends = f"list_filter(list_zip({rows}, {rows}[2:]), lambda p: {differs})"
+    return f"list_transform({ends}, lambda p: p[1])"
+
+
+def _places(array: str) -> str:
+    """-1, -2 ...: of equal elements that are sorted with it the first comes last."""
+    return f"generate_series(-1, -len({array}), -1)"
 
 
 def _container(call: Call, index: int, kind: Kind) -> Typed:

@@ -58,6 +58,11 @@ MAX_STREAM_LENGTH: Final = 192
 QUERY_LIMIT_S: Final = 60.0
 """Source: doc https://cloud.baidu.com/doc/BLS (of a histogram); assumed for pulls and queries."""
 
+MAX_DEPTH: Final = 500
+"""Of lists and objects within a JSON record. Source: assumed (what reads records back gives up at
+some depth)."""
+
+_TOO_DEEP: Final = f"expected lists and objects at most {MAX_DEPTH} deep"
 _STREAM_CHARACTERS: Final = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./"
 )
@@ -540,9 +545,27 @@ def _stamped(records: Sequence[NewRecord], now_ms: int) -> list[NewRecord]:
 
 def _decoded(records: Sequence[NewRecord]) -> list[dict[str, object]]:
     try:
-        return [msgspec.json.decode(record.message, type=dict[str, object]) for record in records]
+        decoded = [
+            msgspec.json.decode(record.message, type=dict[str, object]) for record in records
+        ]
     except (msgspec.DecodeError, UnicodeError) as error:
         raise _invalid("message", "a record of type JSON must be a JSON object") from error
+    except RecursionError as error:
+        raise _invalid("message", _TOO_DEEP) from error
+    for record, value in zip(records, decoded, strict=True):
+        brackets = record.message.count("[") + record.message.count("{")
+        if brackets > MAX_DEPTH and _is_deep(value):
+            raise _invalid("message", _TOO_DEEP)
+    return decoded
+
+
+def _is_deep(value: object) -> bool:
+    """Whether lists and objects stand in one another more than ``MAX_DEPTH`` times."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [each for every in inner for each in every if isinstance(each, dict | list)]
+    return bool(level)
 
 
 def _invalid(parameter: str, expected: str) -> ControlError:

@@ -252,3 +252,45 @@ def test_memory_is_bounded_by_the_setting(tmp_path: Path) -> None:
     assert caught.value.status == 400
     assert engine.query("default", "demo", EVERYTHING, "select count(*)").rows == ((1000,),)
     engine.close()
+
+
+def test_maps_and_arrays_of_many_elements_take_no_square_of_them(tmp_path: Path) -> None:
+    engine = LogStoreEngine(
+        tmp_path / "logs.db", ManualClock(NOW_MS / 1000), threads=1, memory_limit="128MB"
+    )
+    engine.create_log_store("default", "demo", LogStoreSettings(retention_days=-1))
+    for first in range(0, 20_000, 1000):
+        records = [
+            NewRecord(message=f'{{"n":{n},"pad":"{"x" * 200}"}}', timestamp_ms=NOW_MS)
+            for n in range(first, first + 1000)
+        ]
+        engine.push("default", "demo", records, record_type=RecordType.JSON)
+    for made in (
+        "map_agg(n, `@raw`)",
+        "array_distinct(group_array(`@raw`))",
+        "map(group_array(n), group_array(`@raw`))",
+    ):
+        found = engine.query("default", "demo", EVERYTHING, f"select cardinality({made})")
+        assert found.rows == ((20_000,),)
+    engine.close()
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "["])
+@pytest.mark.parametrize("times", [499, 500, 980, 5000, 100_000])
+def test_records_that_nest_deeply_are_refused(
+    engine: LogStoreEngine, opening: str, times: int
+) -> None:
+    closing = "}" if opening.startswith("{") else "]"
+    message = f'{{"deep":{opening * times}1{closing * times}}}'
+    records = [NewRecord(message=message, timestamp_ms=1000)]
+    if times < 500:
+        assert engine.push("default", "other", records, record_type=RecordType.JSON) == 1
+        return
+    with pytest.raises(ControlError) as caught:
+        engine.push("default", "other", records, record_type=RecordType.JSON)
+    assert (caught.value.code, caught.value.status) == ("InvalidParameter", 400)
+
+
+def test_brackets_in_a_text_are_not_nesting(engine: LogStoreEngine) -> None:
+    records = [NewRecord(message=f'{{"a":"{"[" * 5000}"}}', timestamp_ms=1000)]
+    assert engine.push("default", "other", records, record_type=RecordType.JSON) == 1
