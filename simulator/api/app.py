@@ -22,6 +22,9 @@ OPERATIONS: Final = web.AppKey("operations", tuple[Operation, ...])
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj: one push is at most 1 MB."""
 
+MAX_LINE_BYTES: Final = 512 * 1024
+"""Of a request line. A statement comes in it, up to twelve bytes a character. Source: assumed."""
+
 UNSIGNED: Final = ("/_sim/",)
 """Paths of the simulator itself, which nobody signs."""
 
@@ -67,6 +70,18 @@ def make_api_app(
     app.on_shutdown.append(interrupt)
     app[OPERATIONS] = operations
     return app
+
+
+def make_runner(app: web.Application, *, shutdown_s: float) -> web.AppRunner:
+    """What serves an application of ``make_api_app``; the caller sets it up and cleans it up.
+
+    Args:
+        app: what to serve.
+        shutdown_s: that requests under way may take at the end, real seconds.
+    """
+    return web.AppRunner(
+        app, access_log=None, shutdown_timeout=shutdown_s, max_line_size=MAX_LINE_BYTES
+    )
 
 
 def _auth_middleware(auth: Authenticator) -> Middleware:

@@ -134,14 +134,14 @@ def _quantiles(call: Call, shares: Sequence[str]) -> Typed:
 
 def _weighted(call: Call, share: str) -> str:
     """The first value at which the weights so far are that share of all weights."""
-    pairs = (
-        f"list({{'x': {as_double(call.value(0))}, 'w': {as_double(call.value(1))}}})"
-        f" FILTER (WHERE {as_double(call.value(0))} IS NOT NULL"
-        f" AND {as_double(call.value(1))} > 0)"
-    )
+    value, weight = as_double(call.value(0)), as_double(call.value(1))
+    counted = f"FILTER (WHERE {value} IS NOT NULL AND {weight} > 0)"
+    pairs = f"list_sort(list(row({value}, {weight})) {counted})"
+    enough = f"s[2] >= {share} * (sum({weight}) {counted})"
+    # No subquery: it would carry the whole list along with each of its elements.
     return (
-        "(SELECT min(e.x) FROM (SELECT e, sum(e.w) OVER (ORDER BY e.x) AS c,"
-        f" sum(e.w) OVER () AS a FROM (SELECT unnest({pairs}) AS e)) WHERE c >= {share} * a)"
+        f"list_reduce({pairs}, lambda s, e:"
+        f" CASE WHEN {enough} THEN s ELSE row(e[1], s[2] + e[2]) END)[1]"
     )
 
 

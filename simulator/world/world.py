@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import web
 
 import simulator
-from simulator.api import Authenticator, make_api_app
+from simulator.api import Authenticator, make_api_app, make_runner
 from simulator.api.admin import add_admin_routes
 from simulator.api.simulation import (
     AdvanceReceipt,
@@ -395,7 +395,7 @@ class World:
         )
         token = options.admin_token if options.host not in LOOPBACK else None
         add_admin_routes(app, self, token=token)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_API_SHUTDOWN_S)
+        self._runner = make_runner(app, shutdown_s=_API_SHUTDOWN_S)
         await self._runner.setup()
         ports = Ports(api=0, bos=0, s3=0) if options.free_ports else scenario.ports
         site = web.TCPSite(self._runner, options.host, ports.api)

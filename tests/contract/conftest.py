@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from bls_served import AK, SK, START_S, MemoryBuckets, Served
 
-from simulator.api import Authenticator, make_api_app
+from simulator.api import Authenticator, make_api_app, make_runner
 from simulator.clock import ManualClock
 from simulator.logstore import LogStoreEngine, LogStoreSettings, Upkeep
 
@@ -34,7 +34,7 @@ async def served() -> AsyncIterator[Served]:
         object_url=lambda bucket, key: f"http://objects/{bucket}/{key}",
     )
     app.router.add_get("/_sim/live", _ok)
-    runner = web.AppRunner(app)
+    runner = make_runner(app, shutdown_s=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

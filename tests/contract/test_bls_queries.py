@@ -94,3 +94,35 @@ async def test_statement_over_http_with_a_subquery(store: Served) -> None:
     assert result["queryType"] == "match_and_sql"
     assert result["columnTypes"] == ["int", "string"]
     assert result["rows"] == [[2, '{"2":10}'], [3, '{"3":90}']]
+
+
+async def test_a_long_statement_is_read_whole(store: Served) -> None:
+    """Four-byte characters, so that the request line is twelve times as long."""
+    longest = "select '" + "\N{GRINNING FACE}" * 32_700 + "' as face limit 1"
+    status, answer = await store.go("GET", f"{RECORDS}?query={quote(longest, safe='')}&{RANGE}")
+    assert status == 200
+    assert len(answer["resultSet"]["rows"][0][0]) == 32_700
+    longer = "match " + "a" * 40_000
+    status, answer = await store.go("GET", f"{RECORDS}?query={quote(longer, safe='')}&{RANGE}")
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("1970-01-01T00:00:00Z", "2030-01-01T00:00:00Z"),
+        ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+        ("0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59"),
+    ],
+)
+async def test_a_histogram_of_all_times_is_one_that_clients_can_read(
+    store: Served, start: str, end: str
+) -> None:
+    target = "/v2/logstore/demo/loghistogram?query=match%20*"
+    status, answer = await store.go("GET", f"{target}&startDateTime={start}&endDateTime={end}")
+    assert status == 200
+    assert answer["searchInfo"]["hits"] == 100
+    statistic = answer["searchStatistic"]
+    assert 0 < statistic["interval"] < 2**31
+    assert statistic["startTime"][4] == statistic["endTime"][4] == "-"
+    assert sum(bucket["doc_count"] for bucket in statistic["histogram"]) == 100

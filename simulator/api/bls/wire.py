@@ -25,6 +25,8 @@ INT32_MAX: Final = 2**31 - 1
 Body = Mapping[str, object]
 T = TypeVar("T")
 
+_FIRST: Final = datetime(1, 1, 1, tzinfo=UTC).timestamp()
+_LAST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 _ORDERS: Final = frozenset({"asc", "desc"})
 
 
@@ -257,7 +259,7 @@ def from_query_result(result: QueryResult) -> dict[str, object]:
 def from_histogram(histogram: Histogram) -> dict[str, object]:
     """The response of QueryLogHistogram."""
     statistic = {
-        "interval": histogram.interval_ms,
+        "interval": min(histogram.interval_ms, INT32_MAX),  # buckets say how long they really are
         "startTime": date_time(histogram.buckets[0].start_ms / 1000),
         "endTime": date_time(histogram.buckets[-1].end_ms / 1000),
         "histogram": [
@@ -296,5 +298,5 @@ def compact_json(text: str) -> str:
 
 
 def date_time(at: float) -> str:
-    """An instant as the wire writes it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """An instant as the wire writes it, the nearest one that can be written."""
+    return datetime.fromtimestamp(min(max(at, _FIRST), _LAST), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -272,6 +272,8 @@ def test_maps_and_arrays_of_many_elements_take_no_square_of_them(tmp_path: Path)
     ):
         found = engine.query("default", "demo", EVERYTHING, f"select cardinality({made})")
         assert found.rows == ((20_000,),)
+    weighted = "select approx_percentile(n, 2, 0.5), approx_percentile(n, n, array[0.25])"
+    assert engine.query("default", "demo", EVERYTHING, weighted).rows == ((9999.0, "[10000.0]"),)
     engine.close()
 
 
