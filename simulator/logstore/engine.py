@@ -133,12 +133,13 @@ class LogStoreEngine:
         self.alarms = Alarms(self._database, self._catalog, clock, self.query)
         self.elastic = Elastic(self._database, self._catalog, clock, self._data_of)
         self.jobs: tuple[Job, ...] = (
-            Retention(self._database, self._catalog, clock),
+            # A clock that jumped finds all of them due: what was received is shipped, then expires.
             self._shipping,
+            Retention(self._database, self._catalog, clock),
             self.downloads,
             self.alarms,
         )
-        """What is to be done on the clock; see ``Upkeep``."""
+        """What is to be done on the clock, in this order; see ``Upkeep``."""
         self._ledger = LedgerTables(self._database)
 
     def use_buckets(self, buckets: Buckets) -> None:

@@ -16,6 +16,7 @@ from simulator.logstore import (
     LogStoreSettings,
     NewRecord,
     RecordType,
+    Selection,
     ShipperSettings,
 )
 
@@ -37,6 +38,7 @@ GO_CONFIG = {
     "selectedColumnName": "",
     "selectedColumnType": "",
 }
+EVERYTHING = Selection(start_ms=0, end_ms=2**53)
 LINES = ['{"status":200,"host":"a,b","cost":0.5}', '{"status":404,"up":{"n":true}}']
 NAME = "access_{id}_20260301081000_0"
 """The window begins at 00:10 UTC, which is 08:10 in Shanghai."""
@@ -521,3 +523,13 @@ async def test_an_interrupted_run_is_no_fault_of_the_shipper(
     served.buckets.put_object = put
     await served.advance(60)
     assert len(served.buckets.objects["logs"]) == 1
+
+
+async def test_a_clock_that_jumps_past_retention_ships_first(served: Served) -> None:
+    id_ = await create(served)
+    push(served, *LINES)
+    await served.advance(40 * 86_400)
+    assert (await served.go("GET", f"{SHIPPER}/{id_}"))[1]["status"] == "Running"
+    shipped = b"".join(served.buckets.objects["logs"].values()).decode()
+    assert shipped.splitlines() == LINES
+    assert served.engine.query("default", "access", EVERYTHING, "select count(*)").rows == ((0,),)

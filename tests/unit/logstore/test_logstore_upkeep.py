@@ -165,7 +165,7 @@ def test_the_file_does_not_grow_with_what_has_expired(tmp_path: Path) -> None:
             cursor="c",
             position=day,
         )
-        engine.jobs[0].run(START_S + (day + 2) * DAY)
+        engine.jobs[1].run(START_S + (day + 2) * DAY)
         sizes.append((tmp_path / "db").stat().st_size)
     engine.close()
     assert max(sizes) < 2 * sizes[0]
@@ -178,6 +178,6 @@ def test_space_is_given_back_later_when_it_could_not_be(tmp_path: Path) -> None:
     answers = [True, False]
     engine._database.reclaim = answers.pop
     for hour in range(4):
-        engine.jobs[0].run(START_S + 2 * DAY + hour * HOUR)
+        engine.jobs[1].run(START_S + 2 * DAY + hour * HOUR)
     assert answers == []
     engine.close()
