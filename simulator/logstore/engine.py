@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -560,9 +560,9 @@ def _decoded(records: Sequence[NewRecord]) -> list[dict[str, object]]:
     return decoded
 
 
-def _is_deep(value: object) -> bool:
+def _is_deep(record: dict[str, Any]) -> bool:  # Any: whatever JSON holds
     """Whether lists and objects stand in one another more than ``MAX_DEPTH`` times."""
-    level = [value]
+    level: list[dict[str, Any] | list[Any]] = [record]
     for _ in range(MAX_DEPTH):
         inner = (one.values() if isinstance(one, dict) else one for one in level)
         level = [each for every in inner for each in every if isinstance(each, dict | list)]
