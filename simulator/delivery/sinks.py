@@ -20,6 +20,7 @@ from simulator.errors import ControlError, SinkError
 from simulator.logstore import LedgerChange, LedgerEntry, LedgerException
 from simulator.model import BucketDestination, FlowLog, LogStoreDestination
 from simulator.model.faults import FaultKind
+from simulator.model.key_layout import fill_layout
 from simulator.objectstore.lags import Lag
 
 _ZONE: Final = timezone(timedelta(hours=8))
@@ -258,19 +259,20 @@ def suffixed_key(key: str, suffix: str) -> str:
 def object_key(destination: BucketDestination, flow_log_id: str, batch: Batch) -> str:
     """The key of a batch: a pure function of flow log, period, node and first segment.
 
-    The number at the end is that of the first segment in it: objects of one node and period sort
-    in the order of their records, and what a crash left unfinished is written to the same key.
-
-    Source: assumed (the vendor documents bucket, folder and prefix; its log service partitions
-    by ``%Y/%m/%d/%H/%M``).
+    Its sequence number is that of the first segment in it: in the default layout objects of one
+    node and period sort in the order of their records, and what a crash left unfinished is
+    written to the same key.
     """
     start = datetime.fromtimestamp(batch.window * destination.rotation_s, UTC).astimezone(_ZONE)
     segment = batch.segments[0]
-    return (
-        f"{destination.prefix}{flow_log_id}/{start:%Y/%m/%d/%H/%M}/"
-        f"{segment.load_balancer_id}_{segment.node_address}_{start:%Y%m%dT%H%M%S}"
-        f"_{segment.seq % 100_000:05d}.log{'.gz' if destination.gzip else ''}"
-    )
+    names = {
+        "flow_log": flow_log_id,
+        "load_balancer": segment.load_balancer_id,
+        "node": segment.node_address,
+        "sequence": f"{segment.seq % 100_000:05d}",
+    }
+    stem = fill_layout(destination.layout, start, names)
+    return f"{destination.prefix}{stem}.log{'.gz' if destination.gzip else ''}"
 
 
 def encode_object(paths: list[Path], *, gzip: bool) -> bytes:

@@ -10,6 +10,7 @@ from typing import NewType
 
 from simulator.model.custom import CustomConfiguration
 from simulator.model.health import HealthCheck
+from simulator.model.key_layout import DEFAULT_LAYOUT
 from simulator.model.limits import ClusterLimits, InstanceLimits, PerformanceLevel
 
 LoadBalancerId = NewType("LoadBalancerId", str)
@@ -378,6 +379,8 @@ class BucketDestination:
 
     bucket: str
     prefix: str = ""
+    layout: str = DEFAULT_LAYOUT
+    """Of the key behind the prefix, without extension; see ``key_layout``."""
     gzip: bool = False
     rotation_s: int = 60
     max_object_bytes: int = 64 * 1024 * 1024

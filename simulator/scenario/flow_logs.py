@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, assert_never
 
 from simulator.model import (
@@ -16,6 +17,7 @@ from simulator.model import (
     LogStoreDestination,
     SearchMode,
 )
+from simulator.model.key_layout import parse_layout
 from simulator.model.units import parse_duration_range, parse_size
 from simulator.scenario.document import Entry, Value
 from simulator.scenario.identity import Identities
@@ -150,13 +152,13 @@ class _FlowLogs:
         if value is None:
             return None
         entry = value.mapping(
-            ("log_store", "project", "bucket", "prefix", "gzip", "rotate", "max_size")
+            ("log_store", "project", "bucket", "prefix", "layout", "gzip", "rotate", "max_size")
         )
         given = set(entry.keys())
         if {"log_store", "bucket"} <= given:
             value.problem("both 'log_store' and 'bucket' are given; expected one of them")
         elif "log_store" in given:
-            _refuse_keys(entry, ("prefix", "gzip", "rotate", "max_size"), "a bucket")
+            _refuse_keys(entry, ("prefix", "layout", "gzip", "rotate", "max_size"), "a bucket")
             return self._read_log_store(entry)
         elif "bucket" in given:
             _refuse_keys(entry, ("project",), "a LogStore")
@@ -188,11 +190,15 @@ class _FlowLogs:
         assert value is not None
         default = BucketDestination(bucket="")
         bucket = value.reference("bucket", [bucket.name for bucket in self._destinations.buckets])
+        rotation_s = entry.parsed("rotate", _parse_rotation, default.rotation_s)
         destination = BucketDestination(
             bucket=bucket or "",
             prefix=entry.parsed("prefix", _parse_prefix, default.prefix),
+            layout=entry.parsed(
+                "layout", partial(parse_layout, rotation_s=rotation_s), default.layout
+            ),
             gzip=entry.boolean("gzip", default=default.gzip),
-            rotation_s=entry.parsed("rotate", _parse_rotation, default.rotation_s),
+            rotation_s=rotation_s,
             max_object_bytes=entry.parsed("max_size", _parse_object_size, default.max_object_bytes),
         )
         return destination if bucket is not None else None

@@ -10,6 +10,7 @@ from simulator.delivery.object_plan import unpack_gzip
 from simulator.errors import ControlError
 from simulator.logstore import LogStoreEngine, Selection
 from simulator.model import BucketDestination, FlowLog, LogStoreDestination
+from simulator.model.key_layout import leading_text
 from simulator.objectstore import ObjectStore
 
 _FOREVER_MS: Final = 1 << 52
@@ -62,7 +63,10 @@ def _from_bucket(
     flow_log: FlowLog, destination: BucketDestination, objects: ObjectStore
 ) -> tuple[str, Mapping[str, Any] | None]:
     bucket = destination.bucket
-    keys = objects.list_keys(bucket, f"{destination.prefix}{flow_log.flow_log_id}/")
+    flow_log_id = str(flow_log.flow_log_id)
+    names = {"flow_log": flow_log_id, "load_balancer": str(flow_log.load_balancer_id)}
+    prefix = destination.prefix + leading_text(destination.layout, names)
+    keys = [key for key in objects.list_keys(bucket, prefix) if flow_log_id in key]
     count, unreadable, last = 0, 0, b""
     for key in keys:
         try:

@@ -21,6 +21,7 @@ from simulator.model import (
     LogStoreDestination,
 )
 from simulator.model.faults import Fault
+from simulator.model.key_layout import DEFAULT_LAYOUT
 from simulator.objectstore import Lag
 from simulator.rng import Rng
 from simulator.spool import Spool
@@ -239,11 +240,16 @@ def bucket_log(
     *,
     use_gzip: bool = False,
     max_object_bytes: int = 64 << 20,
+    layout: str = DEFAULT_LAYOUT,
     low_s: float = 120.0,
     high_s: float = 180.0,
 ) -> FlowLog:
     bucket = BucketDestination(
-        bucket="shop-logs", prefix="l7/", gzip=use_gzip, max_object_bytes=max_object_bytes
+        bucket="shop-logs",
+        prefix="l7/",
+        layout=layout,
+        gzip=use_gzip,
+        max_object_bytes=max_object_bytes,
     )
     return flow_log(name, bucket, low_s=low_s, high_s=high_s)
 

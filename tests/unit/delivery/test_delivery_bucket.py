@@ -98,3 +98,14 @@ def test_a_bucket_without_object_store_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="archive"):
         make_sink(bucket_log(), FakeEngine(), None)
+
+
+async def test_keys_follow_the_layout(tmp_path: Path) -> None:
+    layout = "dt=%Y-%m-%d/{flow_log}.{node}.{start}.{sequence}"
+    world = World(tmp_path, bucket_log(use_gzip=True, layout=layout))
+    await world.write(START)
+    await world.clock.advance(600)
+    assert list(world.objects.objects) == [
+        "l7/dt=2026-03-01/fl-archive.100.64.0.1.20260301T080000.00001.log.gz"
+    ]
+    await world.stop()

@@ -386,6 +386,23 @@ PARTS = [
     (
         (
             "to: {log_store: access}}]",
+            "to: {bucket: shop-logs, layout: '{flow_log}/%Y/%j'}}]",
+        ),
+        "11:77 flow_logs[0].to.layout: '{flow_log}/%Y/%j' is not a layout: '%j' is no part of a "
+        "key; expected {flow_log}, {load_balancer}, {node}, {start}, {sequence} and "
+        "%Y %m %d %H %M %S",
+    ),
+    (
+        (
+            "to: {log_store: access}}]",
+            "to: {bucket: shop-logs, layout: '{flow_log}/%Y/%m/%d', rotate: 30s}}]",
+        ),
+        "11:77 flow_logs[0].to.layout: '{flow_log}/%Y/%m/%d' would give several objects one key; "
+        "expected also {node}, {sequence}, %H %M %S (or {start})",
+    ),
+    (
+        (
+            "to: {log_store: access}}]",
             "to: {bucket: shop-logs, rotate: 1.5s, max_size: 0B}}]",
         ),
         "11:77 flow_logs[0].to.rotate: 1.5s is not a rotation; "
