@@ -13,7 +13,7 @@ from simulator.model import (
     TlsSettings,
 )
 from simulator.nodes.traffic import NodeTraffic
-from simulator.spool import SegmentInfo
+from simulator.spool import SegmentInfo, WhenFull
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,20 @@ class Begin:
     spool: Path
     quantum_s: float
     max_segment_bytes: int
+    max_bytes: int | None
+    """Of the whole spool; None: no bound."""
+    when_full: WhenFull
     record: RecordFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Take no new request until Resume."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Take requests again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +237,11 @@ class Closed:
     """A segment is complete."""
 
     segment: SegmentInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """The spool is full: it takes no new request until Resume."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from simulator.nodes.channel import Channel
 from simulator.nodes.messages import (
     Closed,
     Committed,
+    Full,
     Idle,
     Prepared,
     RecentRecord,
@@ -56,6 +57,7 @@ class Node:
         cells: what it shows there.
         on_activity: called after every message: what it has under way may be over.
         time: tells the simulated instant.
+        on_full: called when it has found the spool full.
         on_lost: called when its process is gone, and everything that one sent has been taken.
     """
 
@@ -67,6 +69,7 @@ class Node:
         place: int,
         cells: NodeCells,
         on_activity: Callable[[], None],
+        on_full: Callable[["Node"], None],
         on_lost: Callable[["Node"], None],
         time: Callable[[], float],
     ) -> None:
@@ -89,6 +92,7 @@ class Node:
         self.slot = cells.slot
         self._counts = cells.counts
         self._on_activity = on_activity
+        self._on_full = on_full
         self._on_lost = on_lost
         self._time = time
         self.written_until = time()
@@ -189,6 +193,8 @@ class Node:
         match message:
             case Closed(segment=segment):
                 self.series[LoadBalancerId(segment.load_balancer_id)].reported(segment)
+            case Full():
+                self._on_full(self)
             case Idle():
                 pass
             case Prepared() | Refused() | Committed() | Woken() | Reported():

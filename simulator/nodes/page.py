@@ -2,7 +2,7 @@
 
 ::
 
-    clock | node 0: its clock, its counts, its series ... | node 1 ... | ...
+    clock | what is spooled | node 0: its clock, its counts, its series ... | node 1 ... | ...
 """
 
 import mmap
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.clock import CELL_BYTES, HEADER_CELLS, SLOT_CELLS, ClockPage, FollowerSlot
-from simulator.spool import SERIES_CELLS, SeriesCells
+from simulator.spool import SERIES_CELLS, RoomCell, SeriesCells, SpoolRoom
 
 SERIES_PER_NODE: Final = 1024
 """Load balancers that one node can serve; the vendor's quota is 60."""
@@ -20,6 +20,12 @@ _COUNT_CELLS: Final = 8
 _NODE_CELLS: Final = SLOT_CELLS + _COUNT_CELLS + SERIES_PER_NODE * SERIES_CELLS
 
 _SENT: Final = 0
+_SPOOLED: Final = 1
+
+_ROOM: Final = HEADER_CELLS
+"""Where bytes are that the simulator counts as spooled itself, and those removed."""
+_ROOM_CELLS: Final = 8
+_FIRST_NODE: Final = _ROOM + _ROOM_CELLS
 
 
 class NodePage:
@@ -35,8 +41,25 @@ class NodePage:
 
     def node(self, index: int) -> "NodeCells":
         """What the node with that place in the page shows."""
-        first = HEADER_CELLS + index * _NODE_CELLS
-        return NodeCells(page=self.clock, first_cell=first)
+        return NodeCells(page=self.clock, first_cell=_FIRST_NODE + index * _NODE_CELLS)
+
+    @property
+    def spooled(self) -> tuple[RoomCell, ...]:
+        """Bytes that were spooled, by who counts them: each node, and last the simulator."""
+        node_count = (len(self.clock.words) - _FIRST_NODE) // _NODE_CELLS
+        nodes = (self.node(index).counts.spooled for index in range(node_count))
+        return (*nodes, self.clock.words[_ROOM : _ROOM + 1])
+
+    @property
+    def removed(self) -> RoomCell:
+        """Bytes that were removed from the spool."""
+        return self.clock.words[_ROOM + 1 : _ROOM + 2]
+
+    def share(self, room: SpoolRoom, place: int) -> None:
+        """Have ``room`` count here, for the node with that place or, with -1, the simulator."""
+        others = list(self.spooled)
+        own = others.pop(place)
+        room.share(own=own, freed=self.removed, others=others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +105,11 @@ class NodeCounts:
         """Messages that it has sent, or is about to."""
         return self._cells[_SENT]
 
+    @property
+    def spooled(self) -> RoomCell:
+        """Bytes that its process has spooled."""
+        return self._cells[_SPOOLED : _SPOOLED + 1]
+
     def count_sent(self) -> None:
         """One more is about to be sent."""
         self._cells[_SENT] += 1
@@ -89,7 +117,7 @@ class NodeCounts:
 
 def make_page_file(node_count: int) -> int:
     """An open file without a name for the page of ``node_count`` nodes; the caller closes it."""
-    size = (HEADER_CELLS + node_count * _NODE_CELLS) * CELL_BYTES
+    size = (_FIRST_NODE + node_count * _NODE_CELLS) * CELL_BYTES
     with tempfile.TemporaryFile() as file:
         file.truncate(size)
         return os.dup(file.fileno())

@@ -22,11 +22,13 @@ from simulator.nodes.messages import (
     Commit,
     Cut,
     Health,
+    Hold,
     Prepare,
     RecentRecord,
     RecordFormat,
     Refused,
     Report,
+    Resume,
     SeriesOrder,
     ServedListener,
     Sockets,
@@ -37,7 +39,7 @@ from simulator.nodes.node import Node, NodeStatus
 from simulator.nodes.page import SERIES_PER_NODE, NodePage, make_page_file
 from simulator.nodes.sockets import SocketGroup
 from simulator.nodes.traffic import NodeTraffic
-from simulator.spool import RemoteSeries, Spool
+from simulator.spool import RemoteSeries, Spool, WhenFull
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +100,9 @@ class ServiceNodes:
         placed = [(cluster, node) for cluster in clusters for node in cluster.nodes]
         self._page_file = make_page_file(len(placed))
         self._page = NodePage(self._page_file)
+        if spool.room is not None:
+            self._page.share(spool.room, -1)
+        self._is_held = False
         self._nodes = tuple(
             Node(
                 cluster=cluster,
@@ -105,6 +110,7 @@ class ServiceNodes:
                 place=place,
                 cells=self._page.node(place),
                 on_activity=self._on_activity,
+                on_full=self._on_full,
                 on_lost=self._on_lost,
                 time=clock.time,
             )
@@ -231,6 +237,28 @@ class ServiceNodes:
         for node in self._nodes:
             node.send(message)
 
+    def hold_requests(self) -> None:
+        """Have all take no new request until ``resume_requests``, those that start later too."""
+        self._is_held = True
+        for node in self._nodes:
+            node.send(Hold())
+
+    def resume_requests(self) -> None:
+        """Have all take requests again."""
+        self._is_held = False
+        for node in self._nodes:
+            node.send(Resume())
+
+    def _on_full(self, node: Node) -> None:
+        """A node has found the spool full, and takes no new request."""
+        room = self._spool.room
+        assert room is not None
+        if room.is_roomy:
+            # Room was made while it said so.
+            node.send(Resume())
+        else:
+            room.close()
+
     # -- one node
 
     async def _serve(self, node: Node) -> str | None:
@@ -242,6 +270,7 @@ class ServiceNodes:
         with node.begin() as end:
             self._forker.fork(node.place, end)
         node.started_at, node.started_mono = self._clock.time(), monotonic()
+        room = self._spool.room
         node.send(
             Begin(
                 place=node.place,
@@ -249,9 +278,13 @@ class ServiceNodes:
                 spool=self._spool.directory.resolve(),
                 quantum_s=self._spool.quantum_s,
                 max_segment_bytes=self._spool.max_segment_bytes,
+                max_bytes=None if room is None else room.max_bytes,
+                when_full=WhenFull.BLOCK if room is not None and room.blocks else WhenFull.DROP,
                 record=self._record,
             )
         )
+        if self._is_held:
+            node.send(Hold())
         answer = await self._prepare(node, self._served)
         if isinstance(answer, Refused):
             return f"service node {node.service_node.address}: {answer.reason}"

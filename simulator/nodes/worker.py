@@ -28,13 +28,16 @@ from simulator.nodes.messages import (
     Commit,
     Committed,
     Cut,
+    Full,
     Health,
+    Hold,
     Idle,
     Prepare,
     Prepared,
     Refused,
     Report,
     Reported,
+    Resume,
     SeriesOrder,
     ServedListener,
     Sockets,
@@ -45,7 +48,7 @@ from simulator.nodes.messages import (
 from simulator.nodes.page import NodePage
 from simulator.routing.checked import checked_pools
 from simulator.routing.health import ServerPool
-from simulator.spool import PublishedSeries, SegmentInfo
+from simulator.spool import PublishedSeries, SegmentInfo, SpoolRoom
 
 _PARENT_GONE: Final = 3
 """Exit status of a node whose simulator has ended."""
@@ -112,6 +115,11 @@ class _Serving:
         self._clock = FollowerClock(page.clock, self._cells.first_cell, self._became_idle)
         self._plane = DataPlane(clock=self._clock, tasks=tasks)
         self._composition = NodeComposition(node_index=begin.node_index, record=begin.record)
+        self._room: SpoolRoom | None = None
+        if begin.max_bytes is not None:
+            self._room = SpoolRoom(begin.max_bytes, begin.when_full)
+            page.share(self._room, begin.place)
+            self._room.on_full = self._full
         self._series: dict[LoadBalancerId, PublishedSeries] = {}
         self._contexts: dict[int, ssl.SSLContext] = {}
         self._prepared: tuple[Prepare, tuple[ssl.SSLContext | None, ...]] | None = None
@@ -132,6 +140,12 @@ class _Serving:
                 for pool in self._pools.get((message.load_balancer_id, message.scope), ()):
                     mark = pool.mark_alive if message.is_usable else pool.mark_dead
                     mark(message.server_id)
+            case Hold():
+                self._plane.hold()
+                self._open_room(is_open=False)
+            case Resume():
+                self._open_room(is_open=True)
+                self._plane.resume()
             case Wake(number=number):
                 self._clock.wake()
                 self._send(Woken(number))
@@ -214,7 +228,16 @@ class _Serving:
             on_closed=self._closed,
             quantum_s=self._begin.quantum_s,
             max_segment_bytes=self._begin.max_segment_bytes,
+            room=self._room,
         )
+
+    def _open_room(self, *, is_open: bool) -> None:
+        if self._room is not None:
+            self._room.is_closed = not is_open
+
+    def _full(self) -> None:
+        self._plane.hold()
+        self._send(Full())
 
     def _closed(self, segment: SegmentInfo) -> None:
         self._send(Closed(segment))

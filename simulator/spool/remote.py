@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol
 
+from simulator.spool.room import SpoolRoom
 from simulator.spool.segment import SUFFIX, SegmentInfo, list_segments, recover_segment
 from simulator.spool.series import SpoolSeries
 
@@ -98,6 +99,7 @@ class RemoteSeries:
         cells: SeriesCells,
         writer: SeriesWriter,
         on_closed: Callable[[SegmentInfo], None],
+        room: SpoolRoom | None = None,
     ) -> None:
         self.load_balancer_id = load_balancer_id
         self.node_address = node_address
@@ -107,8 +109,11 @@ class RemoteSeries:
         self._cells = cells
         self._writer = writer
         self._on_closed = on_closed
+        self._room = room
         self._closed_count = 0
         """Records in segments that this writer has reported."""
+        self._offered_bytes = 0
+        """Of segments of this writer, which it counts itself in ``room`` as long as it lives."""
         self._dropped_before = 0
         self._reported_at = 0.0
         """Of the newest record that was reported."""
@@ -191,9 +196,23 @@ class RemoteSeries:
     def read_back(self) -> None:
         """The writer is gone: offer what it has not reported, and be ready for the next one.
 
+        What it counted in the room must not be counted there any more.
+
         Raises:
             OSError: the directory cannot be read.
         """
+        try:
+            self._offer_unreported()
+        finally:
+            offered_bytes, self._offered_bytes = self._offered_bytes, 0
+            if self._room is not None:
+                self._room.take(offered_bytes)
+        self._dropped_before = self.dropped_count
+        self._closed_count = 0
+        for cell in range(SERIES_CELLS):
+            self._cells[cell] = 0
+
+    def _offer_unreported(self) -> None:
         for seq, _ in list_segments(self.directory):
             if seq < self._next_seq:
                 continue
@@ -207,10 +226,6 @@ class RemoteSeries:
                 self._offer(segment)
             else:
                 self._use(seq, floor=seq)
-        self._dropped_before = self.dropped_count
-        self._closed_count = 0
-        for cell in range(SERIES_CELLS):
-            self._cells[cell] = 0
 
     def remove(self, segment: SegmentInfo) -> None:
         """Delete a segment. May be called from any thread.
@@ -230,6 +245,7 @@ class RemoteSeries:
 
     def _offer(self, segment: SegmentInfo) -> None:
         self._use(segment.seq, floor=None)
+        self._offered_bytes += segment.byte_count
         self._on_closed(segment)
 
     def _use(self, seq: int, *, floor: int | None) -> None:

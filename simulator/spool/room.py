@@ -72,8 +72,12 @@ class SpoolRoom:
         """Count what was written, or with a minus what is not to count."""
         self._own[0] += byte_count
         if self.blocks and not self.is_closed and self.is_full:
-            self.is_closed = True
-            self.on_full()
+            self.close()
+
+    def close(self) -> None:
+        """Say that it is full, whoever has found that."""
+        self.is_closed = True
+        self.on_full()
 
     def free(self, byte_count: int) -> None:
         """Count what was removed."""

@@ -115,6 +115,7 @@ class Spool:
             cells=cells,
             writer=writer,
             on_closed=self._offer,
+            room=self.room,
         )
         return series
 

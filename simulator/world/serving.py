@@ -138,10 +138,14 @@ class Serving:
     def hold(self) -> None:
         """Take no new request until ``resume``; those under way finish."""
         self._plane.hold()
+        if self._nodes is not None:
+            self._nodes.hold_requests()
 
     def resume(self) -> None:
         """Take requests again."""
         self._plane.resume()
+        if self._nodes is not None:
+            self._nodes.resume_requests()
 
     async def settle(self) -> None:
         """Return when every request that has been answered is in the spool, and known to be."""

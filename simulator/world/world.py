@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -227,20 +226,12 @@ class World:
         Raises:
             StartupError: something the machine refused; what was up is stopped by ``aclose``.
         """
-        max_bytes = self.scenario.spool.max_bytes
-        if max_bytes != inf and any(
-            len(plan.cluster.nodes) > 1 for plan in self.scenario.load_balancers
-        ):
-            raise StartupError(
-                "`spool: {max: ...}` goes with one service node per cluster; leave out `max` or "
-                "the nodes"
-            )
         lock = await self._data.lock()
         self._spool = Spool(
             self._data.spool,
             self.clock,
             quantum_s=segment_quantum_s(self.scenario.flow_logs),
-            max_bytes=max_bytes,
+            max_bytes=self.scenario.spool.max_bytes,
             when_full=self.scenario.spool.when_full,
         )
         # Early: where nodes are processes, they start while the rest does.

@@ -202,3 +202,21 @@ def test_dropped_records_of_dead_writers_are_counted(offered):
     assert node.spool.dropped_count == 3
     node.cells[5] = 2
     assert node.spool.dropped_count == 5
+
+
+def test_what_a_dead_writer_counted_in_the_room_is_counted_in_its_place(tmp_path: Path):
+    spool = Spool(tmp_path, ManualClock(T), max_bytes=1000)
+    node = Node(spool)
+    node.append(0.0, b"a")
+    node.append(1.0, b"b")
+    node.report()
+    assert spool.room.used_bytes == 0, "as long as it lives it counts that itself"
+    node.append(2.0, b"c")
+    node.reports.clear()
+    size = sum(path.stat().st_size for path in node.remote.directory.glob("*.seg"))
+    node.remote.read_back()
+    assert spool.room.used_bytes == size
+    node.begin()
+    node.append(3.0, b"d")
+    node.remote.read_back()
+    assert spool.room.used_bytes == size + size // 3
