@@ -1,7 +1,8 @@
 """Which records travel together and when they become visible. Pure: no clock, no I/O.
 
 A batch is all segments of one series in one window of simulated time. Its delay is one draw, a
-pure function of seed, flow log, series, window and part, so a restart draws the same.
+pure function of seed, flow log, series, window and part (or of seed, flow log and series alone, by
+setting), so a restart draws the same.
 
 Source: doc https://cloud.baidu.com/doc/BLB/s/Umbq97b2o (2025-10-16), records are visible "2~3
 minutes" later; that they travel in batches per service node is assumed (every peer does so).
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final, assert_never
 
-from simulator.model import BucketDestination, DelayKind, FlowLog, LogStoreDestination
+from simulator.model import BucketDestination, DelayKind, FlowLog, Granularity, LogStoreDestination
 from simulator.rng import Rng
 from simulator.spool import SegmentInfo
 
@@ -116,7 +117,8 @@ class BatchPlan:
         delay = self._delay
         if self.window_s == 0.0:
             return last_at + delay.low_s
-        draw = self._rng.uniform("delay", self._flow_log_id, series_key, window, part)
+        subject = () if delay.granularity is Granularity.NODE else (window, part)
+        draw = self._rng.uniform("delay", self._flow_log_id, series_key, *subject)
         match delay.kind:
             case DelayKind.UNIFORM:
                 earliest = max(last_at + delay.low_s, close_at)

@@ -393,6 +393,15 @@ class DelayKind(StrEnum):
     LOGNORMAL = "lognormal"
 
 
+class Granularity(StrEnum):
+    """What one draw of a delay is for."""
+
+    BATCH = "batch"
+    """Each batch of a node."""
+    NODE = "node"
+    """Each node, for good: all its batches are equally fast or slow."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelayDistribution:
     """Seconds from the write of a record to its visibility.
@@ -409,6 +418,8 @@ class DelayDistribution:
     high_s: float = 180.0
     p50_s: float = 0.0
     p99_s: float = 0.0
+    granularity: Granularity = Granularity.BATCH
+    """Source: assumed (nothing is documented but the range)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """LogStores, buckets and the flow logs that deliver to them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, assert_never
 
@@ -12,6 +12,7 @@ from simulator.model import (
     DelayDistribution,
     DelayKind,
     FlowLog,
+    Granularity,
     LoadBalancerId,
     LogStore,
     LogStoreDestination,
@@ -59,7 +60,7 @@ def read_flow_logs(
     destinations: Destinations,
     identities: Identities,
 ) -> tuple[tuple[FlowLog, ...], tuple[str, ...]]:
-    """``flow_logs: [{name, load_balancer, layer, to, delay}]``.
+    """``flow_logs: [{name, load_balancer, layer, to, delay, granularity}]``.
 
     Returns:
         The flow logs, and the names of all of them, with those that have a problem.
@@ -96,7 +97,7 @@ class _FlowLogs:
 
     def read(self, value: Value) -> FlowLog | None:
         entry = value.mapping(
-            ("name", "load_balancer", "layer", "to", "delay"),
+            ("name", "load_balancer", "layer", "to", "delay", "granularity"),
             required=("name", "load_balancer", "to"),
         )
         name = take_name(entry, self._names)
@@ -104,7 +105,10 @@ class _FlowLogs:
         plan = self._read_load_balancer(entry)
         self._check_layer(entry, plan)
         destination = self._read_destination(entry.get("to"))
-        delay = _read_delay(entry.get("delay"))
+        delay = replace(
+            _read_delay(entry.get("delay")),
+            granularity=entry.choice("granularity", Granularity, Granularity.BATCH),
+        )
         if plan is None or destination is None:
             return None
         key = (plan.load_balancer_id, _destination_key(destination))

@@ -270,6 +270,7 @@ class World:
         max_segment_bytes: int = 8 << 20,
         max_spool_bytes: float = inf,
         versions: tuple[FlowLogVersion, ...] = (),
+        deleted: tuple[FlowLogId, ...] = (),
     ) -> None:
         self.clock = ManualClock(at)
         self.engine = engine or FakeEngine()
@@ -291,6 +292,7 @@ class World:
             engine=self.engine,
             object_store=self.objects,
             versions=versions or tuple(FlowLogVersion(flow_log=one) for one in flow_logs),
+            deleted=deleted,
             archive=None
             if keep_bytes is None
             else Archive(directory.with_name(directory.name + ".ledger"), keep_bytes),

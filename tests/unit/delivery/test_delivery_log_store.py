@@ -1,6 +1,7 @@
 """Delivery to a LogStore: when, in what order, how often."""
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from delivery_world import LB, START, FakeEngine, World, at_of, bucket_log, flow
 from simulator.clock import monotonic
 from simulator.delivery import FlowLogState
 from simulator.errors import SinkError
-from simulator.model import DelayDistribution, DelayKind
+from simulator.model import DelayDistribution, DelayKind, Granularity
 
 
 async def test_nothing_is_visible_before_its_delay_and_all_of_it_after(tmp_path: Path) -> None:
@@ -367,3 +368,20 @@ async def test_closing_finishes_the_load_that_runs_and_leaves_the_rest(tmp_path:
     await again.clock.advance(200)
     assert len(engine.records) == 2
     await again.stop()
+
+
+async def test_a_draw_for_each_node_makes_its_delay_the_same_for_good(tmp_path: Path) -> None:
+    delay = DelayDistribution(granularity=Granularity.NODE)
+    nodes = ("100.64.0.1", "100.64.0.2")
+    delays: dict[str, set[float]] = {node: set() for node in nodes}
+    world = World(tmp_path, flow_log(delay=delay))
+    for window in range(6):
+        for node in nodes:
+            await world.write(START + window * 30 + 5, node=node)
+    await world.clock.advance(400)
+    for visible_at, _, line in world.engine.records:
+        delays[json.loads(line)["node"]].add(round(visible_at - at_of(line), 3))
+    [[first], [second]] = delays.values()
+    assert first != second
+    assert all(120 <= one <= 180 for one in (first, second))
+    await world.stop()

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from delivery_world import LB, NODE, START, World, bucket_log, flow_log
+from fault_world import fault
 
 from simulator.delivery import FlowLogState, FlowLogVersion
 from simulator.model import FlowLog, LogStoreDestination
+from simulator.model.faults import FaultKind
 
 OTHER = LogStoreDestination(project="default", log_store="other")
 
@@ -123,3 +125,28 @@ async def test_a_restart_goes_on_with_every_version(tmp_path: Path) -> None:
         await world.clock.advance(400)
         assert seen(world, log) == first + third
         await world.stop()
+
+
+async def test_what_is_held_for_a_deleted_flow_log_comes_after_a_restart(tmp_path: Path) -> None:
+    log = flow_log("l7")
+    late = fault(FaultKind.LATE, extra=(600.0, 600.0))
+    world = World(tmp_path, log, faults=[late])
+    written = await world.write(START)
+    upto = await cut(world)
+    world.delivery.end(log.flow_log_id, upto)
+    world.delivery.forget(log.flow_log_id)
+    await world.clock.advance(400)
+    assert seen(world, log) == []
+    world.abandon()
+    world = World(
+        tmp_path,
+        engine=world.engine,
+        versions=(FlowLogVersion(flow_log=log, upto=upto),),
+        deleted=(log.flow_log_id,),
+        at=START + 400,
+    )
+    assert world.delivery.status() == ()
+    await world.clock.advance(600)
+    assert seen(world, log) == written
+    await world.delivery.wait_until_delivered()
+    await world.stop()

@@ -12,6 +12,7 @@ from simulator.model import (
     ClusterKind,
     DelayDistribution,
     DelayKind,
+    Granularity,
     ListenerLimits,
     ListenerTimeouts,
     LoadBalancerKind,
@@ -76,7 +77,8 @@ flow_logs:
     delay: {lognormal: {p50: 130s, p99: 400s}}
   - name: c
     load_balancer: plain
-    to: {bucket: logs, prefix: p/, gzip: on}
+    granularity: node
+    to: {bucket: logs, prefix: p/, gzip: on, layout: "{node}/{flow_log}_{start}_{sequence}"}
     delay: {uniform: [1m, 90s]}
 traffic:
   - {to: "shop:80", rate: 300/m, for: 1m, start: 5s}
@@ -198,8 +200,9 @@ def test_flow_logs_are_read(tmp_path: Path) -> None:
     assert b.delay == DelayDistribution(
         kind=DelayKind.LOGNORMAL, low_s=0.0, high_s=0.0, p50_s=130.0, p99_s=400.0
     )
-    assert c.destination == BucketDestination(bucket="logs", prefix="p/", gzip=True)
-    assert c.delay == DelayDistribution(low_s=60.0, high_s=90.0)
+    layout = "{node}/{flow_log}_{start}_{sequence}"
+    assert c.destination == BucketDestination(bucket="logs", prefix="p/", layout=layout, gzip=True)
+    assert c.delay == DelayDistribution(low_s=60.0, high_s=90.0, granularity=Granularity.NODE)
 
 
 def test_traffic_is_read(tmp_path: Path) -> None:

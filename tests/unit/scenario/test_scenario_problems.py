@@ -410,6 +410,10 @@ PARTS = [
         "11:93 flow_logs[0].to.max_size: 0B is not an object size; expected at least 1B",
     ),
     (
+        ("to: {log_store: access}}]", "to: {log_store: access}, granularity: record}]"),
+        "11:83 flow_logs[0].granularity: unknown value 'record'; expected one of batch, node",
+    ),
+    (
         ("to: {log_store: access}}]", "to: {log_store: access}, delay: {}}]"),
         "11:77 flow_logs[0].delay: expected one distribution: {uniform: [2m, 3m]} or "
         "{lognormal: {p50: 130s, p99: 400s}}",
