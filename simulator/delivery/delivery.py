@@ -356,16 +356,21 @@ class Delivery:
                 self._make_line(route, series_key)
                 for route in self._routes
                 if route.flow_log.load_balancer_id == load_balancer_id
-                and route.version.takes(series_key, 1)
+                # Not one that has ended and passed its end: nothing would ever move it on.
+                and route.version.takes(series_key, self._passed(route, series_key) + 1)
             )
         return lines
 
     def _make_line(self, route: Route, series_key: str) -> Line:
-        version = route.version
-        cursor = f"{version.cursor_id}|{series_key}"
-        passed = max(self._cursors.get(cursor, 0), version.after.get(series_key, 0))
-        lane = Lane(route.plan, series_key, passed)
+        cursor = f"{route.version.cursor_id}|{series_key}"
+        lane = Lane(route.plan, series_key, self._passed(route, series_key))
         return Line(route=route, lane=lane, cursor=cursor, max_batches=route.sink.max_batches)
+
+    def _passed(self, route: Route, series_key: str) -> int:
+        """The last segment of a series that it took in an earlier run, or that is not for it."""
+        version = route.version
+        delivered = self._cursors.get(f"{version.cursor_id}|{series_key}", 0)
+        return max(delivered, version.after.get(series_key, 0))
 
     # ---- time
 

@@ -45,7 +45,9 @@ class SpoolRoom:
     def share(self, *, own: RoomCell, freed: RoomCell, others: Sequence[RoomCell]) -> None:
         """Count there from now on, together with the processes that count in ``others``."""
         own[0] += self._own[0]
-        freed[0] += self._freed[0]
+        if self._freed[0]:
+            # Not for nothing: another process may be counting there.
+            freed[0] += self._freed[0]
         self._own, self._freed = own, freed
         self._parts = (own, *others)
 

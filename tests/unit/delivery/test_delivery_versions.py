@@ -103,6 +103,54 @@ async def test_a_forgotten_flow_log_is_not_shown_but_delivers(tmp_path: Path) ->
     await world.stop()
 
 
+async def test_a_flow_log_that_has_ended_keeps_nothing_in_the_spool_once_it_has_delivered(
+    tmp_path: Path,
+) -> None:
+    quick, slow = flow_log("l7"), flow_log("slow", OTHER, low_s=5000.0, high_s=5001.0)
+    world = World(tmp_path, quick, slow, max_spool_bytes=1 << 20)
+    world.engine.log_stores.add(("default", "other"))
+    room = world.spool.room
+    await world.write(START)
+    world.delivery.end(slow.flow_log_id, await cut(world))
+    world.delivery.forget(slow.flow_log_id)
+    await world.write(START + 1)
+    await world.clock.advance(400)
+    assert room.used_bytes > 0, "what it owes"
+    await world.clock.advance(6000)
+    assert room.used_bytes == 0
+    # Now only the next is in the way, and it goes when its segment is over.
+    world.delivery.end(quick.flow_log_id, await cut(world))
+    await world.write(START + 7000)
+    assert room.used_bytes > 0
+    await world.clock.advance(2)
+    assert room.used_bytes == 0
+    await world.stop()
+
+
+async def test_a_flow_log_that_had_ended_keeps_nothing_in_the_spool_of_the_next_run(
+    tmp_path: Path,
+) -> None:
+    log = flow_log("l7")
+    world = World(tmp_path, log)
+    before = await world.write(START)
+    upto = await cut(world)
+    world.delivery.end(log.flow_log_id, upto)
+    await world.clock.advance(400)
+    await world.stop()
+    again = World(
+        tmp_path,
+        engine=world.engine,
+        at=START + 500,
+        versions=(FlowLogVersion(flow_log=log, upto=upto),),
+        max_spool_bytes=1 << 20,
+    )
+    await again.write(START + 500, START + 501)
+    await again.clock.advance(2)
+    assert again.spool.room.used_bytes == 0
+    assert seen(again, log) == before
+    await again.stop()
+
+
 async def test_a_restart_goes_on_with_every_version(tmp_path: Path) -> None:
     log = flow_log("l7")
     world = World(tmp_path, log)
