@@ -23,6 +23,8 @@ _COARSE_QUANTUM_S: Final = 1.0
 _LONGEST_WINDOW_S: Final = 30.0
 _LOGNORMAL_WINDOW_S: Final = 1.0
 _P99_SIGMAS: Final = NormalDist().inv_cdf(0.99)
+_STEPS: Final = 60
+"""Instants that records with draws of their own are spread over: each costs a timer and a file."""
 _HALF_STEP: Final = 2.0**-54
 """Half the distance between two draws: moves a draw of 0 into the open interval (0, 1)."""
 
@@ -75,6 +77,8 @@ class BatchPlan:
 
     def __init__(self, flow_log: FlowLog, rng: Rng, quantum_s: float) -> None:
         self.max_bytes: float = math.inf
+        self.by_record = False
+        """Whether each record has an instant of its own, not before that of its batch."""
         self._delay = flow_log.delay
         self._flow_log_id = flow_log.flow_log_id
         self._rng = rng
@@ -85,6 +89,8 @@ class BatchPlan:
                 self.max_bytes = bucket.max_object_bytes
             case LogStoreDestination():
                 self.window_s = self._log_store_window_s()
+                wanted = self._delay.granularity is Granularity.RECORD
+                self.by_record = wanted and self.window_s > 0.0
             case _ as never:
                 assert_never(never)
 
@@ -117,6 +123,8 @@ class BatchPlan:
         delay = self._delay
         if self.window_s == 0.0:
             return last_at + delay.low_s
+        if self.by_record:
+            return max(close_at, first_at + delay.low_s)
         subject = () if delay.granularity is Granularity.NODE else (window, part)
         draw = self._rng.uniform("delay", self._flow_log_id, series_key, *subject)
         match delay.kind:
@@ -128,6 +136,29 @@ class BatchPlan:
                 return max(close_at, last_at + _lognormal(draw, delay.p50_s, delay.p99_s))
             case _ as never:
                 assert_never(never)
+
+    def record_due_at(self, series_key: str, seq: int, number: int, logged_at: float) -> float:
+        """When a record becomes visible if it has a draw of its own, unless its batch is later.
+
+        Of few values, so that records that come close together come together.
+
+        Args:
+            series_key: of its segment.
+            seq: of its segment.
+            number: of its line there, from 1.
+            logged_at: when it was written.
+        """
+        delay = self._delay
+        draw = self._rng.uniform("delay", self._flow_log_id, series_key, seq, number)
+        if delay.kind is DelayKind.UNIFORM:
+            play_s = delay.high_s - delay.low_s
+            delay_s = delay.low_s + draw * play_s
+            step_s = min(max(1.0, play_s / _STEPS), play_s / 2)
+        else:
+            delay_s = _lognormal(draw, delay.p50_s, delay.p99_s)
+            step_s = max(1.0, delay.p50_s / _STEPS)
+        before_at = math.floor((logged_at + delay_s) / step_s) * step_s
+        return before_at if before_at >= logged_at + delay.low_s else before_at + step_s
 
     def _log_store_window_s(self) -> float:
         if self._delay.kind is DelayKind.LOGNORMAL:

@@ -421,11 +421,14 @@ class Delivery:
     def _alike(
         self, route: Route, batches: tuple[Batch, ...]
     ) -> tuple[tuple[Batch, ...], tuple[Fault, ...]]:
-        """The first batch and the faults that may meet it; if none may, all up to one they may."""
+        """The first batch and the faults that may meet it; if none may, all up to one they may.
+
+        Also the first alone where its records have instants of their own.
+        """
         untouched = 0
         for batch in batches:
             faults = find_faults(self._board, route.flow_log, batch, route.plan.window_s)
-            if faults:
+            if faults or route.plan.by_record:
                 if not untouched:
                     return (batch,), faults
                 break

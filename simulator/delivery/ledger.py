@@ -252,7 +252,9 @@ class Ledger:
             if owed.held is not None and owed.held.first_seq <= seq <= owed.held.last_seq:
                 with suppress(LookupError):
                     if (seq, number) in self._read.held(owed.held)[1]:
-                        return PassageState.HELD, owed.due_at, "held back by a fault"
+                        if any(found.until_at for found in exceptions):
+                            return PassageState.HELD, owed.due_at, "held back by a fault"
+                        return PassageState.WAITING, owed.due_at, ""
         if holding:
             return PassageState(holding[0].outcome), holding[0].due_at, holding[0].reason
         for found in exceptions:

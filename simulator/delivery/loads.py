@@ -57,12 +57,12 @@ class Loader:
 
         Args:
             route: to where.
-            load: what; a single batch if faults may meet it.
+            load: what; a single batch if faults may meet it or its records part.
             faults: those that may.
         """
         try:
             self._check_destination(route, load.series_key, load.at)
-            if not faults:
+            if not faults and not route.plan.by_record:
                 return Visible(route.sink.load(load))
             return self._load_image(route, load, faults)
         except Exception as error:
@@ -121,7 +121,14 @@ class Loader:
             gzip=bucket is not None and bucket.gzip,
             faults=faults,
         )
-        image = make_image(self._board, reach, batch, read_items(batch))
+        items = read_items(batch)
+        if route.plan.by_record:
+            for item in items:
+                due_at = route.plan.record_due_at(
+                    load.series_key, item.seq, item.number, item.logged_at
+                )
+                item.due_at = max(due_at, batch.due_at)
+        image = make_image(self._board, reach, batch, items)
         key = "" if bucket is None else object_key(bucket, load.flow_log_id, batch)
         for held in image.held:
             name = held.piece.piece

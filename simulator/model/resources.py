@@ -400,6 +400,8 @@ class Granularity(StrEnum):
     """Each batch of a node."""
     NODE = "node"
     """Each node, for good: all its batches are equally fast or slow."""
+    RECORD = "record"
+    """Each record, in a LogStore; those of a node overtake each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

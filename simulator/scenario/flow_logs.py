@@ -109,6 +109,16 @@ class _FlowLogs:
             _read_delay(entry.get("delay")),
             granularity=entry.choice("granularity", Granularity, Granularity.BATCH),
         )
+        granularity = entry.get("granularity")
+        if (
+            granularity is not None
+            and delay.granularity is Granularity.RECORD
+            and isinstance(destination, BucketDestination)
+        ):
+            granularity.problem(
+                "'record' needs a LogStore, for an object becomes visible as a whole; "
+                "expected batch or node"
+            )
         if plan is None or destination is None:
             return None
         key = (plan.load_balancer_id, _destination_key(destination))

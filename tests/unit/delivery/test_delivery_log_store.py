@@ -10,7 +10,7 @@ import pytest
 from delivery_world import LB, START, FakeEngine, World, at_of, bucket_log, flow_log
 
 from simulator.clock import monotonic
-from simulator.delivery import FlowLogState
+from simulator.delivery import FlowLogState, PassageState
 from simulator.errors import SinkError
 from simulator.model import DelayDistribution, DelayKind, Granularity
 
@@ -384,4 +384,40 @@ async def test_a_draw_for_each_node_makes_its_delay_the_same_for_good(tmp_path: 
     [[first], [second]] = delays.values()
     assert first != second
     assert all(120 <= one <= 180 for one in (first, second))
+    await world.stop()
+
+
+@pytest.mark.parametrize("killed_at", [None, START + 45, START + 150, START + 170])
+@pytest.mark.parametrize("kind", [DelayKind.UNIFORM, DelayKind.LOGNORMAL])
+async def test_a_draw_for_each_record_lets_them_overtake(
+    tmp_path: Path, kind: DelayKind, killed_at: float | None
+) -> None:
+    delay = DelayDistribution(kind=kind, p50_s=130, p99_s=200, granularity=Granularity.RECORD)
+    log = flow_log(delay=delay)
+    world = World(tmp_path / "spool", log, keep_bytes=1 << 30)
+    lines = await world.write(*(START + index * 0.5 for index in range(80)))
+    if killed_at is not None:
+        await world.clock.advance_to(killed_at)
+        world.abandon()
+        world = World(
+            tmp_path / "spool", log, engine=world.engine, at=killed_at, keep_bytes=1 << 30
+        )
+    elif kind is DelayKind.UNIFORM:
+        await world.clock.advance_to(START + 125)
+        [record] = world.delivery.ledger.find(lines[-1])
+        [passage] = world.delivery.ledger.life(record).passages
+        assert (passage.state, passage.reason) == (PassageState.WAITING, "")
+    await world.clock.advance_to(START + 2000)
+    seen = [line for _, _, line in world.engine.records]
+    assert sorted(seen) == sorted(lines)
+    assert seen != lines
+    delays = {line: at - at_of(line) for at, _, line in world.engine.records}
+    if kind is DelayKind.UNIFORM:
+        assert all(120 <= one <= 180 for one in delays.values())
+        assert min(delays.values()) < 130
+        assert max(delays.values()) > 170
+        assert 145 < sum(delays.values()) / len(delays) < 155
+    assert len({round(at) for at, _, _ in world.engine.records}) > 30
+    [status] = world.delivery.status()
+    assert (status.pending, status.held) == (0, 0)
     await world.stop()

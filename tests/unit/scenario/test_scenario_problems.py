@@ -410,8 +410,14 @@ PARTS = [
         "11:93 flow_logs[0].to.max_size: 0B is not an object size; expected at least 1B",
     ),
     (
-        ("to: {log_store: access}}]", "to: {log_store: access}, granularity: record}]"),
-        "11:83 flow_logs[0].granularity: unknown value 'record'; expected one of batch, node",
+        ("to: {log_store: access}}]", "to: {log_store: access}, granularity: object}]"),
+        "11:83 flow_logs[0].granularity: unknown value 'object'; "
+        "expected one of batch, node, record",
+    ),
+    (
+        ("to: {log_store: access}}]", "to: {bucket: shop-logs}, granularity: record}]"),
+        "11:83 flow_logs[0].granularity: 'record' needs a LogStore, for an object becomes visible "
+        "as a whole; expected batch or node",
     ),
     (
         ("to: {log_store: access}}]", "to: {log_store: access}, delay: {}}]"),
