@@ -286,3 +286,26 @@ async def test_the_authority_is_kept_and_its_keys_are_private(tmp_path: Path):
     for key in (tmp_path / "a").glob("*.key"):
         assert key.stat().st_mode & 0o077 == 0
     assert json.dumps(first.pem.decode()).count("BEGIN CERTIFICATE") == 1
+
+
+async def test_a_held_listener_shakes_hands_and_reads_no_request(sim: Sim, authority: Authority):
+    await start(sim, authority)
+    old_reader, old_writer = await connect(sim, client_context(authority))
+    old_writer.write(GET)
+    assert await old_reader.readexactly(len(OK)) == OK
+    sim.data_plane.hold()
+    old_writer.write(GET)
+    new_reader, new_writer = await connect(sim, client_context(authority))
+    new_writer.write(GET * 2)
+    plain_reader, plain_writer = await sim.connect()
+    # What finds out that it is no TLS has the request in its hands already.
+    plain_writer.write(GET)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(sim.records) == 1
+    sim.data_plane.resume()
+    assert await old_reader.readexactly(len(OK)) == OK
+    assert await new_reader.readexactly(2 * len(OK)) == 2 * OK
+    assert (await plain_reader.read()).startswith(b"HTTP/1.1 400")
+    for writer in (old_writer, new_writer, plain_writer):
+        writer.close()
