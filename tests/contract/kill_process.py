@@ -54,7 +54,7 @@ FLOW_LOGS = (
 )
 FAULTS = (FaultKind.LATE, FaultKind.REORDER, FaultKind.MULTI, FaultKind.LATEOBJ, FaultKind.LAGLIST)
 """Those that neither drop nor copy: every record is still seen once."""
-MOST_STEPS = 10
+MOST_STEPS = 6
 
 
 def make_faults() -> tuple[Fault, ...]:
