@@ -102,7 +102,8 @@ async def _drive(world: World, out: Console) -> None:
                 sender.counters.completed + sender.counters.failed + sender.counters.overflowed
                 for sender in world.senders
             )
-            progress.update(requests, completed=done)
+            # A storm sends more than was planned.
+            progress.update(requests, completed=done, total=max(planned, done))
             flow_logs = world.delivery.status()
             written = sum(log.written + log.copied for log in flow_logs)
             progress.update(

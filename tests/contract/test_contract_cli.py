@@ -99,6 +99,13 @@ def test_run_shows_what_was_asked_of_faults_and_what_they_did(tmp_path: Path):
     assert re.search(r"^f-gap +F-GAP +active +100% +100% +(\d+) of \1 ", done.stdout, re.M)
 
 
+def test_the_shipped_scenario_of_faults_holds():
+    done = blbsim("run", QUICKSTART.with_name("faults.yaml"), "--free-ports")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 of 6 expectations hold." in done.stdout
+    assert re.search(r"^f-gzmulti +F-GZMULTI +active +100% +100% ", done.stdout, re.M)
+
+
 def test_an_expectation_that_does_not_hold_exits_1(tmp_path: Path):
     path = variant(
         tmp_path, ("rate: 50/s", "rate: 5/s"), ("http.success_rate >= 99%", "http.requests > 50")
