@@ -23,24 +23,30 @@ from simulator.model import (
     CertificateFiles,
     CertificateForDomains,
     EncryptionType,
+    TlsProtocol,
     TlsSettings,
 )
 
 _AUTHORITY_DAYS: Final = 3650
 _CERTIFICATE_DAYS: Final = 397
 """The longest that browsers accept."""
-_VERSIONS: Final = {
+_OLDEST: Final = {
     EncryptionType.DEFAULT: "TLSv1",
     EncryptionType.TLS_1_1: "TLSv1_1",
     EncryptionType.TLS_1_2: "TLSv1_2",
     EncryptionType.TLS_1_2_SECURE: "TLSv1_2",
 }
+_PROTOCOLS: Final = {
+    TlsProtocol.TLS_1_0: "TLSv1",
+    TlsProtocol.TLS_1_1: "TLSv1_1",
+    TlsProtocol.TLS_1_2: "TLSv1_2",
+}
 _CIPHERS: Final = {
-    # Old versions need old signature algorithms, which the default security level refuses.
-    EncryptionType.DEFAULT: "DEFAULT:@SECLEVEL=0",
-    EncryptionType.TLS_1_1: "DEFAULT:@SECLEVEL=0",
+    EncryptionType.DEFAULT: "DEFAULT",
+    EncryptionType.TLS_1_1: "DEFAULT",
     EncryptionType.TLS_1_2: "DEFAULT",
     EncryptionType.TLS_1_2_SECURE: "ECDHE+AESGCM",
+    EncryptionType.USER_DEFINED: "DEFAULT",
 }
 
 
@@ -237,9 +243,27 @@ def backend_context() -> ssl.SSLContext:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = ssl.TLSVersion.TLSv1
-    context.set_ciphers(_CIPHERS[EncryptionType.DEFAULT])
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
     context.options |= ssl.OP_NO_RENEGOTIATION
     return context
+
+
+def _offer(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    """Offer the versions and ciphers of a listener, and no others."""
+    names = [_PROTOCOLS[protocol] for protocol in sorted(settings.protocols)]
+    oldest, newest = (names[0], names[-1]) if names else (_OLDEST[settings.encryption], "TLSv1_2")
+    with warnings.catch_warnings():
+        # Old versions on purpose: what a listener offers is what is simulated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion[oldest]
+        context.maximum_version = ssl.TLSVersion[newest]
+        if names and TlsProtocol.TLS_1_1 not in settings.protocols:
+            # Where 1.0 and 1.2 are named, 1.1 between them is not.
+            context.options |= ssl.OP_NO_TLSv1_1
+    ciphers = settings.ciphers or _CIPHERS[settings.encryption]
+    # Old versions need old signature algorithms, which the default security level refuses.
+    old = oldest != "TLSv1_2" and "@SECLEVEL" not in ciphers
+    context.set_ciphers(f"{ciphers}:@SECLEVEL=0" if old else ciphers)
 
 
 def _make_one(
@@ -254,12 +278,7 @@ def _make_one(
     else:
         files = certificate
     context = blank or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with warnings.catch_warnings():
-        # Old versions on purpose: what a listener offers is what is simulated.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = ssl.TLSVersion[_VERSIONS[settings.encryption]]
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_CIPHERS[settings.encryption])
+    _offer(context, settings)
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(files.certificate, files.key)

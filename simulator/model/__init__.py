@@ -61,6 +61,7 @@ from simulator.model.tls import (
     CertificateForDomains,
     EncryptionType,
     SniCertificate,
+    TlsProtocol,
     TlsSettings,
 )
 
@@ -118,6 +119,7 @@ __all__ = [
     "ServiceNode",
     "Snapshot",
     "SniCertificate",
+    "TlsProtocol",
     "TlsSettings",
     "format_normal_status",
     "parse_header_value",

@@ -20,6 +20,19 @@ class EncryptionType(StrEnum):
     """TLS 1.2."""
     TLS_1_2_SECURE = "tls_cipher_policy_1_2_secure"
     """TLS 1.2 with forward secrecy and AES-GCM only."""
+    USER_DEFINED = "userDefind"
+    """The versions and ciphers that the listener names; so spelled by the vendor."""
+
+
+class TlsProtocol(StrEnum):
+    """A version of TLS, by the vendor's name in ``encryptionProtocols``.
+
+    Source: the vendor's API metadata.
+    """
+
+    TLS_1_0 = "tlsv10"
+    TLS_1_1 = "tlsv11"
+    TLS_1_2 = "tlsv12"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,5 +71,9 @@ class TlsSettings:
     certificate: Certificate
     sni: tuple[SniCertificate, ...] = ()
     encryption: EncryptionType = EncryptionType.DEFAULT
+    protocols: tuple[TlsProtocol, ...] = ()
+    """With ``USER_DEFINED``: those that are offered, at least one."""
+    ciphers: str = ""
+    """With ``USER_DEFINED``: OpenSSL's names joined by ``:``; empty: OpenSSL's default."""
     client_authority: Path | None = None
     """PEM file of the authorities whose client certificates are accepted; None asks for none."""

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import ssl
 from pathlib import Path
 from typing import Final
 
@@ -11,9 +12,10 @@ from simulator.model import (
     CertificateForDomains,
     EncryptionType,
     SniCertificate,
+    TlsProtocol,
     TlsSettings,
 )
-from simulator.scenario.document import Value
+from simulator.scenario.document import Entry, Value
 
 _DOMAIN: Final = re.compile(
     r"(?=.{1,253}$)(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -25,7 +27,7 @@ _NOTHING: Final = CertificateForDomains(domains=DEFAULT_DOMAINS)
 
 
 def read_tls(value: Value | None, directory: Path) -> TlsSettings:
-    """``tls: {certificate, key, domains, sni, encryption, client_authority}``.
+    """``tls: {certificate, key, domains, sni, encryption, protocols, ciphers, client_authority}``.
 
     Args:
         value: None takes every default: a certificate made for this machine's own names.
@@ -34,8 +36,19 @@ def read_tls(value: Value | None, directory: Path) -> TlsSettings:
     if value is None:
         return TlsSettings(certificate=_NOTHING)
     entry = value.mapping(
-        ("certificate", "key", "domains", "sni", "encryption", "client_authority")
+        (
+            "certificate",
+            "key",
+            "domains",
+            "sni",
+            "encryption",
+            "protocols",
+            "ciphers",
+            "client_authority",
+        )
     )
+    encryption = entry.choice("encryption", EncryptionType, EncryptionType.DEFAULT)
+    _check_own_choice(entry, encryption)
     sni = entry.items("sni")
     if len(sni) > _MAX_SNI:
         sni[_MAX_SNI].problem(f"{len(sni)} SNI certificates are too many; expected at most 50")
@@ -43,9 +56,38 @@ def read_tls(value: Value | None, directory: Path) -> TlsSettings:
     return TlsSettings(
         certificate=_read_certificate(value, directory),
         sni=tuple(_read_sni(item, directory) for item in sni),
-        encryption=entry.choice("encryption", EncryptionType, EncryptionType.DEFAULT),
+        encryption=encryption,
+        protocols=tuple(
+            item.choice(TlsProtocol, TlsProtocol.TLS_1_2) for item in entry.items("protocols")
+        ),
+        ciphers=entry.parsed("ciphers", _parse_ciphers, ""),
         client_authority=None if authority is None else _read_file(authority, directory),
     )
+
+
+def _check_own_choice(entry: Entry, encryption: EncryptionType) -> None:
+    """``protocols`` and ``ciphers`` go with ``encryption: userDefind``, which needs the first."""
+    if encryption is not EncryptionType.USER_DEFINED:
+        for key in ("protocols", "ciphers"):
+            value = entry.get(key)
+            if value is not None:
+                value.problem(f"{key} are chosen with encryption: userDefind only")
+        return
+    protocols = entry.get("protocols")
+    if protocols is None:
+        entry.value.problem("encryption: userDefind needs protocols, such as [tlsv12]")
+    elif not protocols.items():
+        protocols.problem("expected at least one of tlsv10, tlsv11, tlsv12")
+
+
+def _parse_ciphers(text: str) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(text)
+    except ssl.SSLError as error:
+        raise ValueError(
+            f"{text!r} names no cipher that is known here; expected OpenSSL's names joined by ':'"
+        ) from error
+    return text
 
 
 def _read_sni(value: Value, directory: Path) -> SniCertificate:

@@ -15,6 +15,7 @@ from simulator.model import (
     EncryptionType,
     ListenerTimeouts,
     SniCertificate,
+    TlsProtocol,
     TlsSettings,
 )
 from tests.wire.conftest import Sim, read_head
@@ -200,6 +201,35 @@ async def test_versions_follow_the_encryption_type(
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await connect(sim, context)
         assert sim.records == []
+
+
+@pytest.mark.parametrize(
+    ("version", "accepted"),
+    [
+        (ssl.TLSVersion.TLSv1, True),
+        (ssl.TLSVersion.TLSv1_1, False),
+        (ssl.TLSVersion.TLSv1_2, True),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+async def test_versions_and_ciphers_of_ones_own(sim: Sim, authority: Authority, version, accepted):
+    await start(
+        sim,
+        authority,
+        encryption=EncryptionType.USER_DEFINED,
+        protocols=(TlsProtocol.TLS_1_2, TlsProtocol.TLS_1_0),
+        ciphers="ECDHE-ECDSA-AES256-SHA",
+    )
+    context = client_context(authority)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    if accepted:
+        _, writer = await connect(sim, context)
+        assert writer.get_extra_info("ssl_object").cipher()[0] == "ECDHE-ECDSA-AES256-SHA"
+        writer.close()
+    else:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await connect(sim, context)
 
 
 async def test_client_certificates(sim: Sim, authority: Authority, tmp_path: Path):

@@ -11,6 +11,7 @@ from simulator.model import (
     EncryptionType,
     Protocol,
     SniCertificate,
+    TlsProtocol,
 )
 from simulator.scenario import load_scenario
 from simulator.workload import TrafficTls
@@ -92,6 +93,13 @@ def test_everything_is_read_and_files_are_relative_to_the_scenario(tmp_path: Pat
         ),
         ("{sni: [{}]}", ["the key 'host' is missing"]),
         ("{cipher: x}", ["unknown key 'cipher'"]),
+        ("{protocols: [tlsv12]}", ["protocols are chosen with encryption: userDefind only"]),
+        ("{encryption: userDefind}", ["userDefind needs protocols, such as [tlsv12]"]),
+        ("{encryption: userDefind, protocols: []}", ["expected at least one of tlsv10"]),
+        (
+            "{encryption: userDefind, protocols: [tlsv13], ciphers: NO}",
+            ["unknown value 'tlsv13'", "'NO' names no cipher that is known here"],
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, tls: str, expected: list[str]):
@@ -100,6 +108,17 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, tls: str, expected
     for problem, part in zip(found, expected, strict=True):
         assert part in problem
         assert problem.startswith("7:")
+
+
+def test_versions_and_ciphers_of_ones_own(tmp_path: Path):
+    listener = load(
+        tmp_path,
+        "{encryption: userDefind, protocols: [tlsv11, tlsv12], ciphers: 'AES128-SHA:AES256-SHA'}",
+    )
+    assert listener.tls is not None
+    assert listener.tls.encryption is EncryptionType.USER_DEFINED
+    assert listener.tls.protocols == (TlsProtocol.TLS_1_1, TlsProtocol.TLS_1_2)
+    assert listener.tls.ciphers == "AES128-SHA:AES256-SHA"
 
 
 def test_certificates_are_for_https(tmp_path: Path):
