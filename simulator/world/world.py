@@ -4,17 +4,12 @@ import asyncio
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
-
 import simulator
-from simulator.api import Authenticator, make_api_app, make_runner
-from simulator.api.admin import add_admin_routes
 from simulator.api.simulation import (
     AdvanceReceipt,
     ClockStatus,
@@ -33,25 +28,27 @@ from simulator.delivery.fault_board import FaultBoard
 from simulator.delivery.fault_reach import storm_factor
 from simulator.delivery.read_side import ReadSide
 from simulator.errors import ControlError, StartupError
-from simulator.logstore import LogStoreEngine, LogStoreSettings, Upkeep
-from simulator.model import LoadBalancerId, LogStore, SearchMode, Snapshot
+from simulator.logstore import LogStoreEngine
+from simulator.model import LoadBalancerId, Snapshot
 from simulator.model.fault_catalogue import FaultStage
-from simulator.model.faults import ReadApi
-from simulator.objectstore import ObjectStore, S3Door
 from simulator.rng import Rng
 from simulator.routing.health import HealthChange
-from simulator.scenario import Ports, Scenario, build_snapshot
+from simulator.scenario import Scenario, build_snapshot
 from simulator.spool import Spool
 from simulator.workload import BuiltinBackends, TrafficSender
+from simulator.world.advancing import Advancing
 from simulator.world.back_pressure import BackPressure
 from simulator.world.balancers import BalancerViews, balancer_measures
+from simulator.world.doors import Doors
 from simulator.world.faults import Faults
 from simulator.world.flow_log_rules import FlowLogRules
 from simulator.world.flow_logs import FlowLogs
-from simulator.world.listeners import LOOPBACK, Listeners
+from simulator.world.listeners import Listeners
 from simulator.world.reading import ReadBack, read_back
 from simulator.world.serving import Serving
 from simulator.world.state import DataDirectory
+from simulator.world.stores import Stores
+from simulator.world.traffic import Traffic
 from simulator.world.verdicts import WorldVerdicts
 from simulator.world.views import (
     Calendar,
@@ -66,11 +63,7 @@ from simulator.world.views import (
 _log = logging.getLogger(__name__)
 
 _SAVE_EVERY_S: Final = 1.0
-_LINK_S: Final = 7 * 86_400
 _DRAIN_S: Final = 0.5
-_API_SHUTDOWN_S: Final = 0.5
-_LATEST: Final = 221845392000.0
-"""9000-01-01: dates beyond the year 9999 cannot be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,20 +155,17 @@ class World:
         self._spool: Spool | None = None
         self._serving: Serving | None = None
         self._back_pressure: BackPressure | None = None
-        self._engine: LogStoreEngine | None = None
-        self._upkeep: Upkeep | None = None
-        self._objects: ObjectStore | None = None
-        self._door: S3Door | None = None
+        self._stores: Stores | None = None
         self._delivery: Delivery | None = None
-        self._runner: web.AppRunner | None = None
-        self._api_url = ""
+        self._advancing: Advancing | None = None
+        self._doors: Doors | None = None
         self._snapshot = Snapshot(load_balancers=())
         self._listeners: Listeners | None = None
         self._addresses: tuple[ListenerAddress, ...] = ()
-        self._senders: tuple[TrafficSender, ...] = ()
+        self._traffic = Traffic(
+            scenario, clock=self.clock, rng=self._rng, spawn=self._spawn, storm=self._storm
+        )
         self._saver: asyncio.TimerHandle | None = None
-        self._advancing = asyncio.Lock()
-        """One at a time: each receipt is of its own advance."""
         self._closed = False
 
     # -- the parts ------------------------------------------------------------------------
@@ -210,13 +200,13 @@ class World:
     @property
     def engine(self) -> LogStoreEngine:
         """The LogStores."""
-        assert self._engine is not None
-        return self._engine
+        assert self._stores is not None
+        return self._stores.engine
 
     @property
     def senders(self) -> tuple[TrafficSender, ...]:
         """The traffic that was started."""
-        return self._senders
+        return self._traffic.senders
 
     # -- start and stop -------------------------------------------------------------------
 
@@ -244,21 +234,23 @@ class World:
             tasks=self._tasks,
         )
         self._back_pressure = BackPressure(
-            self._spool, self._serving, clock=self.clock, senders=lambda: self._senders
+            self._spool, self._serving, clock=self.clock, senders=lambda: self._traffic.senders
         )
-        await self._start_stores()
+        stores = self._start_stores()
         self._listeners = Listeners(
             self.scenario, self._data, host=self._options.host, free_ports=self._options.free_ports
         )
         self._snapshot = build_snapshot(self.scenario, await self._start_backends(self._listeners))
         self._serving.prepare(self._listeners.served(self._snapshot))
         self._health.apply(self._serving.routes.values())
-        await self._start_api()
+        self._doors = self._make_doors()
+        await self._doors.start(
+            self, stores, self.flow_logs, on_change=lambda _operation: stores.look_after()
+        )
         # No request may come before it is known who can serve it.
         await self._health.wait_first()
         self.delivery.start()
-        assert self._upkeep is not None
-        self._upkeep.start()
+        stores.start_upkeep()
         self._back_pressure.start()
         self._addresses = await self._serving.start()
         self._save()
@@ -276,48 +268,37 @@ class World:
             bound[profile.name] = await backends.start()
         return bound
 
-    async def _start_stores(self) -> None:
+    def _start_stores(self) -> Stores:
+        """Open what keeps records, and start all that stands between the spool and it."""
         scenario, data = self.scenario, self._data
-        self._engine = LogStoreEngine(
-            data.log_stores,
-            self.clock,
-            load_from=(data.spool,),
-            downloads=data.downloads,
-            memory_limit=f"{scenario.log_service.memory_bytes}B",
-            query_limit_s=scenario.log_service.query_timeout_s,
-        )
-        self._upkeep = Upkeep(self._engine.jobs, self.clock, self._spawn)
+        stores = self._stores = Stores(scenario, data, clock=self.clock, spawn=self._spawn)
         assert self._spool is not None
         # A crash may have kept state.json from the last instant; what was written knows it.
         spooled = (segment.last_at for segment in self._spool.recovered)
-        newest = max(self._engine.read_clock() or 0.0, *spooled, 0.0)
+        newest = max(stores.engine.read_clock() or 0.0, *spooled, 0.0)
         if newest > self.clock.time():
             self.clock.set_start(newest)
         board = self._start_faults()
-        self._start_flow_logs()
-        for log_store in scenario.log_stores:
-            self._create_log_store(log_store)
-        self._engine.ready_after_s = scenario.log_service.ready_after_s
+        self._start_flow_logs(stores, board)
+        stores.create_log_stores()
         versions = self.flow_logs.versions()
         if scenario.buckets or any(version.needs_bucket for version in versions):
-            # Importing moto takes most of a second; nothing else needs the loop yet.
-            self._objects = ObjectStore(data.objects, region=scenario.region, time=self.clock.time)
-            for bucket in scenario.buckets:
-                self._objects.create_bucket(bucket.name)
-            self._engine.use_buckets(self._objects)
+            stores.open_buckets()
         self._delivery = Delivery(
             clock=self.clock,
             rng=self._rng,
             spool=self._spool,
-            engine=self._engine,
-            object_store=self._objects,
+            engine=stores.engine,
+            object_store=stores.objects,
             versions=versions,
             deleted=self.flow_logs.deleted(),
             archive=Archive(data.ledger, scenario.ledger.keep_bytes),
             faults=board,
             held_directory=data.held,
         )
+        self._advancing = Advancing(self.clock, self._delivery, self._calendar, self._save)
         self.flow_logs.attach(self._delivery, self._spool)
+        return stores
 
     def _start_faults(self) -> FaultBoard:
         """Set the scenario's faults to their instants, which count from the first run's first."""
@@ -330,21 +311,18 @@ class World:
         self._read_side = ReadSide(self._faults.board, self.clock)
         return self._faults.board
 
-    def _start_flow_logs(self) -> None:
+    def _start_flow_logs(self, stores: Stores, board: FaultBoard) -> None:
         scenario = self.scenario
-        assert self._faults is not None
         self._flow_logs = FlowLogs(
             scenario.flow_logs,
             self._data.flow_logs,
             rules=FlowLogRules(
                 region=scenario.region,
                 load_balancers=scenario.load_balancers,
-                has_log_store=self.engine.has_log_store,
-                has_bucket=lambda name: (
-                    self._objects is not None and self._objects.has_bucket(name)
-                ),
+                has_log_store=stores.engine.has_log_store,
+                has_bucket=stores.has_bucket,
             ),
-            board=self._faults.board,
+            board=board,
             clock=self.clock,
             rng=self._rng,
             spawn=self._spawn,
@@ -356,75 +334,16 @@ class World:
         assert self._flow_logs is not None
         return self._flow_logs
 
-    def _create_log_store(self, log_store: LogStore) -> None:
-        """Make a LogStore; one that an earlier run made stays as it is."""
-        engine = self.engine
-        settings = LogStoreSettings(
-            retention_days=log_store.retention_days,
-            strict_search=log_store.search is SearchMode.STRICT,
-        )
-        with suppress(ControlError):
-            engine.create_project(log_store.project)
-        try:
-            engine.create_log_store(log_store.project, log_store.name, settings)
-        except ControlError as error:
-            if error.code != "LogStoreAlreadyExist":
-                raise
-
-    async def _start_api(self) -> None:
-        scenario, options = self.scenario, self._options
+    def _make_doors(self) -> Doors:
         assert self._read_side is not None
-        account = scenario.account
-        app = make_api_app(
-            engine=self.engine,
+        return Doors(
+            self.scenario,
+            host=self._options.host,
+            admin_token=self._options.admin_token,
+            free_ports=self._options.free_ports,
             clock=self.clock,
-            auth=Authenticator({account.access_key: account.secret_key}, mode=account.auth),
-            on_change=lambda _operation: self._look_after(),
-            object_url=self._object_url,
-            meet=partial(self._read_side.meet, ReadApi.BLS),
-            flow_logs=self.flow_logs,
+            read_side=self._read_side,
         )
-        token = options.admin_token if options.host not in LOOPBACK else None
-        add_admin_routes(app, self, token=token)
-        self._runner = make_runner(app, shutdown_s=_API_SHUTDOWN_S)
-        await self._runner.setup()
-        ports = Ports(api=0, bos=0, s3=0) if options.free_ports else scenario.ports
-        site = web.TCPSite(self._runner, options.host, ports.api)
-        try:
-            await site.start()
-        except OSError as error:
-            place = f"{ports.api_place}: " if ports.api_place else ""
-            raise StartupError(
-                f"{place}the APIs cannot listen on {options.host}:{ports.api}: "
-                f"{error.strerror or error}; free the port, set `ports: {{api: 0}}` "
-                "(0 picks a free one), or use --free-ports"
-            ) from error
-        host, port = self._runner.addresses[0][:2]
-        self._api_url = reachable_url(host, port)
-        if self._objects is not None:
-            door = S3Door(options.host, ports.s3, meet=partial(self._read_side.meet, ReadApi.S3))
-            try:
-                door.start()
-            except StartupError as error:
-                place = f"{ports.s3_place}: " if ports.s3_place else ""
-                raise StartupError(f"{place}{error}") from error
-            self._door = door
-
-    def _object_url(self, bucket: str, key: str) -> str:
-        assert self._door is not None  # or there would be no bucket
-        account = self.scenario.account
-        return reachable_url(self._door.host, self._door.port) + self._door.signed_path(
-            bucket,
-            key,
-            access_key=account.access_key,
-            secret_key=account.secret_key,
-            until=int(self.clock.time()) + _LINK_S,
-        )
-
-    def _look_after(self) -> None:
-        """Let the LogStores' own work follow what a call has changed."""
-        assert self._upkeep is not None
-        self._upkeep.look()
 
     def authority_pem(self) -> bytes | None:
         """The certificate of the authority that clients of HTTPS listeners can trust."""
@@ -474,53 +393,28 @@ class World:
         async with AsyncExitStack() as stack:
             stack.callback(self.clock.stop)
             stack.callback(self._data.unlock)
-            if self._objects is not None:
-                stack.callback(self._objects.close)
-            if self._engine is not None:
-                stack.callback(self._engine.close)
+            if self._stores is not None:
+                stack.push_async_callback(self._stores.aclose)
             if self._spool is not None:
                 stack.callback(self._save)
                 stack.callback(self._spool.close)
             if self._delivery is not None:
                 stack.push_async_callback(self._delivery.aclose)
-            if self._upkeep is not None:
-                stack.push_async_callback(self._upkeep.aclose)
-            if self._door is not None:
-                stack.callback(self._door.stop)
-            if self._runner is not None:
-                stack.push_async_callback(self._runner.cleanup)
+            if self._doors is not None:
+                stack.push_async_callback(self._doors.aclose)
             for backends in self._backends:
                 stack.push_async_callback(backends.aclose)
             if self._serving is not None:
                 stack.push_async_callback(self._serving.aclose, drain_s=_DRAIN_S)
             stack.callback(self._health.aclose)
-            for sender in self._senders:
-                stack.push_async_callback(sender.aclose)
+            stack.push_async_callback(self._traffic.aclose)
 
     # -- traffic --------------------------------------------------------------------------
 
     def start_traffic(self) -> None:
         """Begin the scenario's traffic; returns at once."""
-        addresses = {(a.load_balancer_name, a.port): a for a in self._addresses}
-        plans = {plan.name: plan for plan in self.scenario.load_balancers}
-        senders = []
-        for profile in self.scenario.traffic:
-            address = addresses[profile.load_balancer, profile.port]
-            sender = TrafficSender(
-                profile,
-                host=address.host,
-                port=address.bound_port,
-                vip=plans[profile.load_balancer].vip,
-                clock=self.clock,
-                rng=self._rng,
-                spawn=self._spawn,
-                tls=self._listeners.client_context(profile) if self._listeners else None,
-                repeats=partial(self._storm, plans[profile.load_balancer].load_balancer_id),
-            )
-            senders.append(sender)
-        self._senders = tuple(senders)
-        for sender in senders:
-            sender.start()
+        assert self._listeners is not None
+        self._traffic.start(self._addresses, self._listeners.client_context)
         if self._back_pressure is not None:
             self._back_pressure.tell_senders()
 
@@ -539,8 +433,7 @@ class World:
 
     async def wait_traffic(self) -> None:
         """Return when every request of the scenario's traffic has been answered or failed."""
-        for sender in self._senders:
-            await sender.wait_done()
+        await self._traffic.wait_done()
 
     async def run_to_the_end(self) -> None:
         """Send the traffic and return when all of it is delivered. Moves a clock that stands.
@@ -561,10 +454,7 @@ class World:
             raise StartupError(f"records cannot be delivered: {failure}")
 
     def _at_the_end(self) -> bool:
-        planned = sum(sender.profile.request_count for sender in self._senders)
-        counters = [sender.counters for sender in self._senders]
-        done = sum(c.completed + c.failed + c.overflowed for c in counters)
-        if done < planned:
+        if not self._traffic.is_done():
             return False
         pending = any(log.pending for log in self.delivery.status())
         return not pending or self.delivery.failing() is not None
@@ -573,15 +463,16 @@ class World:
         """Everything an expectation can compare, by name."""
         views = self._balancers()
         return measure(
-            self._senders,
+            self.senders,
             self.delivery.status(),
             {view.name: balancer_measures(view) for view in views},
         )
 
     async def read_back(self) -> ReadBack:
         """Count what is at the destinations, the way a pipeline would find it."""
+        assert self._stores is not None
         return await asyncio.to_thread(
-            read_back, self.flow_logs.flow_logs, self.engine, self._objects
+            read_back, self.flow_logs.flow_logs, self.engine, self._stores.objects
         )
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> object:
@@ -591,10 +482,10 @@ class World:
 
     def endpoints(self) -> Endpoints:
         """Where everything is."""
-        scenario = self.scenario
+        scenario, doors = self.scenario, self._doors
         return Endpoints(
-            api=self._api_url,
-            s3=reachable_url(self._door.host, self._door.port) if self._door is not None else None,
+            api="" if doors is None else doors.api_url,
+            s3=None if doors is None else doors.s3_url,
             region=scenario.region,
             access_key=scenario.account.access_key,
             secret_key=scenario.account.secret_key,
@@ -646,7 +537,7 @@ class World:
             spool=None if self._back_pressure is None else self._back_pressure.view(self._calendar),
             nodes=nodes,
             load_balancers=self._balancers(),
-            traffic=traffic_views(self._senders),
+            traffic=traffic_views(self.senders),
             flow_logs=flow_log_views(self.delivery.status(), self.flow_logs.flow_logs),
         )
 
@@ -665,39 +556,14 @@ class World:
         return recent_views(recent, self._calendar)
 
     async def advance(self, seconds: float) -> AdvanceReceipt:
-        """Move the clock on and wait for all that becomes due.
-
-        Raises:
-            ControlError: InvalidParameter for an instant beyond what a date can say.
-        """
-        async with self._advancing:
-            return await self._advance_to(self.clock.time() + seconds)
+        """Move the clock on; see ``Advancing.by``."""
+        assert self._advancing is not None
+        return await self._advancing.by(seconds)
 
     async def advance_to_next_delivery(self) -> AdvanceReceipt:
         """Move the clock to the next instant something becomes visible, if there is one."""
-        async with self._advancing:
-            due_at = self.delivery.next_due_at()
-            now = self.clock.time()
-            return await self._advance_to(now if due_at is None else max(now, due_at))
-
-    async def _advance_to(self, when: float) -> AdvanceReceipt:
-        if when > _LATEST:
-            raise ControlError(
-                "InvalidParameter", 400, f"the clock goes as far as {self._calendar.iso(_LATEST)}"
-            )
-        before, mark = self.clock.time(), self.delivery.mark()
-        await self.clock.advance_to(when)
-        self._save()
-        receipt, after = self.delivery.since(mark), self.clock.time()
-        return AdvanceReceipt(
-            from_time=self._calendar.iso(before),
-            to_time=self._calendar.iso(after),
-            advanced_s=round(after - before, 3),
-            records=receipt.record_count,
-            objects=receipt.object_count,
-            by_flow_log=dict(receipt.by_flow_log),
-            object_names=receipt.objects,
-        )
+        assert self._advancing is not None
+        return await self._advancing.to_next_delivery()
 
     # -- faults ---------------------------------------------------------------------------
 
