@@ -6,7 +6,6 @@ cursor is committed, so nothing that a jumping clock passes is ever half visible
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final, assert_never
 from simulator.clock import Clock
 from simulator.delivery.archive import Archive
 from simulator.delivery.batching import Batch, BatchPlan, Lane
+from simulator.delivery.closed_segments import ClosedSegments
 from simulator.delivery.consignments import Load
 from simulator.delivery.fault_board import FaultBoard
 from simulator.delivery.fault_reach import find_faults
@@ -99,14 +99,12 @@ class Delivery:
         self._current: dict[FlowLogId, Route] = {}
         """The newest version of every flow log there is."""
         self._lines: dict[str, tuple[Line, ...]] = {}
-        self._segments: dict[str, deque[SegmentInfo]] = {}
-        """By series: what lies in the spool, closed, in sequence."""
         self._cursors: dict[str, int] = {}
         self._progress_count = 0
         """Loads that delivered or gave up something."""
         self._objects = ObjectLog()
-        self._archive = archive
         self._worker = Worker(clock, self._wake_settled)
+        self._segments = ClosedSegments(spool, self._worker, archive, engine.ledger)
         self._board = FaultBoard(rng) if faults is None else faults
         files = HeldFiles(held_directory or spool.directory / ".held")
         self._loader = Loader(self._board, files)
@@ -178,7 +176,7 @@ class Delivery:
             if series.key in self._lines and series.load_balancer_id == flow_log.load_balancer_id:
                 line = self._make_line(route, series.key)
                 self._lines[series.key] += (line,)
-                for segment in self._segments.get(series.key, ()):
+                for segment in self._segments.of(series.key):
                     if segment.seq > line.lane.cursor:
                         self._give(line, segment)
 
@@ -300,7 +298,7 @@ class Delivery:
         return newest_lines(
             (
                 (
-                    [*self._segments.get(series.key, ()), *_some(series.open_info())],
+                    [*self._segments.of(series.key), *_some(series.open_info())],
                     [line.lane for line in self._lines_of(series.key, series.load_balancer_id)],
                 )
                 for series in self._spool.all_series()
@@ -335,7 +333,7 @@ class Delivery:
         if self._closing:
             return
         lines = self._lines_of(segment.series_key, segment.load_balancer_id)
-        self._segments.setdefault(segment.series_key, deque()).append(segment)
+        self._segments.add(segment)
         for line in lines:
             self._give(line, segment)
         self._discard(segment.series_key)
@@ -533,37 +531,12 @@ class Delivery:
         self._discard(line.lane.series_key)
 
     def _discard(self, series_key: str) -> None:
-        """Delete the segments that every flow log of their load balancer has passed."""
-        segments = self._segments.get(series_key)
-        lines = self._lines[series_key]
-        if not segments:
-            return
-        passed = min((line.lane.passed for line in lines), default=segments[-1].seq)
-        done = []
-        while segments and segments[0].seq <= passed:
-            done.append(segments.popleft())
-        if done and not self._closing:
-            self._worker.submit(lambda: self._remove(done), lambda _: self._spool.on_removed())
-
-    def _remove(self, segments: list[SegmentInfo]) -> None:
-        """Move segments from the spool to the archive. On the thread."""
-        if self._archive is not None:
-            try:
-                self._archive.keep(segments)
-            except OSError as error:
-                # They go all the same: a ledger with a gap is better than a spool that grows.
-                _log.warning("the ledger cannot keep %d segments: %s", len(segments), error)
-            try:
-                for series_key, seq in self._archive.prune():
-                    self._engine.ledger.forget(series_key, seq)
-            except Exception:
-                # Rows without records are only untidy; they go with the next pack.
-                _log.exception("the ledger cannot forget what it has removed")
-        for segment in segments:
-            try:
-                self._spool.remove(segment)
-            except OSError as error:
-                _log.warning("%s: cannot be removed: %s", segment.path, error.strerror)
+        """Let go of the segments that every flow log of their load balancer has passed."""
+        if not self._closing:
+            lines = self._lines[series_key]
+            self._segments.retire(
+                series_key, min((line.lane.passed for line in lines), default=None)
+            )
 
     # ---- waiting
 
