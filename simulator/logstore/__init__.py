@@ -13,6 +13,8 @@ from simulator.logstore.alarms import Alarm
 from simulator.logstore.bindings import Binding
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.downloads import (
+    DEFAULT_QUERY,
+    MAX_DOWNLOAD_ROWS,
     DownloadFormat,
     DownloadRequest,
     DownloadState,
@@ -59,7 +61,9 @@ from simulator.logstore.watchdog import QueryHandle
 
 __all__ = [
     "DEFAULT_PROJECT",
+    "DEFAULT_QUERY",
     "DEFAULT_SEPARATORS",
+    "MAX_DOWNLOAD_ROWS",
     "MAX_PUSH_RECORDS",
     "Alarm",
     "AlarmContent",

@@ -24,11 +24,20 @@ from simulator.logstore.catalog import Catalog, make_uuid
 from simulator.logstore.database import Database
 from simulator.logstore.resources import ResourceTable, invalid
 from simulator.logstore.statement import is_search
-from simulator.logstore.values import Paging, QueryResult, Selection, Sort, Value
+from simulator.logstore.values import (
+    DEFAULT_PROJECT,
+    Paging,
+    QueryResult,
+    Selection,
+    Sort,
+    Value,
+)
 from simulator.rng import access_token
 
-MAX_ROWS: Final = 1_000_000
-"""Source: doc of the API's schema (``limit``)."""
+MAX_DOWNLOAD_ROWS: Final = 1_000_000
+"""And the default. Source: doc of the API's schema (``limit``)."""
+DEFAULT_QUERY: Final = "match *"
+"""Source: doc of the API's schema."""
 PAGE_ROWS: Final = 20_000
 """Of a search that are read at a time."""
 MAX_OBJECT_BYTES: Final = 1024 * 1024 * 1024
@@ -59,7 +68,11 @@ class DownloadFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadRequest:
-    """What a task is asked for; times also as they were sent."""
+    """What a task is asked for, as it was sent: an empty text or 0 stands for the default.
+
+    Source: observed in SDK tests: a task is described with what was sent, also where that was
+    empty.
+    """
 
     name: str
     project: str
@@ -70,11 +83,36 @@ class DownloadRequest:
     end: str
     start_ms: int
     end_ms: int
-    format: DownloadFormat
+    format: str
     limit: int
-    order: Sort
+    order: str
     file_dir: str
     """``bucket/directory/``, or empty for a place that is not the caller's."""
+
+    @property
+    def owner(self) -> str:
+        """The project that the LogStore is in."""
+        return self.project or DEFAULT_PROJECT
+
+    @property
+    def statement(self) -> str:
+        """What is run."""
+        return self.query or DEFAULT_QUERY
+
+    @property
+    def file_format(self) -> DownloadFormat:
+        """What the file holds."""
+        return DownloadFormat(self.format or DownloadFormat.JSON)
+
+    @property
+    def row_limit(self) -> int:
+        """Rows that the file has at most."""
+        return self.limit or MAX_DOWNLOAD_ROWS
+
+    @property
+    def sort(self) -> Sort:
+        """How the hits of a search are ordered."""
+        return Sort(self.order or Sort.DESC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,18 +174,18 @@ class Downloads:
             ControlError: LogStoreNotFound; InvalidParameter, also for a bucket that is missing.
         """
         self._check(request)
-        self._catalog.store(request.project, request.log_store)
+        self._catalog.store(request.owner, request.log_store)
         now = self._clock.time()
         with self._database.writing() as transaction:
             number = self._catalog.count(transaction)
-        uuid = make_uuid(f"download/{number}/{request.project}/{request.log_store}")
+        uuid = make_uuid(f"download/{number}/{request.owner}/{request.log_store}")
         stamp = datetime.fromtimestamp(now, UTC) + _ZONE
         task = DownloadTask(
             uuid=uuid,
             request=request,
             # Source: assumed, but for its beginning.
-            file_name=f"{request.name or 'download'}_{request.format}_{stamp:%Y%m%d%H%M%S}"
-            f"_{uuid[:8]}.{request.format}",
+            file_name=f"{request.name or 'download'}_{request.file_format}_{stamp:%Y%m%d%H%M%S}"
+            f"_{uuid[:8]}.{request.file_format}",
             token=access_token(),
             state=DownloadState.SUCCESS,
             failed_code="",
@@ -235,8 +273,8 @@ class Downloads:
     def _check(self, request: DownloadRequest) -> None:
         if not _NAME.fullmatch(request.name):
             raise invalid("name", "expected at most 128 characters without `/`")
-        if not 1 <= request.limit <= MAX_ROWS:
-            raise invalid("limit", f"expected 1 to {MAX_ROWS}")
+        if not 0 <= request.limit <= MAX_DOWNLOAD_ROWS:
+            raise invalid("limit", f"expected 1 to {MAX_DOWNLOAD_ROWS}, or 0 for the most")
         if request.end_ms <= request.start_ms:
             raise invalid("queryEndTime", "must be after queryStartTime")
         if request.file_dir:
@@ -252,7 +290,7 @@ class Downloads:
         rows = 0
         with file.open("wb") as out:
             for columns, page in self._pages(request):
-                if request.format is DownloadFormat.JSON:
+                if request.file_format is DownloadFormat.JSON:
                     out.write(_json_lines(columns, page))
                 else:
                     out.write(_csv_lines(page if rows else (columns, *page)))
@@ -273,7 +311,9 @@ class Downloads:
                 bucket,
                 directory + task.file_name,
                 file.read_bytes(),
-                "text/csv" if task.request.format is DownloadFormat.CSV else "application/json",
+                "text/csv"
+                if task.request.file_format is DownloadFormat.CSV
+                else "application/json",
                 last_modified=self._clock.time(),
             )
         finally:
@@ -282,20 +322,20 @@ class Downloads:
     def _pages(
         self, request: DownloadRequest
     ) -> Iterator[tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]]:
-        """Columns and some rows at a time, ``limit`` rows in all, at least one page."""
+        """Columns and some rows at a time, ``row_limit`` rows in all, at least one page."""
         selection = Selection(
             start_ms=request.start_ms, end_ms=request.end_ms, stream=request.stream or None
         )
-        left, marker = request.limit, None
+        left, marker = request.row_limit, None
         while True:
-            paging = Paging(limit=min(left, PAGE_ROWS), sort=request.order, marker=marker)
+            paging = Paging(limit=min(left, PAGE_ROWS), sort=request.sort, marker=marker)
             found = self._query(
-                request.project, request.log_store, selection, request.query, paging
+                request.owner, request.log_store, selection, request.statement, paging
             )
             yield found.columns, found.rows[:left]
             left -= len(found.rows)
             marker = found.next_marker
-            if not is_search(request.query) or marker is None or left <= 0:
+            if not is_search(request.statement) or marker is None or left <= 0:
                 return
 
     def _file(self, task: DownloadTask) -> Path:

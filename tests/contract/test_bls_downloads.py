@@ -75,7 +75,7 @@ async def test_a_task_lives_as_the_sdk_tests_say(served: Served) -> None:
     assert task == {
         "uuid": uuid,
         "name": "test",
-        "project": "default",
+        "project": "",
         "logStoreName": "access",
         "logStreamName": "",
         "query": "match status >= 404",
@@ -117,13 +117,8 @@ async def test_defaults_and_csv(served: Served, monkeypatch: pytest.MonkeyPatch)
     push(served.engine)
     uuid = await create(served)
     task = (await served.go("GET", f"{TASK}/{uuid}"))[1]["result"]["task"]
-    assert [task[key] for key in ("query", "format", "limit", "order", "writtenRows")] == [
-        "match *",
-        "json",
-        1_000_000,
-        "desc",
-        3,
-    ]
+    assert {key: task[key] for key in GO_BODY} == GO_BODY, "echoed as it was sent"
+    assert (task["writtenRows"], task["fileName"][:14]) == (3, "download_json_")
     link = (await served.go("GET", f"{TASK}/link/{uuid}"))[1]["result"]["link"]
     _, text = await fetch(link)
     assert [json.loads(line)["@raw"] for line in text.splitlines()] == TEXTS[::-1]
@@ -142,6 +137,30 @@ async def test_defaults_and_csv(served: Served, monkeypatch: pytest.MonkeyPatch)
     uuid = await create(served, format="csv", query="match nothing")
     link = (await served.go("GET", f"{TASK}/link/{uuid}"))[1]["result"]["link"]
     assert (await fetch(link))[1] == "@timestamp,@seq,@stream,@raw\n"
+
+
+async def test_what_is_not_sent_is_described_with_its_default(served: Served) -> None:
+    push(served.engine)
+    _, made = await served.go("POST", TASK, {"logStoreName": "access", **RANGE})
+    uuid = made["result"]["uuid"]
+    task = (await served.go("GET", f"{TASK}/{uuid}"))[1]["result"]["task"]
+    assert {key: task[key] for key in GO_BODY} == GO_BODY | {
+        "project": "default",
+        "query": "match *",
+        "format": "json",
+        "limit": 1_000_000,
+        "order": "desc",
+    }
+    assert task["writtenRows"] == 3
+    _, listed = await served.go("POST", f"{TASK}/list", {"project": "default"})
+    assert [one["uuid"] for one in listed["result"]["tasks"]] == [uuid]
+
+
+async def test_an_empty_project_is_listed_as_the_default_one(served: Served) -> None:
+    uuid = await create(served, project="")
+    for project, found in (("default", [uuid]), ("", [uuid]), ("other", [])):
+        _, listed = await served.go("POST", f"{TASK}/list", {"project": project})
+        assert [one["uuid"] for one in listed["result"]["tasks"]] == found
 
 
 async def test_a_directory_of_a_bucket_gets_the_file(served: Served) -> None:

@@ -15,12 +15,14 @@ from simulator.api.bls.wire import (
     json_response,
     list_page,
     parse_instant,
-    project_of,
     read_body,
 )
 from simulator.api.operations import Handle
 from simulator.clock import Clock
 from simulator.logstore import (
+    DEFAULT_PROJECT,
+    DEFAULT_QUERY,
+    MAX_DOWNLOAD_ROWS,
     DownloadFormat,
     DownloadRequest,
     DownloadState,
@@ -32,7 +34,6 @@ from simulator.logstore import (
 
 FILES: Final = "/_sim/downloads/{token}/{file_name}"
 """Where files are served, unsigned: the link itself is the permission."""
-DEFAULT_ROWS: Final = 1_000_000
 
 
 class DownloadBody(msgspec.Struct, rename="camel"):
@@ -88,17 +89,17 @@ class Downloads(Service):
             raise invalid("order", "expected asc or desc")
         asked = DownloadRequest(
             name=body.name or "",
-            project=project_of(body.project),
+            project=_sent(body.project, DEFAULT_PROJECT),
             log_store=body.log_store_name,
             stream=body.log_stream_name or "",
-            query=body.query or "match *",
+            query=_sent(body.query, DEFAULT_QUERY),
             start=body.query_start_time or "",
             end=body.query_end_time or "",
             start_ms=parse_instant("queryStartTime", body.query_start_time),
             end_ms=parse_instant("queryEndTime", body.query_end_time),
-            format=DownloadFormat(body.format or DownloadFormat.JSON),
-            limit=body.limit or DEFAULT_ROWS,
-            order=Sort(body.order or Sort.DESC),
+            format=_sent(body.format, DownloadFormat.JSON),
+            limit=MAX_DOWNLOAD_ROWS if body.limit is None else body.limit,
+            order=_sent(body.order, Sort.DESC),
             file_dir=body.file_dir or "",
         )
         uuid = await self.change("CreateDownloadTask", self.engine.downloads.create, asked)
@@ -137,7 +138,7 @@ class Downloads(Service):
             [
                 task
                 for task in self.engine.downloads.list_all()
-                if (asked.project or "") in {"", task.request.project}
+                if (asked.project or "") in {"", task.request.owner}
                 and (asked.log_store_name or "") in task.request.log_store
             ],
             {
@@ -170,6 +171,11 @@ def file_server(engine: LogStoreEngine) -> Handle:
         )
 
     return serve
+
+
+def _sent(value: str | None, default: str) -> str:
+    """What was sent, also when it was empty; ``default`` where nothing was."""
+    return default if value is None else value
 
 
 def _from_task(task: DownloadTask) -> dict[str, object]:
