@@ -48,6 +48,7 @@ from simulator.logstore.values import (
     Selection,
 )
 from simulator.logstore.watchdog import QueryHandle
+from simulator.rng import Rng
 
 MAX_PUSH_RECORDS: Final = 1000
 MAX_RECORD_BYTES: Final = 512 * 1024
@@ -85,6 +86,7 @@ class LogStoreEngine:
             open any other file, whatever a statement says.
         query_limit_s: seconds of real time that a pull or a query may take.
         downloads: where the files of download tasks are kept; None: a temporary directory.
+        rng: draws what a query leaves to chance; None: always the same.
 
     Raises:
         StartupError: the file is in use, damaged or cannot be written.
@@ -100,6 +102,7 @@ class LogStoreEngine:
         load_from: Sequence[Path] = (),
         query_limit_s: float = QUERY_LIMIT_S,
         downloads: Path | None = None,
+        rng: Rng | None = None,
     ) -> None:
         self._clock = clock
         self.ready_after_s = 0.0
@@ -118,7 +121,7 @@ class LogStoreEngine:
         with self._database.writing() as transaction:
             self._catalog.load(transaction, clock.time())
             make_tables(transaction)
-        self._queries = QueryRunner(self._database)
+        self._queries = QueryRunner(self._database, rng or Rng(0))
         self.indexes = Indexes(self._database, self._catalog, clock)
         self.bindings = Bindings(self._database, self._catalog)
         self.fast_queries = FastQueries(self._database, self._catalog, clock)

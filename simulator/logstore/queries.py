@@ -1,5 +1,6 @@
 """Runs pulls and queries on one LogStore's table."""
 
+import itertools
 import json
 import math
 import re
@@ -36,6 +37,7 @@ from simulator.logstore.values import (
     Value,
 )
 from simulator.logstore.watchdog import QueryHandle
+from simulator.rng import Rng
 
 _MATCH_COLUMNS: Final = ("@timestamp", "@seq", "@stream", "@raw")
 _MATCH_TYPES: Final = ("int", "int", "string", "string")
@@ -54,10 +56,17 @@ _PARTS_OF_RECORD: Final = {"message": "@raw", "type": "@raw", "tags": "@raw"}
 
 
 class QueryRunner:
-    """Reads records. Selections given to it have retention applied already."""
+    """Reads records. Selections given to it have retention applied already.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: holds them.
+        rng: draws samples that are asked for without a seed.
+    """
+
+    def __init__(self, database: Database, rng: Rng) -> None:
         self._database = database
+        self._rng = rng
+        self._samples = itertools.count()
         self._spans: dict[int, int] = {}
         """How many milliseconds the last full page of each LogStore went over."""
 
@@ -86,7 +95,7 @@ class QueryRunner:
         handle: QueryHandle | None = None,
     ) -> Page:
         """Records that a search finds."""
-        state = _frozen(state)
+        state, paging = _frozen(state), self._seeded(paging)
         with plus_explained(query), self._database.reading(handle) as cursor:
             statement = parse_statement(query)
             if statement.search is None or statement.sql is not None:
@@ -105,7 +114,7 @@ class QueryRunner:
     ) -> QueryResult:
         """What a statement finds, asked at the simulated instant ``now_ms``."""
         began = monotonic()
-        state = _frozen(state)
+        state, paging = _frozen(state), self._seeded(paging)
         with plus_explained(query), self._database.reading(handle) as cursor:
             statement = parse_statement(query)
             scanned = _scan_size(cursor, state, selection)
@@ -174,6 +183,17 @@ class QueryRunner:
             ),
             execution_time_ms=_elapsed_ms(began),
         )
+
+    def _seeded(self, paging: Paging) -> Paging:
+        """``paging`` with a seed, if it samples: two queries without one see different hits.
+
+        Source: doc of an SDK (no seed: a random one). Its place among the samples drawn so far
+        gives it here, so that a run that is repeated with its scenario's seed draws the same.
+        """
+        if paging.sample_seed is not None or paging.sample_percentage >= 100:
+            return paging
+        drawn = self._rng.stream("sample", next(self._samples)).getrandbits(63)
+        return replace(paging, sample_seed=drawn)
 
 
 def _interval_ms(selection: Selection) -> int:

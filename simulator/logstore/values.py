@@ -187,8 +187,8 @@ class Paging:
     """The ``next_marker`` of the page before."""
     sample_percentage: float = 100.0
     """How many of the hits to look at, drawn by chance."""
-    sample_seed: int = 0
-    """The same seed draws the same hits."""
+    sample_seed: int | None = None
+    """The same seed draws the same hits; None draws others each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from simulator.errors import ControlError
 from simulator.logstore import LogStoreEngine, LogStoreSettings, Upkeep
 from simulator.model import LogStore, SearchMode
 from simulator.objectstore import ObjectStore
+from simulator.rng import Rng
 from simulator.scenario import Scenario
 from simulator.world.state import DataDirectory
 
@@ -18,6 +19,7 @@ class Stores:
     You must call ``aclose``.
 
     Args:
+        rng: draws what queries leave to chance.
         spawn: starts a task of the world's.
     """
 
@@ -27,6 +29,7 @@ class Stores:
         data: DataDirectory,
         *,
         clock: SimulatedClock,
+        rng: Rng,
         spawn: Callable[[Coroutine[None, None, None], str], object],
     ) -> None:
         self._scenario = scenario
@@ -40,6 +43,7 @@ class Stores:
             downloads=data.downloads,
             memory_limit=f"{service.memory_bytes}B",
             query_limit_s=service.query_timeout_s,
+            rng=rng,
         )
         """The LogStores."""
         self._upkeep = Upkeep(self.engine.jobs, clock, spawn)

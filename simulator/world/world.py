@@ -271,7 +271,9 @@ class World:
     def _start_stores(self) -> Stores:
         """Open what keeps records, and start all that stands between the spool and it."""
         scenario, data = self.scenario, self._data
-        stores = self._stores = Stores(scenario, data, clock=self.clock, spawn=self._spawn)
+        stores = self._stores = Stores(
+            scenario, data, clock=self.clock, rng=self._rng, spawn=self._spawn
+        )
         assert self._spool is not None
         # A crash may have kept state.json from the last instant; what was written knows it.
         spooled = (segment.last_at for segment in self._spool.recovered)

@@ -67,6 +67,12 @@ async def test_sample_is_drawn_by_its_seed(store: Served) -> None:
     assert await sample("samplePercentage=50&sampleSeed=4") != half
     assert len(await sample("samplePercentage=100&sampleSeed=3")) == 100
     assert len(await sample("samplePercentage=&sampleSeed")) == 100
+    drawn = await sample("samplePercentage=50")
+    assert 20 < len(drawn) < 80
+    assert await sample("samplePercentage=50&sampleSeed") != drawn
+    assert await sample("samplePercentage=50&sampleSeed=0") == (
+        await sample("samplePercentage=50&sampleSeed=0")
+    )
 
 
 @pytest.mark.parametrize(

@@ -153,16 +153,18 @@ def _paging(parameters: Mapping[str, str]) -> Paging:
     )
 
 
-def _sampling(parameters: Mapping[str, str]) -> tuple[float, int]:
-    """The share of hits to look at, and the seed; without one it is always the same (assumed)."""
+def _sampling(parameters: Mapping[str, str]) -> tuple[float, int | None]:
+    """The share of hits to look at, and the seed if one was sent."""
     try:
         percentage = float(parameters.get("samplePercentage") or 100)
     except ValueError:
         percentage = math.nan
     if not 1 <= percentage <= 100:
         raise invalid("samplePercentage", "expected a number from 1 to 100")
+    if not parameters.get("sampleSeed"):
+        return percentage, None
     try:
-        seed = int(parameters.get("sampleSeed") or 0)
+        seed = int(parameters["sampleSeed"])
     except ValueError:
         seed = 2**63
     if not -(2**63) <= seed < 2**63:

@@ -2,15 +2,19 @@
 
 import pytest
 
+from simulator.clock import ManualClock
 from simulator.errors import ControlError
 from simulator.logstore import (
     IndexField,
     IndexSettings,
     IndexType,
+    LogStoreEngine,
     LogStoreSettings,
+    NewRecord,
     Paging,
     Selection,
 )
+from simulator.rng import Rng
 
 NOW_MS = 1_772_323_200_000
 EVERYTHING = Selection(start_ms=0, end_ms=2**53)
@@ -140,6 +144,27 @@ def test_sample_is_the_same_for_the_same_seed_and_pages_through(store) -> None:
         paged += [row[3] for row in result.rows]
         marker = result.next_marker
     assert paged == one
+
+
+def test_samples_without_a_seed_differ_and_follow_from_the_scenarios_seed() -> None:
+    def samples(seed: int) -> list[list[object]]:
+        engine = LogStoreEngine(None, ManualClock(NOW_MS / 1000), threads=1, rng=Rng(seed))
+        engine.create_log_store("default", "demo", LogStoreSettings(retention_days=-1))
+        engine.push("default", "demo", [NewRecord(message=f"r{number}") for number in range(200)])
+        paging = Paging(limit=1000, sample_percentage=30.0)
+        query = [
+            [row[3] for row in engine.query("default", "demo", EVERYTHING, "match *", paging).rows]
+            for _ in range(2)
+        ]
+        page = engine.pull_matching("default", "demo", EVERYTHING, "match *", paging)
+        engine.close()
+        return [*query, [record.message for record in page.records]]
+
+    found = samples(7)
+    assert all(20 < len(one) < 100 for one in found)
+    assert len({tuple(one) for one in found}) == 3
+    assert samples(7) == found
+    assert samples(8)[0] != found[0]
 
 
 @pytest.mark.parametrize(
