@@ -110,6 +110,8 @@ class LogStoreEngine:
 
         Source: doc https://cloud.baidu.com/doc/BLS (the error exists); how long is assumed.
         """
+        self.strict_search = False
+        """Whether a LogStore that a client makes from now on insists on an index."""
         self._database = Database(
             path,
             memory_limit=memory_limit,
@@ -213,6 +215,12 @@ class LogStoreEngine:
             state = self._catalog.add_store(transaction, project, name, settings, now)
             state.ready_at = now + self.ready_after_s
             return state.log_store
+
+    def log_store_defaults(self, project: str, name: str) -> LogStoreSettings:
+        """What a new LogStore has where the client that makes it says nothing; retention 0 when
+        nobody says."""
+        settings = self.templates.defaults(project, name)
+        return replace(settings, strict_search=self.strict_search)
 
     def update_log_store(
         self, project: str, name: str, change: Callable[[LogStoreSettings], LogStoreSettings]

@@ -153,13 +153,19 @@ class QueryRunner:
         query: str,
         handle: QueryHandle | None = None,
     ) -> Histogram:
-        """How the hits are spread; of a statement without a search, all records in range."""
+        """How the hits are spread; of a statement without a search, all records in range.
+
+        Source: doc of the API's schema (the index must be on): a strict LogStore without one
+        refuses.
+        """
         began = monotonic()
         state = _frozen(state)
         interval_ms = _interval_ms(selection)
         bindings = Bindings()
         with plus_explained(query), self._database.reading(handle) as cursor:
             statement = parse_statement(query)
+            if state.log_store.settings.strict_search and state.log_store.active_index is None:
+                raise invalid_query("the LogStore has no index, which a histogram needs")
             clause = _range(selection, bindings)
             if statement.search is not None:
                 clause += f" AND {_condition(cursor, state, statement.search, bindings)}"

@@ -45,10 +45,18 @@ class Destinations:
     buckets: tuple[Bucket, ...]
 
 
-def read_destinations(log_stores: Value | None, buckets: Value | None) -> Destinations:
-    """``log_stores: [{name, project, retention, search}]`` and ``buckets: [name]``."""
+def read_destinations(
+    log_stores: Value | None, buckets: Value | None, *, search: SearchMode
+) -> Destinations:
+    """``log_stores: [{name, project, retention, search}]`` and ``buckets: [name]``.
+
+    Args:
+        log_stores: in the file.
+        buckets: in the file.
+        search: of LogStores that do not say.
+    """
     return Destinations(
-        log_stores=_read_log_stores(log_stores),
+        log_stores=_read_log_stores(log_stores, search),
         buckets=_read_buckets(buckets),
     )
 
@@ -218,7 +226,7 @@ class _FlowLogs:
         return destination if bucket is not None else None
 
 
-def _read_log_stores(value: Value | None) -> tuple[LogStore, ...]:
+def _read_log_stores(value: Value | None, search: SearchMode) -> tuple[LogStore, ...]:
     names = UniqueNames("LogStore")
     stores: list[LogStore] = []
     default = LogStore(name="")
@@ -235,7 +243,7 @@ def _read_log_stores(value: Value | None) -> tuple[LogStore, ...]:
                 name=text,
                 project=project,
                 retention_days=retention_days,
-                search=entry.choice("search", SearchMode, default.search),
+                search=entry.choice("search", SearchMode, search),
             )
         )
     return tuple(stores)

@@ -78,7 +78,10 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         identities=identities,
         directory=path.parent,
     )
-    destinations = read_destinations(root.get("log_stores"), root.get("buckets"))
+    log_service = read_log_service(root.get("log_service"))
+    destinations = read_destinations(
+        root.get("log_stores"), root.get("buckets"), search=log_service.search
+    )
     flow_logs, flow_log_names = read_flow_logs(
         root.get("flow_logs"),
         load_balancers=load_balancers,
@@ -95,7 +98,7 @@ def load_scenario(path: Path, *, seed: int | None = None) -> Scenario:
         account=read_account(root.get("account")),
         ports=read_ports(root.get("ports")),
         record=read_record(root.get("record")),
-        log_service=read_log_service(root.get("log_service")),
+        log_service=log_service,
         ledger=read_ledger(root.get("ledger")),
         spool=read_spool(root.get("spool")),
         backends=tuple(backends.values()),

@@ -24,6 +24,7 @@ from simulator.model import (
     Protocol,
     Rule,
     Scheduler,
+    SearchMode,
     TlsSettings,
 )
 from simulator.model.faults import Fault
@@ -86,6 +87,8 @@ class LedgerSettings:
 class LogServiceSettings:
     """How the log service behaves as a whole."""
 
+    search: SearchMode = SearchMode.LENIENT
+    """Of every LogStore that does not say its own, those that a client makes among them."""
     ready_after_s: float = 0.0
     """How long a LogStore that a client makes refuses records and queries."""
     memory_bytes: int = 512 << 20

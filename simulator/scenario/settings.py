@@ -6,7 +6,7 @@ from typing import Final
 
 from simulator.accesslog import AccessRecordShape
 from simulator.clock import ClockMode
-from simulator.model import AuthMode
+from simulator.model import AuthMode, SearchMode
 from simulator.model.units import parse_duration, parse_size
 from simulator.scenario.document import Entry, Value
 from simulator.scenario.scenario import (
@@ -112,12 +112,13 @@ def read_record(value: Value | None) -> RecordSettings:
 
 
 def read_log_service(value: Value | None) -> LogServiceSettings:
-    """``log_service: {ready_after, memory, query_timeout}``."""
+    """``log_service: {search, ready_after, memory, query_timeout}``."""
     default = LogServiceSettings()
     if value is None:
         return default
-    entry = value.mapping(("ready_after", "memory", "query_timeout"))
+    entry = value.mapping(("search", "ready_after", "memory", "query_timeout"))
     return LogServiceSettings(
+        search=entry.choice("search", SearchMode, default.search),
         ready_after_s=entry.parsed("ready_after", parse_duration, default.ready_after_s),
         memory_bytes=entry.parsed("memory", _parse_memory, default.memory_bytes),
         query_timeout_s=entry.parsed("query_timeout", _parse_timeout, default.query_timeout_s),

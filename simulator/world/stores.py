@@ -55,7 +55,9 @@ class Stores:
         for log_store in self._scenario.log_stores:
             self._create(log_store)
         # From here on they are made through the API.
-        self.engine.ready_after_s = self._scenario.log_service.ready_after_s
+        service = self._scenario.log_service
+        self.engine.ready_after_s = service.ready_after_s
+        self.engine.strict_search = service.search is SearchMode.STRICT
 
     def _create(self, log_store: LogStore) -> None:
         settings = LogStoreSettings(

@@ -86,7 +86,7 @@ class LogStores(Service):
         if not body.log_store_name:
             raise invalid("logStoreName", "is required")
         project, name = project_of(body.project), body.log_store_name
-        settings = _settings(body, self.engine.templates.defaults(project, name))
+        settings = _settings(body, self.engine.log_store_defaults(project, name))
         create = self.engine.create_log_store
         await self.change("CreateLogStore", create, project, name, settings)
         return json_response({"message": ""})

@@ -45,7 +45,7 @@ region: gz
 account: {access_key: AK, secret_key: SK, auth: off}
 ports: {api: 0, bos: 0, s3: 9402}
 record: {shape: strings, zone: "-03:30"}
-log_service: {ready_after: 10s, memory: 2GiB, query_timeout: 5s}
+log_service: {search: strict, ready_after: 10s, memory: 2GiB, query_timeout: 5s}
 ledger: {keep: 20MiB}
 spool: {max: 5MB, when_full: block}
 backends:
@@ -65,8 +65,8 @@ load_balancers:
       - {protocol: HTTP, port: 8080, bind: "0.0.0.0:8080", to: outside, x_forwarded_for: true}
   - {name: plain, kind: standard, listeners: [{protocol: HTTP, port: 80, to: outside}]}
 log_stores:
-  - {name: access, project: web, retention: 30d}
-  - {name: access, project: ops, search: strict}
+  - {name: access, project: web, retention: 30d, search: lenient}
+  - {name: access, project: ops}
 buckets: [logs, more-logs]
 flow_logs:
   - {name: a, load_balancer: shop, to: {log_store: access, project: ops}, delay: 0s}
@@ -144,7 +144,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
     assert ports.s3_place.endswith(" ports.s3")
     assert scenario.record == RecordSettings(shape=AccessRecordShape.STRINGS, zone_offset_s=-12600)
     assert scenario.log_service == LogServiceSettings(
-        ready_after_s=10.0, memory_bytes=2 << 30, query_timeout_s=5.0
+        search=SearchMode.STRICT, ready_after_s=10.0, memory_bytes=2 << 30, query_timeout_s=5.0
     )
     assert scenario.ledger == LedgerSettings(keep_bytes=20 << 20)
     assert scenario.spool == SpoolSettings(max_bytes=5_000_000, when_full=WhenFull.BLOCK)
