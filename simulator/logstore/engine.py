@@ -15,6 +15,7 @@ from simulator.logstore.alarms import Alarms
 from simulator.logstore.bindings import Bindings
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog, StoreState
+from simulator.logstore.client_time import newest_s
 from simulator.logstore.database import (
     Database,
     LoadError,
@@ -53,8 +54,6 @@ from simulator.rng import Rng
 MAX_PUSH_RECORDS: Final = 1000
 MAX_RECORD_BYTES: Final = 512 * 1024
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
-MAX_AHEAD_MS: Final = 24 * 3600 * 1000
-"""How far in the future a record may be. Source: assumed (SDK tests refuse a distant future)."""
 MAX_STREAM_LENGTH: Final = 192
 QUERY_LIMIT_S: Final = 60.0
 """Source: doc https://cloud.baidu.com/doc/BLS (of a histogram); assumed for pulls and queries."""
@@ -294,7 +293,7 @@ class LogStoreEngine:
                 large records, a time too far ahead, a JSON record that is not an object.
         """
         now = self._clock.time()
-        stamped = _stamped(records, int(now * 1000))
+        stamped = _stamped(records, self._clock)
         if len(stream) > MAX_STREAM_LENGTH or not _STREAM_CHARACTERS.issuperset(stream):
             raise _invalid(
                 "logStreamName",
@@ -534,7 +533,8 @@ class LogStoreEngine:
         return replace(selection, oldest_ms=oldest)
 
 
-def _stamped(records: Sequence[NewRecord], now_ms: int) -> list[NewRecord]:
+def _stamped(records: Sequence[NewRecord], clock: Clock) -> list[NewRecord]:
+    now_ms, newest_ms = int(clock.time() * 1000), newest_s(clock) * 1000
     if not 1 <= len(records) <= MAX_PUSH_RECORDS:
         raise _invalid("logRecords", f"expected 1 to {MAX_PUSH_RECORDS} records")
     stamped: list[NewRecord] = []
@@ -545,7 +545,7 @@ def _stamped(records: Sequence[NewRecord], now_ms: int) -> list[NewRecord]:
             raise _invalid("logRecords", f"a message is larger than {MAX_RECORD_BYTES} bytes")
         if not -(2**63) <= record.sequence < 2**63:
             raise _invalid("sequence", "expected a number of 64 bits")
-        if not 0 <= record.timestamp_ms <= now_ms + MAX_AHEAD_MS:
+        if not 0 <= record.timestamp_ms <= newest_ms:
             raise _invalid("timestamp", "expected epoch milliseconds, at most 24 h ahead")
         stamped.append(
             record

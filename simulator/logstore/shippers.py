@@ -12,6 +12,7 @@ from typing import Final
 from simulator.clock import Clock
 from simulator.errors import ControlError
 from simulator.logstore.catalog import Catalog
+from simulator.logstore.client_time import newest_s, oldest_s
 from simulator.logstore.database import SCHEMA, Database, Transaction
 from simulator.logstore.resources import ResourceTable, invalid
 from simulator.logstore.shipper_settings import (
@@ -23,7 +24,6 @@ from simulator.logstore.shipper_settings import (
 MAX_SHIPPERS: Final = 300
 """Source: doc https://cloud.baidu.com/doc/BLS (CreateLogShipper page; the limits page says 100)."""
 MAX_PAST_S: Final = 180 * 86_400
-MAX_AHEAD_S: Final = 86_400
 RECORDS_KEPT_S: Final = 4320 * 3600
 """Source: doc https://cloud.baidu.com/doc/BLS (``sinceHours`` goes as far)."""
 
@@ -108,8 +108,8 @@ class Shippers:
         """
         check_shipper_name(name)
         check_shipper_settings(settings)
-        now = self._clock.time()
-        if not now - MAX_PAST_S <= start_ms / 1000 <= now + MAX_AHEAD_S:
+        now, start_s = self._clock.time(), start_ms / 1000
+        if not oldest_s(self._clock, MAX_PAST_S) <= start_s <= newest_s(self._clock):
             raise invalid("startTime", "expected at most 180 days ago and 24 hours ahead")
         with self._database.writing() as transaction:
             self._catalog.store(project, log_store)

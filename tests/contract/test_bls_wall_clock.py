@@ -1,0 +1,51 @@
+"""SDKs stamp with the machine's clock; the simulation may be of another day."""
+
+from datetime import UTC, datetime
+
+import pytest
+from bls_served import START_S, Served
+
+DAY_S = 86_400
+RECORDS = "/v1/logstore/access/logrecord"
+SHIPPER = {"logShipperName": "s", "logStoreName": "access", "destConfig": {"BOSPath": "logs/"}}
+
+
+def iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.fixture(params=[-400, 0, 400], ids=["a year ago", "the same day", "a year on"])
+def machine_s(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """What the machine's clock says, in days from the simulation."""
+    at = float(START_S + request.param * DAY_S)
+    monkeypatch.setattr("simulator.logstore.client_time.wall_time", lambda: at)
+    return at
+
+
+async def test_records_may_carry_the_time_of_either_clock(served: Served, machine_s: float) -> None:
+    named = [START_S, machine_s, (START_S + machine_s) / 2, max(START_S, machine_s) + DAY_S - 1]
+    for at in named:
+        body = {"logRecords": [{"message": f"at {at:.0f}", "timestamp": int(at * 1000)}]}
+        assert (await served.go("POST", RECORDS, body))[0] == 200
+        span = f"startDateTime={iso(at)}&endDateTime={iso(at + 1)}"
+        _, pulled = await served.go("GET", f"{RECORDS}?{span}")
+        kept = at >= START_S - DAY_S  # the LogStore's retention goes by the simulated clock
+        assert (f"at {at:.0f}" in [one["message"] for one in pulled["result"]]) is kept
+    late = int((max(served.clock.time(), machine_s) + DAY_S + 1) * 1000)
+    body = {"logRecords": [{"message": "late", "timestamp": late}]}
+    status, answer = await served.go("POST", RECORDS, body)
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+    assert "timestamp" in answer["message"]
+
+
+async def test_shippers_may_start_by_either_clock(served: Served, machine_s: float) -> None:
+    for at in (served.clock.time(), machine_s, machine_s - 179 * DAY_S):
+        body = {**SHIPPER, "startTime": iso(at)}
+        assert (await served.go("POST", "/v1/logshipper", body))[0] == 200
+    now = served.clock.time()
+    for at in (max(now, machine_s) + DAY_S + 1, min(now, machine_s) - 181 * DAY_S):
+        status, answer = await served.go(
+            "POST", "/v1/logshipper", {**SHIPPER, "startTime": iso(at)}
+        )
+        assert (status, answer["code"]) == (400, "InvalidParameter")
+        assert "startTime" in answer["message"]
