@@ -14,14 +14,14 @@ from simulator.clock import Clock, monotonic
 from simulator.errors import ControlError
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Database, run_statement
-from simulator.logstore.elastic_aggregations import AggregationParser
-from simulator.logstore.elastic_buckets import BucketRunner
-from simulator.logstore.elastic_conditions import ElasticConditions
-from simulator.logstore.elastic_document import Node, read_document
-from simulator.logstore.elastic_fields import field_capabilities
-from simulator.logstore.elastic_hits import MAX_PATTERNS, find_hits, parse_hits
-from simulator.logstore.elastic_queries import QueryParser
-from simulator.logstore.elastic_tree import Leaf, Query
+from simulator.logstore.elastic.aggregations import AggregationParser
+from simulator.logstore.elastic.buckets import BucketRunner
+from simulator.logstore.elastic.capabilities import field_capabilities
+from simulator.logstore.elastic.conditions import ElasticConditions
+from simulator.logstore.elastic.document import Node, read_document
+from simulator.logstore.elastic.hits import MAX_PATTERNS, find_hits, parse_hits
+from simulator.logstore.elastic.queries import QueryParser
+from simulator.logstore.elastic.tree import Leaf, Query
 from simulator.logstore.retention import oldest_ms
 from simulator.logstore.search import Everything
 from simulator.logstore.typed import Bindings, Typed, as_text

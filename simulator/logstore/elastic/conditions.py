@@ -11,8 +11,8 @@ from typing import Final, assert_never
 from simulator.errors import ControlError
 from simulator.logstore.conditions import ConditionWriter, splitter_of
 from simulator.logstore.database import Cursor
-from simulator.logstore.elastic_document import Node
-from simulator.logstore.elastic_tree import (
+from simulator.logstore.elastic.document import Node
+from simulator.logstore.elastic.tree import (
     Between,
     Exists,
     Ids,

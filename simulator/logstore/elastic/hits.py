@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from simulator.logstore.database import Cursor, Row, run_statement
-from simulator.logstore.elastic_dates import encode_date, parse_date, parse_formats
-from simulator.logstore.elastic_document import Node
-from simulator.logstore.elastic_queries import RAW, TIME
+from simulator.logstore.elastic.dates import encode_date, parse_date, parse_formats
+from simulator.logstore.elastic.document import Node
+from simulator.logstore.elastic.queries import RAW, TIME
 from simulator.logstore.typed import Bindings
 from simulator.logstore.values import RecordType, Sort
 

@@ -1,4 +1,4 @@
-"""The numbers that an aggregation computes of all records of a bucket.
+"""Aggregations that are numbers of all records of a bucket, and how they are computed.
 
 Numbers are floating; what is no number is no value. Percentiles are estimates, as those of the
 SQL part are, and ``cardinality`` is exact. Source: assumed: as in Elasticsearch, whose
@@ -10,12 +10,59 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.logstore.elastic_aggregations import STATS, Metric, percent_name
-from simulator.logstore.elastic_dates import encode_date
-from simulator.logstore.elastic_queries import TIME
+from simulator.logstore.elastic.dates import encode_date
+from simulator.logstore.elastic.document import Node
+from simulator.logstore.elastic.parameters import field_of
+from simulator.logstore.elastic.queries import TIME
 from simulator.logstore.typed import Kind, Typed, as_double, as_text
 
+MAX_PERCENTS: Final = 50
+_PERCENTS: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)
+METRICS: Final = frozenset(
+    {"value_count", "cardinality", "max", "min", "sum", "avg", "stats", "percentiles"}
+)
+STATS: Final = ("count", "min", "max", "avg", "sum")
 _DATED: Final = frozenset({"min", "max", "avg"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One or several numbers of all records of a bucket."""
+
+    type: str
+    field: str
+    missing: float | None = None
+    percents: tuple[float, ...] = ()
+    keyed: bool = True
+    path: str
+
+
+def parse_metric(type_: str, node: Node) -> Metric:
+    """The metric that a body describes."""
+    known = {"field", "missing", "format"}
+    known |= {"percents", "keyed", "tdigest"} if type_ == "percentiles" else set()
+    known |= {"precision_threshold"} if type_ == "cardinality" else set()
+    members = node.object(frozenset(known))
+    percents: tuple[float, ...] = ()
+    if type_ == "percentiles":
+        percents = _PERCENTS
+        if "percents" in members:
+            percents = tuple(float(one.number()) for one in members["percents"].items())
+        if not 1 <= len(percents) <= MAX_PERCENTS or not all(0 <= one <= 100 for one in percents):
+            raise node.refuse(f"expected 1 to {MAX_PERCENTS} percents from 0 to 100")
+    return Metric(
+        type=type_,
+        field=field_of(node, members),
+        missing=float(members["missing"].number()) if "missing" in members else None,
+        percents=percents,
+        keyed="keyed" not in members or members["keyed"].flag(),
+        path=node.path,
+    )
+
+
+def percent_name(percent: float) -> str:
+    """How a percentage is named in a result: ``95.0``."""
+    return repr(float(percent))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

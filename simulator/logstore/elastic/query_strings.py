@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import Final
 
 from simulator.errors import ControlError
-from simulator.logstore.elastic_dates import Zone, parse_date
-from simulator.logstore.elastic_document import Node
-from simulator.logstore.elastic_tree import (
+from simulator.logstore.elastic.dates import Zone, parse_date
+from simulator.logstore.elastic.document import Node
+from simulator.logstore.elastic.tree import (
     Between,
     Exists,
     Leaf,

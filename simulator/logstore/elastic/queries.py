@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from simulator.logstore.elastic_dates import ZONE_UTC, parse_date, parse_formats, parse_zone
-from simulator.logstore.elastic_document import Node
-from simulator.logstore.elastic_strings import Dialect, StringParser
-from simulator.logstore.elastic_tree import (
+from simulator.logstore.elastic.dates import ZONE_UTC, parse_date, parse_formats, parse_zone
+from simulator.logstore.elastic.document import Node
+from simulator.logstore.elastic.query_strings import Dialect, StringParser
+from simulator.logstore.elastic.tree import (
     Between,
     Exists,
     Ids,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from simulator.logstore.elastic_document import Node
+from simulator.logstore.elastic.document import Node
 from simulator.logstore.typed import MAX_MS, MIN_MS
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,140 @@
+"""Groups of records: what every aggregation that has buckets selects them with."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, TypeAlias
+
+from simulator.errors import ControlError
+from simulator.logstore.database import Cursor, Row, run_statement
+from simulator.logstore.elastic.aggregations import Aggregation
+from simulator.logstore.elastic.conditions import ElasticConditions
+
+MAX_BUCKETS: Final = 65_536
+"""Of one request. Source: assumed: Elasticsearch's ``search.max_buckets``."""
+MAX_VALUES: Final = 500_000
+"""Numbers in all buckets together. Source: assumed (a bound against abuse)."""
+
+Keys: TypeAlias = tuple[object, ...]
+"""The keys of the buckets around an aggregation, outermost first."""
+Shown: TypeAlias = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What buckets are made by."""
+
+    sql: str
+    type: str
+    """DuckDB's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The records that an aggregation looks at, and the buckets they are in already."""
+
+    where: str
+    keys: tuple[Key, ...] = ()
+    scale: float = 1.0
+    """What share of the records is looked at; counts and sums are divided by it."""
+
+    def within(self, condition: str) -> "Context":
+        """The records that fulfil a further condition."""
+        return replace(self, where=f"{self.where} AND {condition}")
+
+    def grouped(self, key: Key) -> "Context":
+        """The records, each also in a bucket by ``key``."""
+        return replace(self, keys=(*self.keys, key))
+
+    def scaled(self, count: int) -> int:
+        """How many records a count of those looked at stands for."""
+        return round(count / self.scale)
+
+
+class Groups:
+    """Selects the groups of one request, and counts what is made of them.
+
+    Args:
+        cursor: reads.
+        table: of the LogStore.
+        conditions: of the LogStore.
+    """
+
+    def __init__(self, cursor: Cursor, table: str, conditions: ElasticConditions) -> None:
+        self._cursor = cursor
+        self._made = 0
+        self._values = 0
+        self.table = table
+        self.conditions = conditions
+
+    def select(
+        self, context: Context, items: Sequence[str], *, having: str = "", tail: str = ""
+    ) -> list[tuple[Keys, Row]]:
+        """Keys and cells of each group of the records of a context."""
+        count = len(context.keys)
+        columns = ", ".join((*(key.sql for key in context.keys), *items))
+        sql = f"SELECT {columns} FROM {self.table} WHERE {context.where}"
+        if count:
+            sql += f" GROUP BY {', '.join(str(number + 1) for number in range(count))}"
+        if having:
+            sql += f" HAVING {having}"
+        sql += f"{tail} LIMIT {MAX_BUCKETS + 1}"
+        _, rows = run_statement(self._cursor, sql, self.conditions.bindings.used_in(sql))
+        return [(row[:count], row[count:]) for row in rows]
+
+    def count_buckets(self, buckets: int) -> None:
+        """Account for buckets that were made.
+
+        Raises:
+            ControlError: InvalidParameter when there are too many.
+        """
+        self._made += buckets
+        if self._made > MAX_BUCKETS:
+            raise _too_many(f"{MAX_BUCKETS} buckets")
+
+    def count_values(self, values: int) -> None:
+        """Account for numbers that are shown.
+
+        Raises:
+            ControlError: InvalidParameter when there are too many.
+        """
+        self._values += values
+        if self._values > MAX_VALUES:
+            raise _too_many(f"{MAX_VALUES} values in buckets")
+
+    def one_of(self, context: Context, wanted: Sequence[Keys]) -> str:
+        """SQL for whether the keys of a record are among ``wanted``."""
+        listed = ", ".join(
+            self.listed([keys[index] for keys in wanted], key.type)
+            for index, key in enumerate(context.keys)
+        )
+        keys = ", ".join(key.sql for key in context.keys)
+        return f"({keys}) IN (SELECT {listed})"
+
+    def listed(self, values: Sequence[object], type_: str) -> str:
+        """SQL that has ``values`` as rows, of a type of DuckDB's."""
+        bound = self.conditions.bindings.text(json.dumps(values))
+        return f"""unnest(from_json({bound}, '["{type_}"]'))"""
+
+
+class Runner(Protocol):
+    """Runs the aggregations within the buckets of another."""
+
+    groups: Groups
+
+    def run_within(
+        self, aggregations: Sequence[Aggregation], context: Context
+    ) -> dict[Keys, Shown]:
+        """The results by name for each combination of keys; what has none is empty."""
+
+    def complete(self, aggregations: Sequence[Aggregation], found: Shown) -> Shown:
+        """``found`` with what is empty, in the order it was asked for."""
+
+
+def _too_many(what: str) -> ControlError:
+    return ControlError(
+        "InvalidParameter",
+        400,
+        f"Request param invalid: [body.aggs]: more than {what};"
+        " ask for a longer interval, a smaller size or a shorter range",
+    )
