@@ -69,6 +69,16 @@ class FaultBoard:
         self.on_removed()
         return removed
 
+    def replace(self, fault: Fault) -> None:
+        """Put ``fault`` in the place of the one of its name; what that did still counts.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        with self._lock:
+            self._reports[fault.name] = replace(self._reports[fault.name], fault=fault)
+            self._sort()
+
     def clear(self) -> tuple[Fault, ...]:
         """Take all faults back; those that were in force."""
         with self._lock:

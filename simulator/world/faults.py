@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -25,6 +26,8 @@ class _Changes(msgspec.Struct):
     added: tuple[Fault, ...] = ()
     removed: tuple[str, ...] = ()
     """Names of the scenario's."""
+    flow_logs: dict[str, str] = {}
+    """By name of one of the scenario's: what the flow log it names is called now."""
 
 
 class Faults:
@@ -52,7 +55,11 @@ class Faults:
         self._clock = clock
         self._changes = _read(file)
         self._flow_logs = flow_logs
-        kept = [fault for fault in scenario if fault.name not in self._changes.removed]
+        kept = [
+            replace(fault, flow_log=self._changes.flow_logs.get(fault.name, fault.flow_log))
+            for fault in scenario
+            if fault.name not in self._changes.removed
+        ]
         names = {fault.name for fault in kept}
         added = [fault for fault in self._changes.added if fault.name not in names]
         self.board = FaultBoard(rng, (*kept, *added))
@@ -74,7 +81,7 @@ class Faults:
             )
         except ValueError as error:
             raise ControlError("InvalidParameter", 400, str(error)) from error
-        self._keep(_Changes(added=(*self._changes.added, fault), removed=self._changes.removed))
+        self._keep(added=(*self._changes.added, fault))
         self.board.add(fault)
         return self._view(FaultReport(fault=fault))
 
@@ -95,18 +102,35 @@ class Faults:
         self._forget(tuple(one.fault.name for one in self.board.reports()))
         return len(self.board.clear())
 
+    def rename_flow_log(self, before: str, after: str) -> None:
+        """Let the faults that name a flow log go on naming it.
+
+        Raises:
+            ControlError: InternalError, the change cannot be kept.
+        """
+        renamed = {
+            one.fault.name: replace(one.fault, flow_log=after)
+            for one in self.board.reports()
+            if one.fault.flow_log == before
+        }
+        if not renamed:
+            return
+        of_scenario = dict.fromkeys(renamed.keys() & self._scenario, after)
+        self._keep(
+            added=tuple(renamed.get(one.name, one) for one in self._changes.added),
+            flow_logs=self._changes.flow_logs | of_scenario,
+        )
+        for fault in renamed.values():
+            self.board.replace(fault)
+
     def _forget(self, names: tuple[str, ...]) -> None:
         self._keep(
-            _Changes(
-                added=tuple(one for one in self._changes.added if one.name not in names),
-                removed=(
-                    *self._changes.removed,
-                    *(name for name in names if name in self._scenario),
-                ),
-            )
+            added=tuple(one for one in self._changes.added if one.name not in names),
+            removed=(*self._changes.removed, *(name for name in names if name in self._scenario)),
         )
 
-    def _keep(self, changes: _Changes) -> None:
+    def _keep(self, **changed: object) -> None:
+        changes = msgspec.structs.replace(self._changes, **changed)
         beside = self._file.with_suffix(".tmp")
         try:
             beside.write_bytes(msgspec.msgpack.encode(changes))

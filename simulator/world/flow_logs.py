@@ -33,6 +33,7 @@ class FlowLogs:
         rules: says what may be made.
         board: has the faults that put changes off.
         spawn: runs work that a timer sets off.
+        on_renamed: told the name before and after.
 
     Raises:
         StartupError: the file is damaged.
@@ -50,6 +51,7 @@ class FlowLogs:
         clock: Clock,
         rng: Rng,
         spawn: Callable[[Coroutine[None, None, None], str], object],
+        on_renamed: Callable[[str, str], None],
     ) -> None:
         self._file = file
         self._rules = rules
@@ -57,6 +59,7 @@ class FlowLogs:
         self._clock = clock
         self._rng = rng
         self._spawn = spawn
+        self._on_renamed = on_renamed
         self._state = read_state(file).with_scenario(scenario, clock.time())
         self._one_at_a_time = asyncio.Lock()
         self._delivery: Delivery | None = None
@@ -146,6 +149,8 @@ class FlowLogs:
                 self._keep(state)
             if kept.is_served:
                 self._attached()[0].rename(flow_log)
+            if flow_log.name != before.name:
+                self._on_renamed(before.name, flow_log.name)
             return self._info(kept)
 
     async def start(self, flow_log_id: str) -> FlowLogInfo:

@@ -328,6 +328,7 @@ class World:
             clock=self.clock,
             rng=self._rng,
             spawn=self._spawn,
+            on_renamed=self._fault_set.rename_flow_log,
         )
 
     @property

@@ -198,6 +198,26 @@ async def test_a_name_and_a_deletion_outlive_a_restart(tmp_path: Path) -> None:
         assert len(list((tmp_path / "data").rglob("objects/shop-logs/*.log"))) == 1
 
 
+async def test_faults_go_on_naming_a_flow_log_that_is_renamed(tmp_path: Path) -> None:
+    gap = "[{fault: F-GAP, name: gap, flow_log: l7}]"
+    async with up(tmp_path, faults=gap) as world:
+        await call(world, "POST", "", to("other"))
+        first = world.flow_logs.list()[0].flow_log_id
+        world.add_fault({"fault": "F-DUP", "name": "dup", "flow_log": "l7"})
+        assert (await call(world, "PUT", f"/{first}", {"name": "first"}))[0] == 200
+        await call(world, "PUT", f"/{world.flow_logs.list()[1].flow_log_id}", {"name": "l7"})
+        assert [fault.settings["flow_log"] for fault in world.faults()] == ["first", "first"]
+        await get(world, "/1")
+        await world.advance(400.0)
+        assert (delivered(world, "access"), delivered(world, "other")) == ([], ["/1"])
+    async with up(tmp_path, faults=gap) as world:
+        # The scenario's file still says l7, which is another flow log by now.
+        assert [fault.settings["flow_log"] for fault in world.faults()] == ["first", "first"]
+        await get(world, "/2")
+        await world.advance(400.0)
+        assert (delivered(world, "access"), delivered(world, "other")) == ([], ["/1", "/2"])
+
+
 async def test_a_scenario_without_buckets_goes_on_with_a_flow_log_that_had_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
