@@ -15,7 +15,9 @@
 Traffic failures are not exceptions: they are an ``Attempt`` and a status in the record.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 class SimulatorError(Exception):
@@ -54,13 +56,27 @@ class StartupError(SimulatorError):
 
 
 class ControlError(SimulatorError):
-    """A call of a control API that fails with a vendor code and an HTTP status."""
+    """A call of a control API that fails with a vendor code and an HTTP status.
 
-    def __init__(self, code: str, status: int, message: str) -> None:
+    Args:
+        code: the vendor's.
+        status: of the HTTP answer.
+        message: what was wrong, where, and what was expected.
+        details: what the body of the answer has beside them.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        status: int,
+        message: str,
+        details: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.status = status
         self.message = message
+        self.details = details
 
 
 class SinkError(SimulatorError):

@@ -53,7 +53,7 @@ def error_middleware() -> Middleware:
 
 def error_response(error: ControlError, id_: str) -> web.Response:
     """The vendor's error body. Source: doc https://cloud.baidu.com/doc/BLS/s/tk8r3cj4r."""
-    body = {"code": error.code, "message": error.message, "requestId": id_}
+    body = {"code": error.code, "message": error.message, "requestId": id_, **error.details}
     return web.Response(
         body=msgspec.json.encode(body),
         status=error.status,

@@ -129,7 +129,8 @@ class Served:
             assert isinstance(answer, dict)
             assert "metadata" not in answer
             if response.status >= 400:
-                assert set(answer) == {"code", "message", "requestId"}
+                assert {"code", "message", "requestId"} <= set(answer)
+                assert set(answer) - {"code", "message", "requestId"} <= {"error", "status"}
                 assert answer["requestId"] == headers["x-bce-request-id"]
                 assert response.status not in {500, 502, 503}
                 assert answer["code"] not in {"RequestExpired", "Http400"}

@@ -1,11 +1,12 @@
 """What several contract tests stand on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from aiohttp import web
 from bls_served import AK, SK, START_S, MemoryBuckets, Served
+from generated_sdk import GeneratedSdk
 
 from simulator.api import Authenticator, make_api_app, make_runner
 from simulator.clock import ManualClock
@@ -49,6 +50,14 @@ async def served() -> AsyncIterator[Served]:
         await upkeep.aclose()
     await runner.cleanup()
     engine.close()
+
+
+@pytest.fixture
+def sdk(served: Served) -> Iterator[GeneratedSdk]:
+    """The generated SDK; nothing that a test does with it may set off a retry."""
+    client = GeneratedSdk(f"http://127.0.0.1:{served.port}")
+    yield client
+    assert client.retries.count == 0
 
 
 async def _ok(_request: web.Request) -> web.Response:

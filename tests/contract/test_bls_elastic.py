@@ -36,7 +36,9 @@ async def ask(kibana: Served, call: str, body: object, method: str = "POST") -> 
 async def found(kibana: Served, query: object, **more: object) -> list[int]:
     """Which rows a query finds, newest first."""
     answer = await ask(kibana, "/access/_async_search", {"query": query, **more})
-    return [(hit["sort"][0] - START_MS) // 60_000 for hit in answer["response"]["hits"]["hits"]]
+    return [
+        (int(hit["sort"][0]) - START_MS) // 60_000 for hit in answer["response"]["hits"]["hits"]
+    ]
 
 
 MUST = {"range": {"@timestamp": {"gte": START_MS, "lt": "2026-03-01T00:03:00Z"}}}
@@ -104,8 +106,8 @@ async def test_hits_have_fields_and_page_by_time(kibana: Served) -> None:
     newest = response["hits"]["hits"][0]
     assert (newest["_index"], newest["_score"], newest["sort"]) == (
         "access",
-        None,
-        [START_MS + 180_000],
+        0.0,
+        [str(START_MS + 180_000)],
     )
     assert newest["fields"] == {
         "@timestamp": ["2026-03-01T00:03:00.000Z"],
@@ -276,6 +278,8 @@ async def test_depth_and_number_are_bounded(kibana: Served) -> None:
     assert (status, answer["code"]) == (400, "InvalidParameter")
     status, answer = await kibana.go("POST", "/gone/_async_search", {})
     assert (status, answer["code"]) == (404, "LogStoreNotFound")
+    cause = {"type": answer["code"], "reason": answer["message"]}
+    assert (answer["error"], answer["status"]) == ({"root_cause": [cause], **cause}, 404)
 
 
 RECORDS = [{"status": status, "path": f"/item/{status}"} for status in (200, 404, 200, 502)]
@@ -317,7 +321,7 @@ async def test_a_search_with_aggregations(filled: Served) -> None:
     response = answer["response"]
     (hit,) = response["hits"]["hits"]
     at_ms = START_MS + 180_000
-    assert hit["sort"] == [at_ms]
+    assert hit["sort"] == [str(at_ms)]
     assert hit["fields"] == {
         "path": ["/item/502"],
         "@timestamp": ["2026-03-01T00:03:00.000Z"],

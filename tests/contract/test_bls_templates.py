@@ -41,13 +41,14 @@ async def test_a_template_is_made_described_changed_and_deleted(served: Served) 
     assert found == {
         "success": True,
         "code": "OK",
+        "message": "",
         "name": "web",
         "projectPatterns": ["shop*", "default"],
         "logstorePatterns": ["web-*"],
         "priority": 6,
         "template": {"retention": 9},
-        "createdTime": "2026-03-01T00:10:00Z",
-        "updatedTime": "2026-03-01T00:10:01Z",
+        "createdTimestamp": "2026-03-01T00:10:00Z",
+        "updatedTimestamp": "2026-03-01T00:10:01Z",
     }
     other = BODY | {"name": "other", "priority": 7}
     assert (await served.go("POST", act("CreateLogStoreTemplate"), other)) == DONE

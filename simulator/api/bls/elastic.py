@@ -1,6 +1,7 @@
 """The Elasticsearch-compatible search: four operations, whose bodies are read by the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -25,31 +26,51 @@ class Elastic(Service):
         """AsyncSearch; in spite of its name the answer is there at once."""
         index = _index(request)
         handle = QueryHandle()
-        document = await read_body(request, _Document)
-        found = await self.call_watched(
-            request, handle, self.engine.elastic.search, index, document, handle
-        )
+        with _elastic_errors():
+            document = await read_body(request, _Document)
+            found = await self.call_watched(
+                request, handle, self.engine.elastic.search, index, document, handle
+            )
         return _plain(found)
 
     async def field_caps(self, request: web.Request) -> web.Response:
         """FieldCaps."""
         index = _index(request)
-        document = await read_body(request, _Document)
-        return _plain(await self.call(self.engine.elastic.field_caps, index, document))
+        with _elastic_errors():
+            document = await read_body(request, _Document)
+            found = await self.call(self.engine.elastic.field_caps, index, document)
+        return _plain(found)
 
     async def terms_enum(self, request: web.Request) -> web.Response:
         """TermsEnum."""
         index = _index(request)
         handle = QueryHandle()
-        document = await read_body(request, _Document)
-        found = await self.call_watched(
-            request, handle, self.engine.elastic.terms_enum, index, document, handle
-        )
+        with _elastic_errors():
+            document = await read_body(request, _Document)
+            found = await self.call_watched(
+                request, handle, self.engine.elastic.terms_enum, index, document, handle
+            )
         return _plain(found)
 
     async def resolve(self, request: web.Request) -> web.Response:
         """ResolveIndex."""
         return _plain(self.engine.elastic.resolve(request.match_info["pattern"]))
+
+
+@contextmanager
+def _elastic_errors() -> Iterator[None]:
+    """Errors that Elasticsearch's clients can read as well as the vendor's.
+
+    Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10) for ``error`` and ``status``;
+    that the type is our code, and that the vendor's usual members stand beside them, which its
+    SDKs need to make an error of any answer, is assumed.
+    """
+    try:
+        yield
+    except ControlError as error:
+        cause = {"type": error.code, "reason": error.message}
+        details = {"error": {"root_cause": [cause], **cause}, "status": error.status}
+        raise ControlError(error.code, error.status, error.message, details) from error
 
 
 def _index(request: web.Request) -> str:

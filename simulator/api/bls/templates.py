@@ -77,9 +77,13 @@ class Templates(Service):
         return json_response({"message": ""})
 
     async def describe(self, request: web.Request) -> web.Response:
-        """DescribeLogStoreTemplate: a flat object (assumed)."""
+        """DescribeLogStoreTemplate: a flat object.
+
+        Source: doc https://cloud.baidu.com/doc/BLS/s/nmhybgpbt-en (2025-11).
+        """
         body = await read_body(request, TemplateBody)
-        return json_response(_from_template(self.engine.templates.describe(_name(body))))
+        found = self.engine.templates.describe(_name(body))
+        return json_response({"message": "", **_from_template(found)})
 
     async def delete(self, request: web.Request) -> web.Response:
         """DeleteLogStoreTemplates."""
@@ -90,7 +94,7 @@ class Templates(Service):
         return json_response({"message": ""})
 
     async def list_all(self, request: web.Request) -> web.Response:
-        """DescribeLogStoreTemplates: ``name`` is a part of one (assumed)."""
+        """DescribeLogStoreTemplates: ``name`` is a part of one, and items are whole (assumed)."""
         asked = await read_body(request, ListBody)
         page, wrapper = list_page(
             [one for one in self.engine.templates.list_all() if (asked.name or "") in one.name],
@@ -103,7 +107,8 @@ class Templates(Service):
             asked,
             most=MAX_PAGE,
         )
-        return json_response({**wrapper, "templates": [_from_template(one) for one in page]})
+        templates = [_from_template(one) for one in page]
+        return json_response({"message": "", **wrapper, "templates": templates})
 
 
 def _name(body: TemplateBody) -> str:
@@ -142,6 +147,6 @@ def _from_template(one: Template) -> dict[str, object]:
         "logstorePatterns": one.content.log_store_patterns,
         "priority": one.content.priority,
         "template": {key: value for key, value in said.items() if value is not None},
-        "createdTime": date_time(one.created_at),
-        "updatedTime": date_time(one.updated_at),
+        "createdTimestamp": date_time(one.created_at),
+        "updatedTimestamp": date_time(one.updated_at),
     }

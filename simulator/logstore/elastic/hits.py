@@ -102,13 +102,18 @@ def find_hits(
 
 
 def _shown(row: Row, request: HitRequest, index: str) -> dict[str, object]:
+    """A hit.
+
+    Source: doc of the API's schema (2026-08): sort values are texts, the score is 0 and the
+    version 1.
+    """
     time_ms, seq = row[0], row[1]
     return {
         "_index": index,
         "_id": str(seq),
-        "_score": None,
+        "_score": 0.0,
         "_version": 1,
-        "sort": [time_ms] if request.tied is None else [time_ms, seq],
+        "sort": [str(time_ms)] if request.tied is None else [str(time_ms), str(seq)],
         "fields": _selected(_values(row), time_ms, request.fields),
     }
 
@@ -214,7 +219,19 @@ def _after(node: Node, tied: Sort | None, now_ms: int) -> tuple[int, ...]:
     expected = 1 if tied is None else 2
     if not 1 <= len(items) <= expected:
         raise node.refuse(f"expected the sort values of a hit, which are {expected}")
+    time, *tie = map(_as_number, items)
     return (
-        parse_date(items[0], now_ms=now_ms),
-        *(one.whole(0, 2**63 - 1) for one in items[1:]),
+        parse_date(time, now_ms=now_ms),
+        *(one.whole(0, 2**63 - 1) for one in tie),
     )
+
+
+def _as_number(node: Node) -> Node:
+    """The number that a text of digits stands for: sort values are texts, also of the year 1970."""
+    text = node.value
+    if isinstance(text, str) and _DIGITS.fullmatch(text):
+        return Node(int(text), node.path)
+    return node
+
+
+_DIGITS: Final = re.compile(r"-?[0-9]{1,19}")

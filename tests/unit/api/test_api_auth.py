@@ -73,6 +73,43 @@ def test_python_with_an_explicit_list_signs_every_bce_header_all_the_same() -> N
     assert authenticator().verify("GET", "/v1/x", headers) == AK
 
 
+JS_GET = "338162da53194517f2d66ca10e6f36e0836743105bbded43cdd1d79702efea91"
+JS_POST = "47bcd25524cf32b5d78f2aa30db0fd32cf23913aee20472c26819c2399c82142"
+"""What ``generateAuthorization`` of the SDK for JavaScript (npm @baiducloud/sdk 1.0.7) made of the
+two requests below, at the same instant with the same keys."""
+
+
+def test_javascript_leaves_marks_of_a_query_as_they_are_and_signs_them_encoded() -> None:
+    target = (
+        "/v1/logstore/demo/logrecord?project=default&logStreamName=&limit=100&marker="
+        "&query=match%20level%3Aerror%20and%20msg%3A'it*s%20(ok)!'%20~%E4%B8%AD%2F%E6%96%87"
+        "&startDateTime=2025-05-08T05%3A00%3A00Z&Authorization=left%20out"
+    )
+    headers = [HOST, DATE, ("Authorization", f"{PREFIX}/host;x-bce-date/{JS_GET}")]
+    assert authenticator().verify("GET", target, headers) == AK
+
+
+def test_javascript_lists_what_it_signs_a_session_token_too() -> None:
+    names = "content-length;content-type;host;x-bce-date;x-bce-request-id;x-bce-security-token"
+    prefix = PREFIX.replace("1800", "3600")
+    headers = [
+        HOST,
+        DATE,
+        ("Content-Type", "application/json; charset=UTF-8"),
+        ("Content-Length", "108"),
+        ("x-bce-request-id", "11111111-2222-3333-4444-555555555555"),
+        ("x-bce-security-token", "tok/en+="),
+        ("User-Agent", "js"),
+        ("x-bce-empty", ""),
+        ("Authorization", f"{prefix}/{names}/{JS_POST}"),
+    ]
+    target = "/v1/logstore/demo/logrecord?project=default"
+    assert authenticator().verify("POST", target, headers) == AK
+    headers[5] = ("x-bce-security-token", "another")
+    with pytest.raises(ControlError):
+        authenticator().verify("POST", target, headers)
+
+
 def test_canonical_query_of_bare_keys_blanks_and_plus() -> None:
     assert canonical_query("b&a=1/2&c=x%20y&d=1+2&AuthoriZation=z&&e=") == (
         "a=1%2F2&b=&c=x%20y&d=1%2B2&e="

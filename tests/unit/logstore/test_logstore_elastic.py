@@ -215,9 +215,9 @@ def test_what_a_hit_shows(shop: Store) -> None:
     assert hit == {
         "_index": "demo",
         "_id": id_,
-        "_score": None,
+        "_score": 0.0,
         "_version": 1,
-        "sort": [NOW_MS],
+        "sort": [str(NOW_MS)],
         "fields": {
             "@timestamp": ["2026-03-01T00:00:00.000Z"],
             "@stream": [""],
@@ -262,6 +262,9 @@ def test_records_of_one_instant_are_told_apart_when_asked_for(store: Store) -> N
     for number in range(3):
         store.push({"n": number})
     assert len(hits(store, searchAfter=[NOW_MS])) == 0
+    assert len(hits(store, searchAfter=[str(NOW_MS + 1)])) == 3
+    assert len(hits(store, searchAfter=["2026-03-01T00:00:00.001Z"])) == 3
+    assert len(hits(store, searchAfter=["2026"])) == 0  # a sort value, and no year
     sort = [{"@timestamp": "desc"}, {"_doc": "asc"}]
     seen: list[object] = []
     after: dict[str, object] = {}

@@ -1,0 +1,68 @@
+"""The vendor's SDK that is made from its API schemas, one call at a time and off the event loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from baiducloud_python_sdk_bls.api.bls_client import BlsClient
+from baiducloud_python_sdk_core.auth.bce_credentials import BceCredentials
+from baiducloud_python_sdk_core.bce_client_configuration import BceClientConfiguration
+from baiducloud_python_sdk_core.exception import BceHttpClientError, BceServerError
+from baiducloud_python_sdk_core.retry.retry_policy import BackOffRetryPolicy
+from bls_served import AK, SK
+
+Call = Callable[[Any], Awaitable[Any]]
+
+
+class CountedRetries(BackOffRetryPolicy):
+    """The SDK's own policy without its pauses; it counts how often it lets a call be repeated."""
+
+    def __init__(self) -> None:
+        super().__init__(base_interval_in_millis=0)
+        self.count = 0
+
+    def __deepcopy__(self, _memo: object) -> "CountedRetries":
+        return self  # the client copies its configuration for each call
+
+    def should_retry(self, error: Exception, retries_attempted: int) -> bool:
+        again = super().should_retry(error, retries_attempted)
+        self.count += again
+        return again
+
+
+class GeneratedSdk:
+    """``await sdk.describe_project(request)`` is that method of the SDK's client.
+
+    Args:
+        endpoint: where the API is.
+        secret_key: what requests are signed with.
+        settings: further ones of the SDK's configuration.
+    """
+
+    def __init__(self, endpoint: str, secret_key: str = SK, **settings: object) -> None:
+        self.retries = CountedRetries()
+        self.client = BlsClient(
+            BceClientConfiguration(
+                credentials=BceCredentials(AK, secret_key),
+                endpoint=endpoint,
+                retry_policy=self.retries,
+                **settings,
+            )
+        )
+
+    def __getattr__(self, method: str) -> Call:
+        call = getattr(self.client, method)
+        return lambda request: asyncio.to_thread(call, request)
+
+
+async def refusal(call: Awaitable[object]) -> tuple[int, str]:
+    """Status and code of the error that a call ends in; the SDK must have understood its body."""
+    with pytest.raises(BceHttpClientError) as caught:
+        await call
+    error = caught.value.last_error
+    assert isinstance(error, BceServerError), caught.value
+    assert str(error)
+    assert error.request_id == caught.value.request_id
+    assert len(error.request_id) == 36
+    return error.status_code, error.code
