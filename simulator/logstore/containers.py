@@ -6,7 +6,8 @@ Source: doc https://cloud.baidu.com/doc/BLS/s/xk5cc9piu unless a function says o
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from simulator.logstore.calls import Call, Function, Write, scalar, unify
+from simulator.logstore.calls import MAX_TEXT, Call, Function, Write, scalar, unify
+from simulator.logstore.json_paths import ONE_PLACE, PATH_FORMS, JsonPath, parse_json_path
 from simulator.logstore.typed import (
     NESTED,
     NUMERIC,
@@ -15,8 +16,10 @@ from simulator.logstore.typed import (
     as_number,
     as_text,
     as_whole,
-    parse_json_path,
 )
+
+MAX_FOUND: Final = 16 * MAX_TEXT
+"""Characters that a JSON path to all levels may find. Source: assumed (a bound against abuse)."""
 
 
 def make_array(values: Sequence[Typed]) -> Typed:
@@ -44,22 +47,32 @@ def subscript(container: Typed, key: Typed) -> Typed | None:
     return None
 
 
-def json_extract(document: Typed, pointer: str) -> Typed:
-    """What stands at ``pointer``: a text without its quotes, anything else as JSON."""
-    parsed = f"TRY_CAST({as_text(document)} AS JSON)"
-    return Typed(f"json_extract_string({parsed}, {pointer})", Kind.MIXED)
-
-
 def _json_extract(call: Call) -> Typed:
-    return json_extract(call.value(0), _pointer(call, 1))
+    """What stands at a place: a text without its quotes, anything else as JSON.
+
+    What stands at several places is a JSON array, from the top down, as in MySQL (assumed); NULL
+    where there is none. What looks at all levels of a text that is long and nested is NULL.
+    """
+    path = _path(call, 1, PATH_FORMS)
+    document, where = call.text(0), call.bind(path.text)
+    if not path.is_many:
+        parsed = f"TRY_CAST({document} AS JSON)"
+        return Typed(f"json_extract_string({parsed}, {where})", Kind.MIXED)
+    if path.is_deep:
+        # What is found may hold each other, to as many levels as there are brackets.
+        brackets = f"1 + length({document}) - length(translate({document}, '[{{', ''))"
+        bound = f"length({document}) * ({brackets}) <= {MAX_FOUND}"
+        document = f"CASE WHEN {bound} THEN {document} END"
+    found = f"to_json(json_extract(TRY_CAST({document} AS JSON), {where}))"
+    return Typed(f"CAST(nullif({found}, '[]') AS VARCHAR)", Kind.STRING)
 
 
 def _json_extract_scalar(call: Call) -> Typed:
     """NULL for objects and arrays."""
-    pointer = _pointer(call, 1)
+    where = _place(call, 1)
     parsed = f"TRY_CAST({call.text(0)} AS JSON)"
-    kind = f"json_type({parsed}, {pointer})"
-    found = f"json_extract_string({parsed}, {pointer})"
+    kind = f"json_type({parsed}, {where})"
+    found = f"json_extract_string({parsed}, {where})"
     return Typed(f"CASE WHEN {kind} NOT IN ('OBJECT', 'ARRAY') THEN {found} END", Kind.MIXED)
 
 
@@ -70,8 +83,8 @@ def _json_text(call: Call) -> Typed:
 
 def _json_size(call: Call) -> Typed:
     """0 for what is neither an object nor an array (assumed)."""
-    pointer = _pointer(call, 1) if len(call.arguments) > 1 else call.bind("")
-    part = f"json_extract(TRY_CAST({call.text(0)} AS JSON), {pointer})"
+    where = _place(call, 1) if len(call.arguments) > 1 else call.bind("$")
+    part = f"json_extract(TRY_CAST({call.text(0)} AS JSON), {where})"
     return Typed(
         f"CASE json_type({part}) WHEN 'OBJECT' THEN len(json_keys({part}))"
         f" WHEN 'ARRAY' THEN json_array_length({part}) ELSE 0 * len(CAST({part} AS VARCHAR)) END",
@@ -85,8 +98,8 @@ def _json_array_length(call: Call) -> Typed:
 
 def _json_array_get(call: Call) -> Typed:
     """Counted from 0, negative from the end (assumed)."""
-    index = as_whole(call.value(1))
-    place = f"({index} + CASE WHEN {index} < 0 THEN 0 ELSE 1 END)"
+    index = f"TRY_CAST({as_whole(call.value(1))} AS INTEGER)"
+    place = f"(CAST({index} AS BIGINT) + CASE WHEN {index} < 0 THEN 0 ELSE 1 END)"
     return Typed(f"json_extract_string({_elements(call)}[{place}], '$')", Kind.MIXED)
 
 
@@ -101,11 +114,19 @@ def _elements(call: Call) -> str:
     return f"TRY_CAST(TRY_CAST({call.text(0)} AS JSON) AS JSON[])"
 
 
-def _pointer(call: Call, index: int) -> str:
+def _path(call: Call, index: int, forms: str) -> JsonPath:
     try:
-        return call.bind(parse_json_path(call.literal_text(index)))
+        return parse_json_path(call.literal_text(index))
     except ValueError as error:
-        raise call.refuse("expected a path to one place, such as '$.a.b[0]'") from error
+        raise call.refuse(f"expected {forms}") from error
+
+
+def _place(call: Call, index: int) -> str:
+    """A placeholder for a path that leads to one place."""
+    path = _path(call, index, ONE_PLACE)
+    if path.is_many:
+        raise call.refuse(f"expected {ONE_PLACE}")
+    return call.bind(path.text)
 
 
 def _cardinality(call: Call) -> Typed:

@@ -35,6 +35,10 @@ _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R
 class _Dialect(MySQL):
     """MySQL's quoting and operators; every function stays a plain call with its arguments."""
 
+    def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
+        """The text after an arrow as it is: what a path may hold is not sqlglot's to say."""
+        return path
+
     class Parser(MySQLParser):
         """The parser without knowledge of functions: the allow-list is ours."""
 
@@ -43,6 +47,12 @@ class _Dialect(MySQL):
             "CAST": MySQLParser.FUNCTION_PARSERS["CAST"]
         }
         NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
+
+        def _parse_lambda(self, alias: bool = False) -> exp.Expr | None:
+            """Only after bracketed parameters is an arrow that of a lambda: ``max(f->'$.a')``."""
+            if self._next.token_type is TokenType.ARROW:
+                return self._parse_disjunction()
+            return super()._parse_lambda(alias)
 
 
 def parse_sql(part: Part) -> exp.Select:

@@ -12,7 +12,7 @@ from sqlglot import exp
 from simulator.errors import ControlError
 from simulator.logstore.aggregates import DISTINCT_AGGREGATES
 from simulator.logstore.calls import DATE_UNITS, Argument, Call, Scope, unify
-from simulator.logstore.containers import json_extract, make_array, subscript
+from simulator.logstore.containers import make_array, subscript
 from simulator.logstore.functions import (
     BARE_FUNCTIONS,
     COMPARING,
@@ -33,7 +33,6 @@ from simulator.logstore.typed import (
     as_whole,
     encode_number,
     invalid_query,
-    json_pointer,
     parse_number,
 )
 
@@ -56,6 +55,7 @@ _ARITHMETIC: Final[Mapping[type[exp.Expr], str]] = {
     exp.Div: "/",
     exp.Mod: "%",
 }
+_ARROW: Final = ("this", "expression", "variant")
 _INT_TYPES: Final = frozenset({exp.DType.BIGINT, exp.DType.INT})
 _FLOAT_TYPES: Final = frozenset({exp.DType.DECIMAL, exp.DType.DOUBLE, exp.DType.FLOAT})
 _TEXT_TYPES: Final = frozenset({exp.DType.VARCHAR, exp.DType.TEXT, exp.DType.CHAR})
@@ -151,7 +151,7 @@ class ExpressionWriter:
                 return self._cast(node, aliases)
             case exp.Anonymous():
                 return self._call(node, aliases)
-            case exp.Array() | exp.Bracket() | exp.JSONExtract():
+            case exp.Array() | exp.Bracket() | exp.JSONExtract() | exp.JSONExtractScalar():
                 return self._part(node, aliases)
             case _:
                 raise self.refuse(node, f"{_describe(node)} is not supported here")
@@ -244,21 +244,12 @@ class ExpressionWriter:
                 if found is None:
                     raise self.refuse(node, "only a map or an array has elements")
                 return found
-            case exp.JSONExtract() if not _extras(node, "this", "expression", "variant"):
-                pointer = self._json_pointer(node)
-                return json_extract(
-                    self.write(node.this, aliases), self._scope.bindings.text(pointer)
-                )
+            case exp.JSONExtract() | exp.JSONExtractScalar() if not _extras(node, *_ARROW):
+                # MySQL's ->> gives what json_extract gives here: texts without their quotes.
+                parts = [node.this, node.args["expression"]]
+                return self._call(exp.Anonymous(this="json_extract", expressions=parts), aliases)
             case _:
                 raise self.refuse(node, f"this form of {_describe(node)} is not supported")
-
-    def _json_pointer(self, node: exp.JSONExtract) -> str:
-        path = node.args["expression"]
-        if isinstance(path, exp.JSONPath):
-            keys = [_path_key(step) for step in path.expressions[1:]]
-            if None not in keys:
-                return json_pointer(*(key for key in keys if key is not None))
-        raise self.refuse(node, "expected a path to one place after ->, such as '$.a.b[0]'")
 
     def _logic(self, node: exp.Connector, aliases: Mapping[str, Typed]) -> Typed:
         # A chain of one operator is one level, however long it is.
@@ -448,17 +439,6 @@ def _is_in(value: Typed, items: Sequence[Typed]) -> str:
     if value.kind in NUMERIC:
         return f"({value.sql} IN ({', '.join(as_number(item) for item in items)}))"
     return "(" + " OR ".join(_compare(value, "=", item) for item in items) + ")"
-
-
-def _path_key(step: exp.Expr) -> str | None:
-    """The key that a step of a JSON path names; None where it may name several."""
-    match step:
-        case exp.JSONPathKey(this=str(key)) | exp.JSONPathSubscript(this=str(key)):
-            return key
-        case exp.JSONPathSubscript(this=int(index)) if index >= 0:
-            return str(index)
-        case _:
-            return None
 
 
 def _value(node: exp.Expr) -> str | int | float | None:

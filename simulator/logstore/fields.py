@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from simulator.logstore.database import Cursor
-from simulator.logstore.typed import TEXTUAL, Bindings, Kind, Typed, json_pointer
+from simulator.logstore.json_paths import json_pointer
+from simulator.logstore.typed import TEXTUAL, Bindings, Kind, Typed
 from simulator.logstore.values import IndexField, IndexSettings, IndexType
 
 MAX_COLUMNS: Final = 96

@@ -11,7 +11,7 @@ import msgspec
 
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Transaction
-from simulator.logstore.typed import json_pointer
+from simulator.logstore.json_paths import json_pointer
 from simulator.logstore.values import NewRecord, RecordType
 
 SEQ_SHIFT: Final = 14

@@ -42,12 +42,6 @@ MIN_MS: Final = -62_135_596_800_000
 MAX_MS: Final = 253_402_300_799_999
 """The years 1 to 9999, in epoch milliseconds."""
 _PLACEHOLDER: Final = re.compile(r"\$(t\d+)")
-_JSON_STEP: Final = re.compile(
-    r"""\.(?P<key>[^\s.\[\]"'*]+)
-    | \[(?P<index>\d+)\]
-    | \[(?P<quote>["'])(?P<quoted>[^"']*)(?P=quote)\]""",
-    re.VERBOSE,
-)
 
 
 class TimeStyle(StrEnum):
@@ -145,30 +139,6 @@ def parse_number(text: str) -> int | float:
     if not math.isfinite(value):
         raise ValueError(text)
     return value
-
-
-def json_pointer(*keys: str) -> str:
-    """The RFC 6901 pointer of nested ``keys``."""
-    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
-
-
-def parse_json_path(path: str) -> str:
-    """The pointer for a path such as ``$.a.b[0]``.
-
-    Raises:
-        ValueError: it is no path, or selects more than one place.
-    """
-    if not path.startswith("$"):
-        raise ValueError(path)
-    keys: list[str] = []
-    position = 1
-    while position < len(path):
-        step = _JSON_STEP.match(path, position)
-        if step is None:
-            raise ValueError(path)
-        keys.append(step["key"] or step["index"] or step["quoted"] or "")
-        position = step.end()
-    return json_pointer(*keys)
 
 
 def as_number(value: Typed) -> str:
