@@ -21,6 +21,8 @@ from simulator.logstore.downloads import (
     DownloadTask,
     split_directory,
 )
+from simulator.logstore.elastic.capabilities import CapabilityRequest
+from simulator.logstore.elastic.indices import IndexOptions, compile_pattern
 from simulator.logstore.engine import MAX_PUSH_RECORDS, LogStoreEngine
 from simulator.logstore.fast_queries import FastQuery, FastQueryContent
 from simulator.logstore.ledger import (
@@ -74,6 +76,7 @@ __all__ = [
     "AlarmTrigger",
     "Binding",
     "Buckets",
+    "CapabilityRequest",
     "DownloadFormat",
     "DownloadRequest",
     "DownloadState",
@@ -84,6 +87,7 @@ __all__ = [
     "Histogram",
     "HistogramBucket",
     "IndexField",
+    "IndexOptions",
     "IndexSettings",
     "IndexType",
     "LedgerChange",
@@ -111,6 +115,7 @@ __all__ = [
     "TemplateSettings",
     "Upkeep",
     "Value",
+    "compile_pattern",
     "is_search",
     "parse_condition",
     "split_directory",

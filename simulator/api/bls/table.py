@@ -174,28 +174,15 @@ def _elastic_rows(elastic: Elastic) -> tuple[Operation, ...]:
             method="POST",
             path="/{index}/_async_search",
             handle=elastic.search,
-            remark="one LogStore, no highlights; query strings without regular expressions,"
+            remark="no highlights; query strings without regular expressions,"
             " fuzziness and boosts; no `typed_keys`",
         ),
-        _partly(
-            name="FieldCaps",
-            method="POST",
-            path="/{index}/_field_caps",
-            handle=elastic.field_caps,
-            remark="one LogStore; `index_filter` is ignored",
-        ),
-        _partly(
-            name="TermsEnum",
-            method="POST",
-            path="/{index}/_terms_enum",
-            handle=elastic.terms_enum,
-            remark="one LogStore, no `search_after`",
-        ),
-        _done(
-            name="ResolveIndex",
-            method="GET",
-            path="/_resolve/index/{pattern}",
-            handle=elastic.resolve,
+        *_rows(
+            ("FieldCaps", "POST", "/{index}/_field_caps", elastic.field_caps),
+            ("FieldCaps", "GET", "/{index}/_field_caps", elastic.field_caps),
+            ("TermsEnum", "POST", "/{index}/_terms_enum", elastic.terms_enum),
+            ("ResolveIndex", "GET", "/_resolve/index/{pattern}", elastic.resolve),
+            ("ResolveIndex", "POST", "/_resolve/index/{pattern}", elastic.resolve),
         ),
     )
 

@@ -10,7 +10,6 @@ from typing import Final, assert_never
 
 from simulator.logstore.database import Cursor
 from simulator.logstore.elastic.aggregations import Aggregation
-from simulator.logstore.elastic.conditions import ElasticConditions
 from simulator.logstore.elastic.filters import Filter, Filters, RandomSample, Sample
 from simulator.logstore.elastic.groups import Context, Groups, Keys, Shown
 from simulator.logstore.elastic.histogram_buckets import (
@@ -21,6 +20,7 @@ from simulator.logstore.elastic.histogram_buckets import (
 )
 from simulator.logstore.elastic.histograms import DateHistogram, NumberHistogram
 from simulator.logstore.elastic.metrics import Metric, MetricColumns, metric_columns
+from simulator.logstore.elastic.records import FoundRecords
 from simulator.logstore.elastic.terms import Terms
 from simulator.logstore.elastic.terms_buckets import NO_TERMS, run_terms
 
@@ -32,22 +32,21 @@ class BucketRunner:
 
     Args:
         cursor: reads.
-        table: of the LogStore.
-        conditions: of the LogStore.
+        records: what is aggregated.
     """
 
-    def __init__(self, cursor: Cursor, table: str, conditions: ElasticConditions) -> None:
-        self._conditions = conditions
-        self.groups = Groups(cursor, table, conditions)
+    def __init__(self, cursor: Cursor, records: FoundRecords) -> None:
+        self._records = records
+        self.groups = Groups(cursor, records)
 
-    def run(self, aggregations: Sequence[Aggregation], where: str) -> Shown:
-        """The results by name, as the wire shows them, of the records that fulfil ``where``.
+    def run(self, aggregations: Sequence[Aggregation]) -> Shown:
+        """The results by name, as the wire shows them.
 
         Raises:
             ControlError: InvalidParameter when there are too many buckets, or a field has no
                 index and must have one.
         """
-        found = self.run_within(aggregations, Context(where=where))
+        found = self.run_within(aggregations, Context(where=self._records.where))
         return self.complete(aggregations, found.get((), {}))
 
     def run_within(
@@ -92,7 +91,7 @@ class BucketRunner:
         return found
 
     def _columns(self, metric: Metric, context: Context) -> MetricColumns:
-        value = self._conditions.typed(metric.field, metric.path)
+        value = self._records.typed(metric.field, metric.path)
         return metric_columns(metric, value, context.scale)
 
     def _buckets(self, one: Aggregation, context: Context) -> dict[Keys, Shown]:
@@ -114,7 +113,7 @@ class BucketRunner:
                     for keys, shown in self._single(one, sampled).items()
                 }
             case Filter(query=query):
-                return self._single(one, context.within(self._conditions.write(query)))
+                return self._single(one, context.within(self._records.write(query)))
             case Filters():
                 return self._filters(one, one.what, context)
             case Metric():
@@ -123,11 +122,12 @@ class BucketRunner:
                 assert_never(one.what)
 
     def _newest(self, size: int, context: Context) -> str:
+        identity = self._records.identity
         apart = (
             f"PARTITION BY {', '.join(key.sql for key in context.keys)} " if context.keys else ""
         )
         return (
-            f"seq IN (SELECT seq FROM {self.groups.table} WHERE {context.where}"
+            f"({identity}) IN (SELECT {identity} FROM {self._records.sql} WHERE {context.where}"
             f" QUALIFY row_number() OVER ({apart}ORDER BY ts DESC, seq DESC) <= {size})"
         )
 
@@ -145,7 +145,7 @@ class BucketRunner:
         }
 
     def _filters(self, one: Aggregation, filters: Filters, context: Context) -> dict[Keys, Shown]:
-        conditions = {name: self._conditions.write(query) for name, query in filters.queries}
+        conditions = {name: self._records.write(query) for name, query in filters.queries}
         if filters.other is not None:
             conditions[filters.other] = f"NOT ({' OR '.join(conditions.values())})"
         found: dict[Keys, Shown] = {}

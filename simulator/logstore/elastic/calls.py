@@ -1,11 +1,9 @@
-"""The Elasticsearch-compatible search of LogStores: records, aggregations, fields, terms.
+"""The calls of the Elasticsearch-compatible search: records, aggregations, fields, terms.
 
-An index is a LogStore: by its name in the project ``default``, else ``project$logstore``.
 Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10) for the calls and their shapes.
 """
 
-import fnmatch
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
 from typing import Final
@@ -13,25 +11,29 @@ from typing import Final
 from simulator.clock import Clock, monotonic
 from simulator.errors import ControlError
 from simulator.logstore.catalog import Catalog, StoreState
-from simulator.logstore.database import Database, run_statement
+from simulator.logstore.database import Cursor, Database, Row, run_statement
 from simulator.logstore.elastic.aggregations import AggregationParser
 from simulator.logstore.elastic.buckets import BucketRunner
-from simulator.logstore.elastic.capabilities import field_capabilities
+from simulator.logstore.elastic.capabilities import CapabilityRequest, merge_capabilities
 from simulator.logstore.elastic.conditions import ElasticConditions
 from simulator.logstore.elastic.document import Node, read_document
 from simulator.logstore.elastic.hits import MAX_PATTERNS, find_hits, parse_hits
+from simulator.logstore.elastic.indices import (
+    IndexOptions,
+    index_name,
+    select_indices,
+    split_index,
+)
 from simulator.logstore.elastic.queries import QueryParser
+from simulator.logstore.elastic.records import Part, found_records
 from simulator.logstore.elastic.tree import Leaf, Query
 from simulator.logstore.retention import oldest_ms
 from simulator.logstore.search import Everything
-from simulator.logstore.typed import Bindings, Typed, as_text
-from simulator.logstore.values import DEFAULT_PROJECT
+from simulator.logstore.typed import Bindings, as_text
 from simulator.logstore.watchdog import QueryHandle
 
 MAX_ENUM: Final = 1000
 """Terms of one call. Source: assumed (a bound against abuse)."""
-KEPT_MS: Final = 5 * 86_400_000
-"""After this an answer says that it expires. Source: assumed: Elasticsearch's ``keep_alive``."""
 
 _IGNORED: Final = frozenset(
     {
@@ -60,6 +62,8 @@ _SEARCH: Final = _IGNORED | {
     "search_after",
     "size",
 }
+_ALL_THERE: Final = IndexOptions()
+_PASSED_OVER: Final = IndexOptions(ignore_unavailable=True)
 
 
 class Elastic:
@@ -85,20 +89,27 @@ class Elastic:
         self._data_of = data_of
 
     def search(
-        self, index: str, document: Mapping[str, object], handle: QueryHandle | None = None
+        self,
+        index: str,
+        document: Mapping[str, object],
+        handle: QueryHandle | None = None,
+        *,
+        options: IndexOptions = _ALL_THERE,
     ) -> dict[str, object]:
         """Hits and aggregations, as the wire shows them.
 
         Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10) for the shape: the answer
-        is there at once, without a total and without scores. ``is_running`` and ``is_partial``
-        are Elasticsearch's (assumed): its clients ask for them.
+        is there at once, without a total and without scores; doc the vendor's SDKs
+        (baiducloud-python-sdk-bls 0.0.9, ``AsyncSearchResponse``): the time of expiration is that
+        at which the search has ended, and there is always one shard. ``is_running`` and
+        ``is_partial`` are Elasticsearch's (assumed): its clients ask for them.
 
         Raises:
             ControlError: LogStoreNotFound; InvalidParameter with the place in the document and
                 what was expected; ExecutionTimeout.
         """
         began = monotonic()
-        state = self._state(index)
+        stores = self._stores(index, options)
         now_ms = self._now_ms()
         root = read_document(document)
         members = root.object(_SEARCH)
@@ -112,116 +123,177 @@ class Elastic:
         aggregations = () if wanted is None else AggregationParser(queries, now_ms).parse(wanted)
         response: dict[str, object] = {"took": 0, "timed_out": False, "_shards": _SHARDS}
         with self._database.reading(handle) as cursor:
-            conditions = ElasticConditions(state.fields, state.log_store, cursor, Bindings())
-            where = f"{self._kept(state)} AND {conditions.write(query)}"
-            found = find_hits(cursor, state.table, where, conditions.bindings, hits, index)
-            response["hits"] = {"hits": found}
+            bindings = Bindings()
+            parts = tuple(self._parts(stores, query, cursor, bindings))
+            response["hits"] = {"hits": find_hits(cursor, parts, bindings, hits)}
             if aggregations:
-                runner = BucketRunner(cursor, state.table, conditions)
-                response["aggregations"] = runner.run(aggregations, where)
+                runner = BucketRunner(cursor, found_records(parts, bindings))
+                response["aggregations"] = (
+                    runner.run(aggregations) if parts else runner.complete(aggregations, {})
+                )
         response["took"] = int((monotonic() - began) * 1000)
         return {
             "is_partial": False,
             "is_running": False,
             "start_time_in_millis": now_ms,
-            "expiration_time_in_millis": now_ms + KEPT_MS,
+            "expiration_time_in_millis": self._now_ms(),
             "response": response,
             "error": None,
             "status": 200,
         }
 
-    def field_caps(self, index: str, document: Mapping[str, object]) -> dict[str, object]:
-        """What the fields of a LogStore are and can be used for.
-
-        Raises:
-            ControlError: LogStoreNotFound, InvalidParameter.
-        """
-        state = self._state(index)
-        members = read_document(document).object(
-            frozenset({"fields", "index_filter", "runtime_mappings"})
-        )
-        patterns: tuple[str, ...] = ("*",)
-        if "fields" in members:
-            patterns = tuple(one.name() for one in members["fields"].items())
-        if len(patterns) > MAX_PATTERNS:
-            raise members["fields"].refuse(f"expected at most {MAX_PATTERNS} fields")
-        capabilities = field_capabilities(state)
-        return {
-            "indices": [index],
-            "fields": {
-                name: {shown["type"]: shown}
-                for name, shown in capabilities.items()
-                if any(_is_like(name, pattern) for pattern in patterns)
-            },
-        }
-
-    def terms_enum(
-        self, index: str, document: Mapping[str, object], handle: QueryHandle | None = None
+    def field_caps(
+        self,
+        index: str,
+        document: Mapping[str, object],
+        handle: QueryHandle | None = None,
+        *,
+        options: IndexOptions = _ALL_THERE,
+        request: CapabilityRequest | None = None,
     ) -> dict[str, object]:
-        """Values of a field that begin with a text, in their order.
+        """What the fields of LogStores are and can be used for.
 
-        Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10); ``complete``, which says
-        whether there are no more, is Elasticsearch's (assumed).
+        LogStores in which ``index_filter`` finds nothing are left out.
+
+        Args:
+            index: names and patterns of LogStores.
+            document: the body of the call.
+            handle: lets another thread give the call up.
+            options: of the names.
+            request: what the call says beside its body; the body's ``fields`` go before its own.
 
         Raises:
             ControlError: LogStoreNotFound; InvalidParameter; ExecutionTimeout.
         """
-        state = self._state(index)
+        stores = self._stores(index, options)
+        members = read_document(document).object(
+            frozenset({"fields", "index_filter", "runtime_mappings"})
+        )
+        if "runtime_mappings" in members and members["runtime_mappings"].object():
+            raise members["runtime_mappings"].refuse("is not supported")
+        wanted = request or CapabilityRequest(patterns=("*",))
+        if "fields" in members:
+            wanted = replace(wanted, patterns=_names(members["fields"]))
+        if "index_filter" in members:
+            query = QueryParser(self._now_ms()).parse(members["index_filter"])
+            with self._database.reading(handle) as cursor:
+                bindings = Bindings()
+                stores = {
+                    part.index: part.state
+                    for part in self._parts(stores, query, cursor, bindings)
+                    if _has_some(part, cursor, bindings)
+                }
+        return {"indices": list(stores), "fields": merge_capabilities(stores, wanted)}
+
+    def terms_enum(
+        self,
+        index: str,
+        document: Mapping[str, object],
+        handle: QueryHandle | None = None,
+        *,
+        options: IndexOptions = _ALL_THERE,
+    ) -> dict[str, object]:
+        """Values of a field that begin with a text, in their order.
+
+        Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10); ``complete``, which says
+        whether there are no more, and ``search_after``, a value to go on after, are
+        Elasticsearch's (assumed).
+
+        Raises:
+            ControlError: LogStoreNotFound; InvalidParameter; ExecutionTimeout.
+        """
+        stores = self._stores(index, options)
         root = read_document(document)
         members = root.object(
-            frozenset({"field", "string", "size", "index_filter", "case_insensitive", "timeout"})
+            frozenset(
+                {
+                    "field",
+                    "string",
+                    "size",
+                    "index_filter",
+                    "case_insensitive",
+                    "search_after",
+                    "timeout",
+                }
+            )
         )
         if "field" not in members:
             raise root.refuse("field is required")
+        field = members["field"]
         size = members["size"].whole(1, MAX_ENUM) if "size" in members else 10
         start = members["string"].text() if "string" in members else ""
         any_case = "case_insensitive" in members and members["case_insensitive"].flag()
         query = _query(members.get("index_filter"), QueryParser(self._now_ms()))
         with self._database.reading(handle) as cursor:
             bindings = Bindings()
-            conditions = ElasticConditions(state.fields, state.log_store, cursor, bindings)
-            value = conditions.typed(members["field"].name(), members["field"].path)
-            where = f"{self._kept(state)} AND {conditions.write(query)}"
-            sql = _enum_sql(value, state.table, where, bindings.text(start), any_case=any_case)
-            sql += f" LIMIT {size + 1}"
-            _, rows = run_statement(cursor, sql, bindings.used_in(sql))
-        return {"terms": [row[0] for row in rows[:size]], "complete": len(rows) <= size}
-
-    def resolve(self, pattern: str) -> dict[str, object]:
-        """The LogStores that a list of names and patterns with ``*`` stands for.
-
-        Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10); the empty lists beside
-        them are Elasticsearch's (assumed).
-        """
-        patterns = pattern.split(",")
-        names = sorted(
-            name
-            for name in map(_index_name, self._catalog.stores)
-            if any(_is_like(name, one) for one in patterns)
-        )
+            begins = f"starts_with(term, {bindings.text(start)})"
+            if any_case:
+                begins = f"starts_with(lower(term), lower({bindings.text(start)}))"
+            if "search_after" in members:
+                begins += f" AND term > {bindings.text(members['search_after'].text())}"
+            selects = [
+                f"SELECT {as_text(part.conditions.typed(field.name(), field.path))} AS term"
+                f" FROM {part.state.table} WHERE {part.where}"
+                for part in self._parts(stores, query, cursor, bindings)
+            ]
+            rows: list[Row] = []
+            if selects:
+                sql = (
+                    f"SELECT DISTINCT term FROM ({' UNION ALL '.join(selects)}) AS found"
+                    f" WHERE {begins} ORDER BY term LIMIT {size + 1}"
+                )
+                _, rows = run_statement(cursor, sql, bindings.used_in(sql))
         return {
-            "indices": [],
-            "aliases": [],
-            "data_streams": [
-                {"name": name, "backing_indices": [name], "timestamp_field": "@timestamp"}
-                for name in names
-            ],
+            "_shards": _SHARDS,
+            "terms": [row[0] for row in rows[:size]],
+            "complete": len(rows) <= size,
         }
 
-    def _state(self, index: str) -> StoreState:
-        project, dollar, name = index.partition("$")
-        if "*" in index or "," in index:
-            raise ControlError(
-                "InvalidParameter",
-                400,
-                "Request param invalid: [index]: expected the name of one LogStore;"
-                " only /_resolve/index takes patterns",
-            )
-        if not dollar:
-            project, name = DEFAULT_PROJECT, index
-        state = self._data_of(project, name)
-        # A field discovered later may have a column that the statements do not see.
-        return replace(state, fields=copy(state.fields))
+    def resolve(self, pattern: str, options: IndexOptions = _PASSED_OVER) -> list[str]:
+        """The indices that a list of names and patterns with ``*`` stands for, sorted.
+
+        Names that stand for nothing are passed over unless told otherwise. Source: assumed.
+
+        Raises:
+            ControlError: LogStoreNotFound.
+        """
+        known = frozenset(self._indices())
+        found = select_indices(pattern, known, options, most=None)
+        for name in found:
+            if name not in known:
+                raise ControlError("LogStoreNotFound", 404, f"LogStore not found: {name[:200]}")
+        return list(found)
+
+    def _indices(self) -> Iterator[str]:
+        return (index_name(project, name) for project, name in self._catalog.stores)
+
+    def _stores(self, expression: str, options: IndexOptions) -> dict[str, StoreState]:
+        """The LogStores that an expression names, by their names as indices, sorted.
+
+        Raises:
+            ControlError: LogStoreNotFound, LogStoreNotReady, InvalidParameter.
+        """
+        stores: dict[str, StoreState] = {}
+        for index, named in select_indices(expression, self._indices(), options).items():
+            try:
+                state = self._data_of(*split_index(index))
+            except ControlError:
+                # What a pattern fits may not be ready yet, or be gone since.
+                if named and not options.ignore_unavailable:
+                    raise
+                continue
+            # A field discovered later may have a column that the statements do not see.
+            stores[index] = replace(state, fields=copy(state.fields))
+        return stores
+
+    def _parts(
+        self, stores: Mapping[str, StoreState], query: Query, cursor: Cursor, bindings: Bindings
+    ) -> Iterator[Part]:
+        """What a query finds in each LogStore."""
+        for index, state in stores.items():
+            conditions = ElasticConditions(state.fields, state.log_store, cursor, bindings, index)
+            where = f"{self._kept(state)} AND {conditions.write(query)}"
+            yield Part(index=index, state=state, conditions=conditions, where=where)
 
     def _now_ms(self) -> int:
         return int(self._clock.time() * 1000)
@@ -239,19 +311,15 @@ def _query(node: Node | None, queries: QueryParser) -> Query:
     return Leaf(Everything(), "body.query") if node is None else queries.parse(node)
 
 
-def _enum_sql(value: Typed, table: str, where: str, start: str, *, any_case: bool) -> str:
-    text = as_text(value)
-    begins = f"starts_with({text}, {start})"
-    if any_case:
-        begins = f"starts_with(lower({text}), lower({start}))"
-    return f"SELECT DISTINCT {text} AS term FROM {table} WHERE {where} AND {begins} ORDER BY term"
+def _names(node: Node) -> tuple[str, ...]:
+    """Names and patterns of fields."""
+    names = tuple(name for one in node.items() for name in one.text().split(","))
+    if not all(names) or len(names) > MAX_PATTERNS:
+        raise node.refuse(f"expected 1 to {MAX_PATTERNS} names of fields")
+    return names
 
 
-def _index_name(key: tuple[str, str]) -> str:
-    project, name = key
-    return name if project == DEFAULT_PROJECT else f"{project}${name}"
-
-
-def _is_like(name: str, pattern: str) -> bool:
-    # Brackets and question marks are no wildcards here.
-    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
+def _has_some(part: Part, cursor: Cursor, bindings: Bindings) -> bool:
+    sql = f"SELECT 1 FROM {part.state.table} WHERE {part.where} LIMIT 1"
+    _, rows = run_statement(cursor, sql, bindings.used_in(sql))
+    return bool(rows)

@@ -41,6 +41,11 @@ from simulator.logstore.typed import (
 from simulator.logstore.values import LogStore
 from simulator.logstore.words import Splitter
 
+INDEX: Final = "_index"
+ID: Final = "_id"
+"""Source: doc the vendor's Python SDK (baiducloud-python-sdk-bls 0.0.9, ``Hit``): made of offset
+and time; how is assumed."""
+
 _AT: Final = re.compile(r"^Request param invalid: \[query\]( at character \d+)?: ")
 
 
@@ -52,16 +57,25 @@ class ElasticConditions:
         log_store: its index, and whether what that does not cover is refused.
         cursor: to look at the data when a field's kind must be proven.
         bindings: of the statements that the conditions become part of.
+        name: of the LogStore as an index, which is the value of ``_index``.
     """
 
     def __init__(
-        self, fields: FieldCatalog, log_store: LogStore, cursor: Cursor, bindings: Bindings
+        self,
+        fields: FieldCatalog,
+        log_store: LogStore,
+        cursor: Cursor,
+        bindings: Bindings,
+        name: str,
     ) -> None:
         self._fields = fields
         self._index = log_store.active_index
         self._strict = log_store.settings.strict_search
         self._cursor = cursor
-        self._known: dict[str, Typed] = {}
+        self._known: dict[str, Typed] = {
+            INDEX: Typed(f"CAST({bindings.text(name)} AS VARCHAR)", Kind.STRING),
+            ID: Typed("concat(seq, '-', ts)", Kind.STRING),
+        }
         self.bindings = bindings
         self._words = ConditionWriter(
             fields, self._index, strict=self._strict, cursor=cursor, bindings=bindings
@@ -73,12 +87,25 @@ class ElasticConditions:
         Raises:
             ControlError: InvalidParameter when it must have an index and has none.
         """
-        indexed = self._index is not None and find_indexed(self._index, field) is not None
-        if self._strict and not indexed and field not in RESERVED:
-            raise Node(field, path).refuse(f"the field {field[:60]} has no index")
         if field not in self._known:
+            if self._strict and not self._is_indexed(field) and field not in RESERVED:
+                raise Node(field, path).refuse(f"the field {field[:60]} has no index")
             self._known[field] = self._fields.typed(field, self._cursor, self.bindings, self._index)
         return self._known[field]
+
+    def knows(self, field: str) -> bool:
+        """Whether the LogStore has seen a field, or has an index of it."""
+        return (
+            field in RESERVED
+            or field in {INDEX, ID}
+            or self._fields.has(field)
+            or self._fields.has(field.partition(".")[0])
+            or field in self._fields.tag_keys
+            or self._is_indexed(field)
+        )
+
+    def _is_indexed(self, field: str) -> bool:
+        return self._index is not None and find_indexed(self._index, field) is not None
 
     def write(self, query: Query) -> str:
         """SQL that is true or false for every record, never NULL.
@@ -103,8 +130,8 @@ class ElasticConditions:
                 return _certain(f"regexp_full_match({text}, {bound})")
             case Exists(field, path):
                 return f"({self.typed(field, path).sql} IS NOT NULL)"
-            case Ids(seqs):
-                return f"seq IN ({', '.join(str(seq) for seq in seqs)})"
+            case Ids(ids):
+                return f"(seq, ts) IN ({', '.join(f'({seq}, {at_ms})' for seq, at_ms in ids)})"
             case Between(start_ms, end_ms):
                 clauses = [] if start_ms is None else [f"ts >= {start_ms}"]
                 clauses += [] if end_ms is None else [f"ts <= {end_ms}"]

@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 from simulator.errors import ControlError
 from simulator.logstore.database import Cursor, Row, run_statement
 from simulator.logstore.elastic.aggregations import Aggregation
-from simulator.logstore.elastic.conditions import ElasticConditions
+from simulator.logstore.elastic.records import FoundRecords
 
 MAX_BUCKETS: Final = 65_536
 """Of one request. Source: assumed: Elasticsearch's ``search.max_buckets``."""
@@ -56,16 +56,14 @@ class Groups:
 
     Args:
         cursor: reads.
-        table: of the LogStore.
-        conditions: of the LogStore.
+        records: what is put into groups.
     """
 
-    def __init__(self, cursor: Cursor, table: str, conditions: ElasticConditions) -> None:
+    def __init__(self, cursor: Cursor, records: FoundRecords) -> None:
         self._cursor = cursor
         self._made = 0
         self._values = 0
-        self.table = table
-        self.conditions = conditions
+        self.records = records
 
     def select(
         self, context: Context, items: Sequence[str], *, having: str = "", tail: str = ""
@@ -73,13 +71,13 @@ class Groups:
         """Keys and cells of each group of the records of a context."""
         count = len(context.keys)
         columns = ", ".join((*(key.sql for key in context.keys), *items))
-        sql = f"SELECT {columns} FROM {self.table} WHERE {context.where}"
+        sql = f"SELECT {columns} FROM {self.records.sql} WHERE {context.where}"
         if count:
             sql += f" GROUP BY {', '.join(str(number + 1) for number in range(count))}"
         if having:
             sql += f" HAVING {having}"
         sql += f"{tail} LIMIT {MAX_BUCKETS + 1}"
-        _, rows = run_statement(self._cursor, sql, self.conditions.bindings.used_in(sql))
+        _, rows = run_statement(self._cursor, sql, self.records.bindings.used_in(sql))
         return [(row[:count], row[count:]) for row in rows]
 
     def count_buckets(self, buckets: int) -> None:
@@ -113,7 +111,7 @@ class Groups:
 
     def listed(self, values: Sequence[object], type_: str) -> str:
         """SQL that has ``values`` as rows, of a type of DuckDB's."""
-        bound = self.conditions.bindings.text(json.dumps(values))
+        bound = self.records.bindings.text(json.dumps(values))
         return f"""unnest(from_json({bound}, '["{type_}"]'))"""
 
 

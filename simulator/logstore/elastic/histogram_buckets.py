@@ -35,7 +35,7 @@ def run_date_histogram(
         context = context.within(f"ts <= {high}")
     local = f"(ts + {what.zone.offset_ms})"
     if what.zone.name:
-        zone = runner.groups.conditions.bindings.text(what.zone.name)
+        zone = runner.groups.records.bindings.text(what.zone.name)
         local = f"epoch_ms(timezone({zone}, timezone('UTC', epoch_ms(ts))))"
     if what.interval_ms:
         step = what.interval_ms
@@ -54,7 +54,7 @@ def run_number_histogram(
     runner: Runner, one: Aggregation, what: NumberHistogram, context: Context
 ) -> dict[Keys, Shown]:
     """The buckets for each combination of the keys around them."""
-    number = as_double(runner.groups.conditions.typed(what.field, what.path))
+    number = as_double(runner.groups.records.typed(what.field, what.path))
     context = context.within(f"coalesce(abs({number}) <= {_LARGEST}, FALSE)")
     low, high = what.kept
     if low is not None:

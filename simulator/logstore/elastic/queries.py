@@ -37,6 +37,7 @@ MAX_VALUES: Final = 1000
 MAX_PATTERN: Final = 1000
 """Characters of a wildcard pattern. Source: assumed (a bound against abuse)."""
 
+_ID: Final = re.compile(r"(\d{1,18})-(-?\d{1,18})", re.ASCII)
 _NAMED: Final = frozenset({"boost", "_name"})
 _MINIMUM: Final = re.compile(r"(-?\d{1,4})(%?)", re.ASCII)
 _BOUNDS: Final = {
@@ -347,12 +348,9 @@ def _least(node: Node, count: int) -> int:
 
 
 def _ids(values: tuple[Node, ...]) -> Query:
-    seqs: list[int] = []
-    for value in values:
-        text = str(value.scalar())
-        if text.isascii() and text.isdigit() and len(text) < 19:
-            seqs.append(int(text))
-    return Ids(tuple(seqs)) if seqs else Nothing()
+    found = (_ID.fullmatch(str(value.scalar())) for value in values)
+    ids = tuple((int(one[1]), int(one[2])) for one in found if one is not None)
+    return Ids(ids) if ids else Nothing()
 
 
 def _one_of(operands: tuple[Query, ...]) -> Query:

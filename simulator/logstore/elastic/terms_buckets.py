@@ -21,8 +21,8 @@ def run_terms(
 ) -> dict[Keys, Shown]:
     """The buckets for each combination of the keys around them."""
     groups = runner.groups
-    value = groups.conditions.typed(terms.field, terms.path)
-    key = _term_key(value, terms, groups.conditions.bindings.text)
+    value = groups.records.typed(terms.field, terms.path)
+    key = _term_key(value, terms, groups.records.bindings.text)
     context = context.within(f"({key.sql}) IS NOT NULL")
     if key.type == "DOUBLE":
         context = context.within(f"isfinite({key.sql})")
@@ -84,7 +84,7 @@ def _orders(runner: Runner, one: Aggregation, terms: Terms, key: Key, context: C
         elif order.by == "_key" or not isinstance(metric, Metric):
             sql = key.sql
         else:
-            value = runner.groups.conditions.typed(metric.field, metric.path)
+            value = runner.groups.records.typed(metric.field, metric.path)
             sql = order_sql(metric_columns(metric, value, context.scale), order.value)
         parts.append(f"{sql} {'DESC' if order.descending else 'ASC'} NULLS LAST")
     return ", ".join((*(parts or ["count(*) DESC"]), f"{key.sql} ASC"))

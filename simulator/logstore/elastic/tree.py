@@ -68,9 +68,9 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Records by their ``@seq``."""
+    """Records by their ``@seq`` and time."""
 
-    seqs: tuple[int, ...]
+    ids: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

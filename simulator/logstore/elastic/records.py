@@ -1,0 +1,157 @@
+"""The records that a search has found, of one LogStore or several, as what statements select from.
+
+Fields and queries mean what they mean in each LogStore: it has its own columns, index and
+separators. Of several LogStores the records are a union, in which a field is one column, computed
+for each of them, and so is a query.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from simulator.logstore.catalog import StoreState
+from simulator.logstore.elastic.conditions import ElasticConditions
+from simulator.logstore.elastic.tree import Query
+from simulator.logstore.typed import Bindings, Kind, Typed, as_double, as_text
+
+_OWN: Final = {"@timestamp": Typed("ts", Kind.INT), "@seq": Typed("seq", Kind.INT)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What a search has found in one LogStore."""
+
+    index: str
+    """What the LogStore is called on the wire."""
+    state: StoreState
+    conditions: ElasticConditions
+    where: str
+    """SQL for whether a record was found."""
+
+
+class FoundRecords(Protocol):
+    """What a search has found."""
+
+    bindings: Bindings
+    """Of the statements that select from it."""
+    where: str
+    """SQL that a record fulfils when it was found."""
+    identity: str
+    """The columns that tell a record from all others."""
+
+    @property
+    def sql(self) -> str:
+        """What stands after FROM. It changes as fields and queries are asked for."""
+
+    def typed(self, field: str, path: str) -> Typed:
+        """How to read a field, whose name stands at ``path`` of the document."""
+
+    def write(self, query: Query) -> str:
+        """SQL for whether a query finds a record, never NULL."""
+
+
+def found_records(parts: Sequence[Part], bindings: Bindings) -> FoundRecords:
+    """What a search has found in one LogStore or several."""
+    if len(parts) == 1:
+        return RecordsOfOne(parts[0], bindings)
+    return RecordsOfSeveral(parts, bindings)
+
+
+class RecordsOfOne:
+    """What a search has found in one LogStore."""
+
+    identity = "seq"
+
+    def __init__(self, part: Part, bindings: Bindings) -> None:
+        self._part = part
+        self.bindings = bindings
+        self.where = part.where
+
+    @property
+    def sql(self) -> str:
+        """What stands after FROM."""
+        return self._part.state.table
+
+    def typed(self, field: str, path: str) -> Typed:
+        """How to read a field."""
+        return self._part.conditions.typed(field, path)
+
+    def write(self, query: Query) -> str:
+        """SQL for whether a query finds a record."""
+        return self._part.conditions.write(query)
+
+
+class RecordsOfSeveral:
+    """What a search has found in several LogStores.
+
+    Args:
+        parts: the LogStores.
+        bindings: of the statements.
+    """
+
+    identity = "part, seq"
+    where = "TRUE"
+
+    def __init__(self, parts: Sequence[Part], bindings: Bindings) -> None:
+        self._parts = parts
+        self._columns: list[Sequence[str]] = []
+        """SQL of each column, for each part."""
+        self._fields: dict[str, Typed] = {}
+        self.bindings = bindings
+
+    @property
+    def sql(self) -> str:
+        """What stands after FROM. It has what was asked for so far; DuckDB leaves out the rest."""
+        branches = [
+            f"SELECT {', '.join((f'{number} AS part', 'ts', 'seq', *self._columns_of(number)))}"
+            f" FROM {part.state.table} WHERE {part.where}"
+            for number, part in enumerate(self._parts)
+        ]
+        return f"({' UNION ALL '.join(branches)}) AS found"
+
+    def _columns_of(self, number: int) -> list[str]:
+        return [f"{sql[number]} AS c{name}" for name, sql in enumerate(self._columns)]
+
+    def typed(self, field: str, path: str) -> Typed:
+        """How to read a field: as what it is in those LogStores that have it.
+
+        Where they differ it is a floating number, if it is a number in all of them, and else text.
+        Source: assumed: Elasticsearch refuses to aggregate what differs.
+        """
+        if field in _OWN:
+            return _OWN[field]
+        if field not in self._fields:
+            values = [part.conditions.typed(field, path) for part in self._parts]
+            known = [
+                value.kind
+                for part, value in zip(self._parts, values, strict=True)
+                if part.conditions.knows(field)
+            ]
+            kind = _common(known or [value.kind for value in values])
+            self._columns.append([_as_kind(value, kind) for value in values])
+            self._fields[field] = Typed(f"c{len(self._columns) - 1}", kind)
+        return self._fields[field]
+
+    def write(self, query: Query) -> str:
+        """SQL for whether a query finds a record, as it is understood in its LogStore."""
+        self._columns.append([part.conditions.write(query) for part in self._parts])
+        return f"c{len(self._columns) - 1}"
+
+
+def _common(kinds: Sequence[Kind]) -> Kind:
+    found = {kind for kind in kinds if kind is not Kind.NULL}
+    if len(found) == 1:
+        return found.pop()
+    return Kind.FLOAT if found == {Kind.INT, Kind.FLOAT} else Kind.MIXED
+
+
+def _as_kind(value: Typed, kind: Kind) -> str:
+    match kind:
+        case _ if value.kind is kind:
+            return value.sql
+        case Kind.INT | Kind.BOOL:
+            return f"TRY_CAST({as_text(value)} AS {'BIGINT' if kind is Kind.INT else 'BOOLEAN'})"
+        case Kind.FLOAT:
+            return as_double(value)
+        case _:
+            return as_text(value)
