@@ -1,15 +1,18 @@
 """LogStores: records in DuckDB, and the query language that reads them."""
 
-from simulator.logstore.alarm_conditions import parse_condition
-from simulator.logstore.alarm_policies import (
+from simulator.logstore.alarms import (
+    Alarm,
     AlarmContent,
+    AlarmExecution,
     AlarmLevel,
     AlarmPolicy,
     AlarmSchedule,
     AlarmTarget,
     AlarmTrigger,
+    Reference,
+    StoreName,
+    parse_condition,
 )
-from simulator.logstore.alarms import Alarm
 from simulator.logstore.bindings import Binding
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.downloads import (
@@ -69,6 +72,7 @@ __all__ = [
     "MAX_PUSH_RECORDS",
     "Alarm",
     "AlarmContent",
+    "AlarmExecution",
     "AlarmLevel",
     "AlarmPolicy",
     "AlarmSchedule",
@@ -106,10 +110,12 @@ __all__ = [
     "QueryHandle",
     "QueryResult",
     "RecordType",
+    "Reference",
     "Selection",
     "Shipper",
     "ShipperSettings",
     "Sort",
+    "StoreName",
     "Template",
     "TemplateContent",
     "TemplateSettings",

@@ -1,156 +1,84 @@
-"""Alarms: their wire form, and the operations on policies, alarms and evaluations."""
+"""The operations on alarm policies, alarms and executions."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-import msgspec
 from aiohttp import web
 
+from simulator.api.bls.alarm_bodies import (
+    DISABLED,
+    AlarmListBody,
+    ConditionBody,
+    NamesBody,
+    PolicyBody,
+    StatementBody,
+    from_alarm,
+    from_execution,
+    from_policy,
+    from_store,
+    state_of,
+    store_name,
+    to_content,
+)
 from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
-    ListBody,
-    date_time,
     invalid,
     json_response,
     list_page,
     parse_instant,
     parse_query,
-    project_of,
     read_body,
 )
 from simulator.errors import ControlError
 from simulator.logstore import (
-    Alarm,
-    AlarmContent,
-    AlarmLevel,
+    AlarmExecution,
     AlarmPolicy,
-    AlarmSchedule,
-    AlarmTarget,
-    AlarmTrigger,
     Paging,
+    Reference,
     Selection,
+    StoreName,
     parse_condition,
 )
 
 MAX_PAGE: Final = 100
 MONTH_S: Final = 30 * 86_400
-_ENABLED, _DISABLED = "ENABLED", "DISABLED"
-
-
-class ObjectBody(msgspec.Struct, rename="camel"):
-    """A LogStore that is named somewhere."""
-
-    project: str | None = None
-    log_store_name: str | None = None
-
-
-class TargetBody(msgspec.Struct, rename="camel"):
-    """A statement that a policy runs."""
-
-    query: str = ""
-    start_time_offset_minute: int = 0
-    end_time_offset_minute: int | None = None
-    object: ObjectBody | None = None
-
-
-class TriggerBody(msgspec.Struct, rename="camel"):
-    """What raises an alarm."""
-
-    level: str = ""
-    condition: str = ""
-
-
-class ScheduleBody(msgspec.Struct, rename="camel"):
-    """When a policy is evaluated."""
-
-    interval_minute: int | None = None
-    fix_time_minute: int | None = None
-    day_of_week: int | None = None
-
-
-class KeptBody(msgspec.Struct, rename="camel", omit_defaults=True):
-    """The part of a policy that is given back as it was sent, and has no effect."""
-
-    objects: list[Any] | None = None  # Any: never looked into, as are the others
-    groups: list[Any] | None = None
-    repeat_interval_minute: int | None = None
-    recover_without_notice: bool | None = None
-    notice_state: str | None = None
-    notices: list[Any] | None = None
-    notice_raw_logs: list[Any] | None = None
-
-
-class PolicyBody(KeptBody, rename="camel", omit_defaults=True):
-    """Body of CreateAlarmPolicy and UpdateAlarmPolicy."""
-
-    name: str | None = None
-    targets: list[TargetBody] | None = None
-    trigger_conditions: list[TriggerBody] | None = None
-    schedule: ScheduleBody | None = None
-    pending_count: int | None = None
-    state: str | None = None
-
-
-class NamesBody(msgspec.Struct):
-    """Body of the operations on several policies."""
-
-    names: list[str] | None = None
-
-
-class AlarmListBody(ListBody, rename="camel"):
-    """Body of every list of this file."""
-
-    policy_name_pattern: str | None = None
-    policy_id_pattern: str | None = None
-    log_store_name_pattern: str | None = None
-    state: str | None = None
-    notice_state: str | None = None
-    level: str | None = None
-    start_date_time: str | None = None
-    end_date_time: str | None = None
-
-
-class ConditionBody(msgspec.Struct, rename="camel"):
-    """Body of ValidateAlarmCondition."""
-
-    field_types: dict[str, Any] | None = None  # Any: only the names matter
-    conditions: list[str] | None = None
-
-
-class StatementBody(msgspec.Struct, rename="camel"):
-    """Body of ValidateAlarmPolicySQL."""
-
-    log_stores: list[ObjectBody] | None = None
-    query: str | None = None
 
 
 class Alarms(Service):
     """Handlers of the operations on alarms.
 
-    Source: doc of the API's schema for paths and parameters; fields of alarms, executions and
-    their statistics are assumed, as are the names of errors.
+    Source: doc https://cloud.baidu.com/doc/BLS (2025-09) and of the API's schema (2026-08) for
+    parameters and fields; that filters with ``Pattern`` in their name, and a policy's name, find a
+    part, and that the others are exact, is assumed, as are the names of errors.
     """
 
     async def create(self, request: web.Request) -> web.Response:
         """CreateAlarmPolicy."""
         body = await read_body(request, PolicyBody)
         create = self.engine.alarms.create
-        await self.change("CreateAlarmPolicy", create, body.name or "", _content(body))
+        await self.change("CreateAlarmPolicy", create, body.name or "", to_content(body))
         return json_response({"message": ""})
 
     async def update(self, request: web.Request) -> web.Response:
-        """UpdateAlarmPolicy: the whole policy is replaced, but for its name (assumed)."""
+        """UpdateAlarmPolicy: the whole policy is replaced; an ``id`` lets its name be another.
+
+        Source: doc https://cloud.baidu.com/doc/BLS/s/Zmf501o23 (2025-09) has the ``id``, which the
+        API's schema does not; without one the name says which policy it is.
+        """
         body = await read_body(request, PolicyBody)
-        update = self.engine.alarms.update
-        await self.change("UpdateAlarmPolicy", update, body.name or "", _content(body))
+        update, name, id_ = self.engine.alarms.update, body.name or "", body.id or ""
+        await self.change("UpdateAlarmPolicy", update, name, to_content(body), id_=id_)
         return json_response({"message": ""})
 
     async def describe(self, request: web.Request) -> web.Response:
-        """DescribeAlarmPolicy: the parameter begins with a capital; another spelling does too."""
-        parameters = parse_query(request)
-        name = parameters.get("PolicyName") or parameters.get("policyName") or ""
-        return json_response({"policy": _from_policy(self.engine.alarms.describe(name))})
+        """DescribeAlarmPolicy.
+
+        Source: doc of the API's schema for ``PolicyName``, https://cloud.baidu.com/doc/BLS/s/Smf50c6el
+        (2025-09) for ``name``.
+        """
+        name = _parameter(request, "PolicyName", "policyName", "name")
+        policy = from_policy(self.engine.alarms.describe(name))
+        return json_response({"message": "", "policy": policy})
 
     async def delete(self, request: web.Request) -> web.Response:
         """DeleteAlarmPolicy: a DELETE with a body."""
@@ -178,19 +106,24 @@ class Alarms(Service):
         page, wrapper = list_page(
             [one for one in self.engine.alarms.list_policies() if _is_listed(one, asked)],
             {
-                "createdTime": lambda one: one.created_at,
                 "updatedTime": lambda one: one.updated_at,
+                "createdTime": lambda one: one.created_at,
             },
             asked,
             most=MAX_PAGE,
         )
-        policies = [_from_policy(one) for one in page]
-        return json_response({"result": {**wrapper, "policies": policies}})
+        policies = [from_policy(one) for one in page]
+        return json_response({"message": "", "result": {**wrapper, "policies": policies}})
 
     async def describe_alarm(self, request: web.Request) -> web.Response:
-        """DescribeAlarmRecord."""
-        id_ = parse_query(request).get("alarmId", "")
-        return json_response({"alarm": _from_alarm(self.engine.alarms.describe_alarm(id_))})
+        """DescribeAlarmRecord, with the newest of its executions.
+
+        Source: doc of the API's schema for ``alarmId``, https://cloud.baidu.com/doc/BLS/s/8mf52nbfk
+        (2025-09) for ``id``.
+        """
+        alarm = self.engine.alarms.describe_alarm(_parameter(request, "alarmId", "id"))
+        executions = await self.call(self.engine.alarms.executions_of, alarm)
+        return json_response({"message": "", "alarm": from_alarm(alarm, executions)})
 
     async def list_alarms(self, request: web.Request) -> web.Response:
         """ListAlarmRecord."""
@@ -199,78 +132,59 @@ class Alarms(Service):
         found = [
             one
             for one in self.engine.alarms.list_alarms()
-            if (asked.policy_name_pattern or "") in one.policy_name
-            and (asked.policy_id_pattern or "") in one.policy_id
+            if (asked.policy_name_pattern or "") in one.policy.name
+            and (asked.policy_id_pattern or "") in one.policy.id
+            and (asked.log_store_name_pattern or "") in one.store.log_store
             and (asked.level or "") in {"", one.level}
             and (asked.state or "") in {"", one.state}
             and since <= one.began_at < until
         ]
-        page, wrapper = list_page(
-            found, {"startTime": lambda one: one.began_at}, asked, most=MAX_PAGE
-        )
-        return json_response({"result": {**wrapper, "alarms": [_from_alarm(one) for one in page]}})
+        keys = {
+            "startTime": lambda one: one.began_at,
+            "endTime": lambda one: float("inf") if one.ended_at is None else one.ended_at,
+        }
+        page, wrapper = list_page(found, keys, asked, most=MAX_PAGE)
+        alarms = [from_alarm(one) for one in page]
+        return json_response({"message": "", "result": {**wrapper, "alarms": alarms}})
 
     async def list_executions(self, request: web.Request) -> web.Response:
         """ListAlarmExecutions."""
         asked = await read_body(request, AlarmListBody)
         found = [
             one
-            for one in await self.call(self.engine.alarms.list_executions, *self._range(asked))
-            if (asked.policy_name_pattern or "") in one.policy_name
-            and (asked.policy_id_pattern or "") in one.policy_id
+            for one in await self._executions(asked)
+            if (asked.state or "") in {"", one.state}
+            and (not asked.notice_states or one.notice in asked.notice_states)
         ]
-        page, wrapper = list_page(
-            found, {"executionTime": lambda one: one.at}, asked, most=MAX_PAGE
-        )
-        executions = [
-            {
-                "policyId": one.policy_id,
-                "policyName": one.policy_name,
-                "executionTime": date_time(one.at),
-                "state": "FAILED" if one.error else "SUCCESS",
-                "triggered": bool(one.level),
-                "level": one.level,
-                "message": one.error,
-            }
-            for one in page
-        ]
-        return json_response({"result": {**wrapper, "executions": executions}})
+        page, wrapper = list_page(found, {"@timestamp": lambda one: one.at}, asked, most=MAX_PAGE)
+        executions = [from_execution(one) for one in page]
+        return json_response({"message": "", "result": {**wrapper, "executions": executions}})
 
     async def list_stats(self, request: web.Request) -> web.Response:
-        """ListAlarmExecutionStats: counts for each policy."""
+        """ListAlarmExecutionStats: counts for each policy, of deleted ones too (assumed)."""
         asked = await read_body(request, AlarmListBody)
-        counts: dict[tuple[str, str], Counter[str]] = {}
-        for one in await self.call(self.engine.alarms.list_executions, *self._range(asked)):
-            if (asked.policy_name_pattern or "") in one.policy_name:
-                count = counts.setdefault((one.policy_id, one.policy_name), Counter())
-                count["total"] += 1
-                count["failed"] += bool(one.error)
-                count["triggered"] += bool(one.level)
-        stats = [
-            {
-                "policyId": id_,
-                "policyName": name,
-                **{key: count[key] for key in ("total", "failed", "triggered")},
-            }
-            for (id_, name), count in counts.items()
-        ]
-        return json_response({"result": {"executionStats": stats}})
+        policies = {one.id: one for one in self.engine.alarms.list_policies()}
+        by_policy: dict[str, list[AlarmExecution]] = {}
+        for one in await self._executions(asked):
+            if not asked.states or one.state in asked.states:
+                by_policy.setdefault(one.policy_id, []).append(one)
+        stats = [_stats(found, policies.get(id_)) for id_, found in by_policy.items()]
+        page, wrapper = list_page(stats, _by_count(), asked, most=MAX_PAGE)
+        return json_response({"message": "", "result": {**wrapper, "executionStats": page}})
 
     async def validate_condition(self, request: web.Request) -> web.Response:
-        """ValidateAlarmCondition."""
+        """ValidateAlarmCondition: where columns are given, in each LogStore, others are refused."""
         body = await read_body(request, ConditionBody)
         message = ""
         try:
             for text in body.conditions or [""]:
-                asked = parse_condition(text).columns
-                missing = [
-                    name for name in asked if body.field_types and name not in body.field_types
-                ]
-                if missing:
-                    raise invalid("condition", f"there is no column {missing[0]}")
+                condition = parse_condition(text)
+                for statements in body.field_types or ():
+                    for one in condition.references:
+                        _check_known(one, statements)
         except ControlError as error:
             message = error.message
-        return json_response({"result": {"valid": not message, "message": message}})
+        return json_response({"message": "", "result": {"valid": not message, "message": message}})
 
     async def validate_statement(self, request: web.Request) -> web.Response:
         """ValidateAlarmPolicySQL: the statement is run over a minute of each LogStore."""
@@ -280,12 +194,16 @@ class Alarms(Service):
         now_ms = int(self.clock.time() * 1000)
         minute = Selection(start_ms=now_ms - 60_000, end_ms=now_ms)
         result: dict[str, object] = {"valid": True, "reason": "", "columns": [], "columnTypes": []}
-        for store in body.log_stores:
-            project, name = project_of(store.project), store.log_store_name or ""
-            result["logStore"] = {"project": project, "logStoreName": name}
+        for store in map(store_name, body.log_stores):
+            result["logStore"] = from_store(store)
             try:
                 found = await self.call(
-                    self.engine.query, project, name, minute, body.query or "", Paging()
+                    self.engine.query,
+                    store.project,
+                    store.log_store,
+                    minute,
+                    body.query or "",
+                    Paging(),
                 )
             except ControlError as error:
                 result |= {
@@ -296,7 +214,17 @@ class Alarms(Service):
                 }
                 break
             result |= {"columns": found.columns, "columnTypes": found.column_types}
-        return json_response({"result": result})
+        return json_response({"message": "", "result": result})
+
+    async def _executions(self, asked: AlarmListBody) -> list[AlarmExecution]:
+        found = await self.call(self.engine.alarms.list_executions, *self._range(asked))
+        return [
+            one
+            for one in found
+            if (asked.policy_id or "") in {"", one.policy_id}
+            and (asked.policy_name or "") in one.policy_name
+            and (asked.log_store_name or "") in {"", one.store.log_store}
+        ]
 
     def _range(self, asked: AlarmListBody) -> tuple[float, float]:
         """The last 30 days, unless the body says otherwise."""
@@ -309,6 +237,12 @@ class Alarms(Service):
         return since, until
 
 
+def _parameter(request: web.Request, *names: str) -> str:
+    """The first of some parameters that has a value."""
+    parameters = parse_query(request)
+    return next((parameters[name] for name in names if parameters.get(name)), "")
+
+
 async def _names(request: web.Request) -> tuple[str, ...]:
     body = await read_body(request, NamesBody)
     if not body.names:
@@ -316,103 +250,67 @@ async def _names(request: web.Request) -> tuple[str, ...]:
     return tuple(body.names)
 
 
-def _content(body: PolicyBody) -> AlarmContent:
-    schedule = body.schedule
-    if schedule is None or (schedule.interval_minute is None and schedule.fix_time_minute is None):
-        raise invalid("schedule", "expected intervalMinute or fixTimeMinute")
-    if (body.state or _ENABLED) not in {_ENABLED, _DISABLED}:
-        raise invalid("state", f"expected {_ENABLED} or {_DISABLED}")
-    kept = {name: getattr(body, name) for name in KeptBody.__struct_fields__}
-    return AlarmContent(
-        targets=tuple(_target(one) for one in body.targets or ()),
-        triggers=tuple(_trigger(one) for one in body.trigger_conditions or ()),
-        schedule=AlarmSchedule(
-            interval_min=schedule.interval_minute or 0,
-            fix_time_min=schedule.fix_time_minute or 0,
-            day_of_week=schedule.day_of_week or 0,
-        ),
-        pending_count=body.pending_count or 1,
-        is_enabled=body.state != _DISABLED,
-        opaque=msgspec.json.encode(KeptBody(**kept)).decode(),
-    )
-
-
-def _target(body: TargetBody) -> AlarmTarget:
-    store = body.object or ObjectBody()
-    return AlarmTarget(
-        query=body.query,
-        start_offset_min=body.start_time_offset_minute,
-        end_offset_min=body.end_time_offset_minute or 0,
-        project=project_of(store.project),
-        log_store=store.log_store_name or "",
-    )
-
-
-def _trigger(body: TriggerBody) -> AlarmTrigger:
-    try:
-        level = AlarmLevel(body.level)
-    except ValueError as error:
-        raise invalid("level", f"expected one of {', '.join(AlarmLevel)}") from error
-    return AlarmTrigger(level=level, condition=body.condition)
-
-
 def _is_listed(one: AlarmPolicy, asked: AlarmListBody) -> bool:
-    state = _ENABLED if one.content.is_enabled else _DISABLED
-    pattern = asked.log_store_name_pattern or ""
+    """Whether a policy passes the filters.
+
+    Source: doc https://cloud.baidu.com/doc/BLS/s/Mmf50tii4 (2025-09) writes ``ENABLE`` here.
+    """
+    content = one.content
     return (
         (asked.policy_name_pattern or "") in one.name
         and (asked.policy_id_pattern or "") in one.id
-        and any(pattern in target.log_store for target in one.content.targets)
-        and (asked.state or "") in {"", state}
-        and (asked.notice_state or "") in {"", _kept(one).get("noticeState", "")}
+        and any((asked.log_store_name_pattern or "") in name for name in _store_names(one))
+        and _is_state(asked.state, is_on=content.is_enabled)
+        and _is_state(asked.notice_state, is_on=content.is_noticed)
     )
 
 
-def _kept(one: AlarmPolicy) -> Mapping[str, Any]:  # Any: whatever was sent
-    return msgspec.json.decode(one.content.opaque, type=dict[str, Any])
+def _is_state(asked: str | None, *, is_on: bool) -> bool:
+    return not asked or (asked == DISABLED) is (state_of(is_on=is_on) == DISABLED)
 
 
-def _from_policy(one: AlarmPolicy) -> dict[str, object]:
-    content = one.content
-    schedule = content.schedule
-    when = (
-        {"intervalMinute": schedule.interval_min}
-        if schedule.interval_min
-        else {"fixTimeMinute": schedule.fix_time_min, "dayOfWeek": schedule.day_of_week}
-    )
+def _stores(one: AlarmPolicy) -> Iterable[StoreName]:
+    own = (target.store for target in one.content.targets if target.store is not None)
+    return dict.fromkeys((*one.content.stores, *own))
+
+
+def _store_names(one: AlarmPolicy) -> list[str]:
+    return [store.log_store for store in _stores(one)]
+
+
+def _check_known(one: Reference, statements: Sequence[dict[str, str]]) -> None:
+    if one.statement > len(statements):
+        raise invalid("condition", f"{one}: there are {len(statements)} statements")
+    if not one.is_count and one.name not in statements[one.statement - 1]:
+        raise invalid("condition", f"{one}: the statement has no column {one.name}")
+
+
+def _stats(found: Sequence[AlarmExecution], policy: AlarmPolicy | None) -> dict[str, object]:
+    """The counts of one policy; nobody is ever notified.
+
+    Source: doc https://cloud.baidu.com/doc/BLS/s/bmf547sjw (2025-09).
+    """
+    newest = found[-1]
+    now = {} if policy is None else from_policy(policy)
+    stores = dict.fromkeys(one.store for one in found) if policy is None else _stores(policy)
     return {
-        "id": one.id,
-        "name": one.name,
-        "targets": [
-            {
-                "query": target.query,
-                "startTimeOffsetMinute": target.start_offset_min,
-                "endTimeOffsetMinute": target.end_offset_min,
-                "object": {"project": target.project, "logStoreName": target.log_store},
-            }
-            for target in content.targets
-        ],
-        "triggerConditions": [
-            {"level": trigger.level, "condition": trigger.condition} for trigger in content.triggers
-        ],
-        "schedule": when,
-        "pendingCount": content.pending_count,
-        "state": _ENABLED if content.is_enabled else _DISABLED,
-        **_kept(one),
-        "createdTime": date_time(one.created_at),
-        "updatedTime": date_time(one.updated_at),
+        "policyId": newest.policy_id,
+        "policyName": newest.policy_name,
+        "objects": [from_store(store) for store in stores],
+        "pendingCount": now.get("pendingCount", 1),
+        "repeatIntervalMinute": now.get("repeatIntervalMinute", 0),
+        "notices": now.get("notices", []),
+        "totalCount": len(found),
+        "failCount": sum(bool(one.error) for one in found),
+        "noticeTotalCount": 0,
+        "noticeFailCount": 0,
     }
 
 
-def _from_alarm(one: Alarm) -> dict[str, object]:
+def _by_count() -> dict[str, Callable[[dict[str, Any]], Any]]:  # Any: counts
     return {
-        "id": one.id,
-        "policyId": one.policy_id,
-        "policyName": one.policy_name,
-        "level": one.level,
-        "condition": one.condition,
-        "state": one.state,
-        "triggeredCount": one.triggered_count,
-        "startTime": date_time(one.began_at),
-        "updatedTime": date_time(one.updated_at),
+        "totalCount": lambda one: one["totalCount"],
+        "failCount": lambda one: one["failCount"],
+        "noticeTotalCount": lambda one: one["noticeTotalCount"],
+        "noticeFailCount": lambda one: one["noticeFailCount"],
     }

@@ -22,7 +22,7 @@ from simulator.logstore import LogStoreEngine
 
 _STORE = "/v1/logstore/{name}"
 _FAST = "/v1/fastquery"
-_NO_ALARM = "nobody is notified; conditions are in a language of the simulator's own"
+_NO_NOTICE = "nobody is notified, no original logs"
 _ACTION = "/v3/bls?action="
 _DOWNLOAD = "/v2/logstore/download"
 _SHIPPER = "/v1/logshipper"
@@ -146,24 +146,28 @@ def bls_operations(
 
 def _alarm_rows(alarms: Alarms) -> tuple[Operation, ...]:
     policy, validate = "/v1/alarm/policy", "/v1/alarm/condition/validate"
-    rows = (
+    noticed = (
         ("CreateAlarmPolicy", "POST", policy, alarms.create),
         ("UpdateAlarmPolicy", "PUT", policy, alarms.update),
-        ("DescribeAlarmPolicy", "GET", policy, alarms.describe),
-        ("DeleteAlarmPolicy", "DELETE", policy, alarms.delete),
-        ("EnableAlarmPolicy", "POST", f"{policy}/enable", alarms.enable),
-        ("DisableAlarmPolicy", "POST", f"{policy}/disable", alarms.disable),
-        ("ListAlarmPolicy", "POST", f"{policy}/list", alarms.list_policies),
         ("DescribeAlarmRecord", "GET", "/v1/alarm/record", alarms.describe_alarm),
         ("ListAlarmRecord", "POST", "/v1/alarm/record/list", alarms.list_alarms),
         ("ListAlarmExecutions", "POST", "/v1/alarm/execution/list", alarms.list_executions),
         ("ListAlarmExecutionStats", "POST", "/v1/alarm/execution/stats", alarms.list_stats),
-        ("ValidateAlarmCondition", "POST", validate, alarms.validate_condition),
-        ("ValidateAlarmPolicySQL", "POST", "/v1/logstore/validate", alarms.validate_statement),
     )
-    return tuple(
-        _partly(name=name, method=method, path=path, handle=handle, remark=_NO_ALARM)
-        for name, method, path, handle in rows
+    return (
+        *_rows(
+            ("DescribeAlarmPolicy", "GET", policy, alarms.describe),
+            ("DeleteAlarmPolicy", "DELETE", policy, alarms.delete),
+            ("EnableAlarmPolicy", "POST", f"{policy}/enable", alarms.enable),
+            ("DisableAlarmPolicy", "POST", f"{policy}/disable", alarms.disable),
+            ("ListAlarmPolicy", "POST", f"{policy}/list", alarms.list_policies),
+            ("ValidateAlarmCondition", "POST", validate, alarms.validate_condition),
+            ("ValidateAlarmPolicySQL", "POST", "/v1/logstore/validate", alarms.validate_statement),
+        ),
+        *(
+            _partly(name=name, method=method, path=path, handle=handle, remark=_NO_NOTICE)
+            for name, method, path, handle in noticed
+        ),
     )
 
 

@@ -7,17 +7,23 @@ from enum import StrEnum
 from typing import Final
 
 from simulator.errors import ControlError
-from simulator.logstore.alarm_conditions import parse_condition
+from simulator.logstore.alarms.conditions import parse_condition
 from simulator.logstore.catalog import Catalog, check_name
 from simulator.logstore.resources import invalid
 from simulator.logstore.statement import parse_statement
 
 MAX_POLICIES: Final = 100
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
-MAX_TARGETS: Final = 10
+MAX_TARGETS: Final = 3
+"""Source: doc https://cloud.baidu.com/doc/BLS/s/Amhybht24-en (2025-11)."""
+MAX_STORES: Final = 10
+"""That share the statements.
+Source: doc https://cloud.baidu.com/doc/BLS/s/Amhybht24-en (2025-11)."""
 MAX_TRIGGERS: Final = 10
+MAX_GROUPS: Final = 10
+"""Names of columns that are grouped by. Source: assumed, as is the number of conditions."""
 MAX_OPAQUE_LENGTH: Final = 65_536
-"""Of what is kept as it was sent. Source: assumed, as are the two before."""
+"""Of what is kept as it was sent. Source: assumed (a bound against abuse)."""
 ZONE_S: Final = 8 * 3600
 """Of ``fixTimeMinute`` and ``dayOfWeek``. Source: assumed (the console's zone)."""
 
@@ -34,6 +40,14 @@ class AlarmLevel(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreName:
+    """A LogStore that a policy watches."""
+
+    project: str
+    log_store: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmTarget:
     """A statement that is run, over a range that ends before the instant it is run at."""
 
@@ -42,8 +56,8 @@ class AlarmTarget:
     """-1440 to -1."""
     end_offset_min: int
     """Up to 0."""
-    project: str
-    log_store: str
+    store: StoreName | None = None
+    """None: it is run in each LogStore that the statements share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +115,44 @@ class AlarmContent:
     targets: tuple[AlarmTarget, ...]
     triggers: tuple[AlarmTrigger, ...]
     schedule: AlarmSchedule
+    stores: tuple[StoreName, ...] = ()
+    """Those that the statements share; each is watched by itself."""
+    groups: tuple[str, ...] = ()
+    """Columns of results; each combination of their values is watched by itself."""
     pending_count: int = 1
     """Evaluations in a row that must trigger before there is an alarm."""
+    repeat_interval_min: int = 0
+    """After which an alarm that goes on would be told again; 0 for never."""
     is_enabled: bool = True
+    is_noticed: bool = True
+    """Whether notices are sent, if any were. Nobody is ever notified."""
     opaque: str = "{}"
-    """JSON of what is only kept: groups, notices and the like. Nobody is ever notified."""
+    """JSON of what is only kept: notices and the like."""
+
+    @property
+    def watched(self) -> tuple[StoreName, ...]:
+        """What is watched one by one: the shared LogStores, or the first statement's own.
+
+        Source: doc https://cloud.baidu.com/doc/BLS/s/8mf52nbfk (2025-09) for the shared ones.
+        """
+        own = tuple(target.store for target in self.targets if target.store is not None)
+        return self.stores or own[:1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmWatch:
+    """How a condition stands in one LogStore and one group; kept while it holds."""
+
+    store: StoreName
+    group: tuple[tuple[str, str], ...]
+    trigger: int
+    """Position of its condition in the policy."""
+    pending: int
+    """Evaluations in a row that triggered."""
+    alarm_id: str = ""
+    """The alarm that is open; empty for none."""
+    told_at: float = 0.0
+    """When its alarm would have been told last, Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +166,7 @@ class AlarmPolicy:
     updated_at: float
     evaluated_at: float
     """The newest instant that is done with."""
-    pending: int = 0
-    """Evaluations in a row that triggered."""
-    alarm_id: str = ""
-    """The alarm that is open; empty for none."""
+    watches: tuple[AlarmWatch, ...] = ()
 
 
 def check_policy(name: str, content: AlarmContent, catalog: Catalog) -> None:
@@ -136,24 +180,43 @@ def check_policy(name: str, content: AlarmContent, catalog: Catalog) -> None:
         raise invalid("targets", f"expected 1 to {MAX_TARGETS}")
     if not 1 <= len(content.triggers) <= MAX_TRIGGERS:
         raise invalid("triggerConditions", f"expected 1 to {MAX_TRIGGERS}")
+    if len(content.stores) > MAX_STORES:
+        raise invalid("objects", f"expected at most {MAX_STORES}")
+    if len(content.groups) > MAX_GROUPS or not all(content.groups):
+        raise invalid("groups", f"expected at most {MAX_GROUPS} names of columns")
     for target in content.targets:
-        if not -_DAY_MIN <= target.start_offset_min < 0:
-            raise invalid("startTimeOffsetMinute", "expected -1440 to -1")
-        if not target.start_offset_min < target.end_offset_min <= 0:
-            raise invalid("endTimeOffsetMinute", "expected more than the start, and at most 0")
-        if parse_statement(target.query).sql is None:
-            raise invalid("query", "expected a statement with a select")
-        catalog.store(target.project, target.log_store)
+        _check_target(target, content.stores, catalog)
+    for store in content.stores:
+        catalog.store(store.project, store.log_store)
     for trigger in content.triggers:
-        parse_condition(trigger.condition)
-    schedule = content.schedule
+        for reference in parse_condition(trigger.condition).references:
+            if reference.statement > len(content.targets):
+                raise invalid("condition", f"{reference}: there are {len(content.targets)} targets")
+    _check_schedule(content.schedule)
+    if not 1 <= content.pending_count <= 1000:
+        raise invalid("pendingCount", "expected 1 to 1000")
+    if content.repeat_interval_min < 0:
+        raise invalid("repeatIntervalMinute", "expected 0 or more")
+    if len(content.opaque) > MAX_OPAQUE_LENGTH:
+        raise ControlError("InvalidParameter", 400, "Request param invalid: [notices] too long")
+
+
+def _check_schedule(schedule: AlarmSchedule) -> None:
     if not 0 <= schedule.interval_min <= _DAY_MIN:
         raise invalid("intervalMinute", "expected 1 to 1440")
     if not 0 <= schedule.fix_time_min < _DAY_MIN:
         raise invalid("fixTimeMinute", "expected 0 to 1439")
     if not 0 <= schedule.day_of_week <= 7:
         raise invalid("dayOfWeek", "expected 0 to 7")
-    if not 1 <= content.pending_count <= 1000:
-        raise invalid("pendingCount", "expected 1 to 1000")
-    if len(content.opaque) > MAX_OPAQUE_LENGTH:
-        raise ControlError("InvalidParameter", 400, "Request param invalid: [notices] too long")
+
+
+def _check_target(target: AlarmTarget, shared: tuple[StoreName, ...], catalog: Catalog) -> None:
+    if not -_DAY_MIN <= target.start_offset_min < 0:
+        raise invalid("startTimeOffsetMinute", "expected -1440 to -1")
+    if not target.start_offset_min < target.end_offset_min <= 0:
+        raise invalid("endTimeOffsetMinute", "expected more than the start, and at most 0")
+    parse_statement(target.query)
+    if target.store is not None:
+        catalog.store(target.store.project, target.store.log_store)
+    elif not shared:
+        raise invalid("object", "expected a LogStore, or `objects` that the statements share")
