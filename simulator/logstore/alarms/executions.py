@@ -1,14 +1,15 @@
 """The evaluations of alarm policies: a table of what each found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
-from simulator.logstore.alarms.assessment import Group
-from simulator.logstore.alarms.policies import StoreName
+from simulator.errors import ControlError
+from simulator.logstore.alarms.assessment import Finding, Group
+from simulator.logstore.alarms.policies import AlarmLevel, AlarmPolicy, AlarmWatch, StoreName
 from simulator.logstore.database import SCHEMA, Database, Row, Transaction
 from simulator.logstore.values import Value
 
@@ -65,6 +66,64 @@ class AlarmExecution:
         if self.error:
             return ExecutionState.FAIL
         return ExecutionState.ALERT if self.held else ExecutionState.OK
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionMaker:
+    """Makes the records of one evaluation in one LogStore."""
+
+    policy: AlarmPolicy
+    store: StoreName
+    at: float
+    """Of the evaluation, Unix seconds."""
+
+    def failed(self, error: ControlError) -> AlarmExecution:
+        """The one of an evaluation that was not possible."""
+        return self._made((), None, NoticeState.NOT_SENT, error.message)
+
+    def all_of(
+        self, findings: Sequence[Finding], watches: Sequence[AlarmWatch]
+    ) -> Iterator[AlarmExecution]:
+        """One for each group; where there is no group, one that says so.
+
+        Args:
+            findings: of each group.
+            watches: of what holds, once this evaluation counts.
+        """
+        for finding in findings or [Finding(group=(), held={})]:
+            own = [one for one in watches if one.group == finding.group]
+            yield self._made(finding.group, finding, self._notice(own), "")
+
+    def _notice(self, watches: Sequence[AlarmWatch]) -> NoticeState:
+        """Why nobody is told of a group: in the end because nobody ever is."""
+        content = self.policy.content
+        raised = [one for one in watches if one.alarm_id]
+        if watches and not raised:
+            return NoticeState.PENDING
+        if raised and not content.is_noticed:
+            return NoticeState.DISABLED
+        if raised and all(one.told_at < self.at for one in raised):
+            return NoticeState.REPEATED
+        return NoticeState.NOT_SENT
+
+    def _made(
+        self, group: Group, finding: Finding | None, notice: NoticeState, error: str
+    ) -> AlarmExecution:
+        held = () if finding is None else tuple(finding.held)
+        levels = list(AlarmLevel)
+        triggers = self.policy.content.triggers
+        worst = max(held, key=lambda one: levels.index(triggers[one].level), default=None)
+        return AlarmExecution(
+            policy_id=self.policy.id,
+            policy_name=self.policy.name,
+            at=self.at,
+            store=self.store,
+            group=group,
+            held=held,
+            values={} if finding is None or worst is None else finding.held[worst],
+            notice=notice,
+            error=error,
+        )
 
 
 class Executions:

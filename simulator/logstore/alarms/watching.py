@@ -1,7 +1,7 @@
 """Keeps alarm policies, evaluates them on the clock, and remembers the alarms they raised."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -10,7 +10,7 @@ from simulator.clock import Clock
 from simulator.errors import ControlError
 from simulator.logstore.alarms.assessment import Finding, Group, assess
 from simulator.logstore.alarms.conditions import Row
-from simulator.logstore.alarms.executions import AlarmExecution, Executions, NoticeState
+from simulator.logstore.alarms.executions import AlarmExecution, ExecutionMaker, Executions
 from simulator.logstore.alarms.policies import (
     MAX_POLICIES,
     AlarmContent,
@@ -254,7 +254,7 @@ class Alarms:
             watches: list[AlarmWatch] = []
             for store, outcome in found.items():
                 before = [one for one in current.watches if one.store == store]
-                made = _Execution(current, store, at)
+                made = ExecutionMaker(current, store, at)
                 if isinstance(outcome, ControlError):
                     watches += before
                     self._executions.add(transaction, [made.failed(outcome)])
@@ -352,54 +352,3 @@ class Alarms:
             if policy.id == id_:
                 return policy
         raise ControlError("AlarmPolicyNotFound", 404, f"AlarmPolicy [{id_}] not found")
-
-
-@dataclass(frozen=True, slots=True)
-class _Execution:
-    """Makes the records of one evaluation in one LogStore."""
-
-    policy: AlarmPolicy
-    store: StoreName
-    at: float
-
-    def failed(self, error: ControlError) -> AlarmExecution:
-        return self._made((), None, NoticeState.NOT_SENT, error.message)
-
-    def all_of(
-        self, findings: Sequence[Finding], watches: Sequence[AlarmWatch]
-    ) -> Iterator[AlarmExecution]:
-        """One for each group; where there is no group, one that says so."""
-        for finding in findings or [Finding(group=(), held={})]:
-            own = [one for one in watches if one.group == finding.group]
-            yield self._made(finding.group, finding, self._notice(own), "")
-
-    def _notice(self, watches: Sequence[AlarmWatch]) -> NoticeState:
-        """Why nobody is told of a group: in the end because nobody ever is."""
-        content = self.policy.content
-        raised = [one for one in watches if one.alarm_id]
-        if watches and not raised:
-            return NoticeState.PENDING
-        if raised and not content.is_noticed:
-            return NoticeState.DISABLED
-        if raised and all(one.told_at < self.at for one in raised):
-            return NoticeState.REPEATED
-        return NoticeState.NOT_SENT
-
-    def _made(
-        self, group: Group, finding: Finding | None, notice: NoticeState, error: str
-    ) -> AlarmExecution:
-        held = () if finding is None else tuple(finding.held)
-        levels = list(AlarmLevel)
-        triggers = self.policy.content.triggers
-        worst = max(held, key=lambda one: levels.index(triggers[one].level), default=None)
-        return AlarmExecution(
-            policy_id=self.policy.id,
-            policy_name=self.policy.name,
-            at=self.at,
-            store=self.store,
-            group=group,
-            held=held,
-            values={} if finding is None or worst is None else finding.held[worst],
-            notice=notice,
-            error=error,
-        )
