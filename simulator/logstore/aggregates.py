@@ -26,9 +26,16 @@ DISTINCT_AGGREGATES: Final = frozenset({"count", "sum", "avg"})
 def _count(call: Call) -> Typed:
     if not call.arguments or call.arguments[0].typed is None:
         if call.distinct or (call.arguments and call.arguments[0].interval):
-            raise call.refuse("expected `*` or an expression")
+            raise call.refuse("expected `*`, an expression, or `distinct` and expressions")
         return Typed("count(*)", Kind.INT)
-    return Typed(f"count({_distinct(call)}{call.value(0).sql})", Kind.INT)
+    if len(call.arguments) == 1:
+        return Typed(f"count({_distinct(call)}{call.value(0).sql})", Kind.INT)
+    if not call.distinct:
+        raise call.refuse("of several expressions only `distinct` can be counted")
+    # As in MySQL (assumed): what has a NULL in it does not count.
+    columns = [value.sql for value in call.values()]
+    known = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+    return Typed(f"count(DISTINCT CASE WHEN {known} THEN row({', '.join(columns)}) END)", Kind.INT)
 
 
 def _count_if(call: Call) -> Typed:
@@ -207,7 +214,7 @@ AGGREGATES: Final[Mapping[str, Function]] = {
     "bool_and": aggregate("bool_and(condition)", 1, 1, _truths),
     "bool_or": aggregate("bool_or(condition)", 1, 1, _truths),
     "checksum": aggregate("checksum(x)", 1, 1, _checksum),
-    "count": aggregate("count(*), count(x), count(distinct x)", 0, 1, _count),
+    "count": aggregate("count(*), count(x), count(distinct x, ...)", 0, 20, _count),
     "count_if": aggregate("count_if(condition)", 1, 1, _count_if),
     "first": aggregate("first(x)", 1, 1, _at_end("arg_min")),
     "last": aggregate("last(x)", 1, 1, _at_end("arg_max")),

@@ -31,6 +31,10 @@ _ENDS_OF_SELECT: Final = frozenset(
 _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 
+_TRIMS: Final = {"BOTH": "trim", "LEADING": "ltrim", "TRAILING": "rtrim"}
+_WORDY: Final = ("CONVERT", "GROUP_CONCAT", "JSON_VALUE", "OVERLAY", "TRY_CAST")
+"""Functions that other dialects call with words between arguments, and that are not simulated."""
+
 
 class _Dialect(MySQL):
     """MySQL's quoting and operators; every function stays a plain call with its arguments."""
@@ -44,15 +48,108 @@ class _Dialect(MySQL):
 
         FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
-            "CAST": MySQLParser.FUNCTION_PARSERS["CAST"]
+            "CAST": MySQLParser.FUNCTION_PARSERS["CAST"],
+            "EXTRACT": lambda self: self._parse_extract_call(),
+            "POSITION": lambda self: self._parse_position_call(),
+            "SUBSTR": lambda self: self._parse_substring_call(),
+            "SUBSTRING": lambda self: self._parse_substring_call(),
+            "TRIM": lambda self: self._parse_trim_call(),
+            **dict.fromkeys(_WORDY, lambda self: self._parse_unknown_call()),
         }
         NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
+        DISJUNCTION: ClassVar[dict[TokenType, type[exp.Expr]]] = {
+            token: node
+            for token, node in MySQLParser.DISJUNCTION.items()
+            if token is not TokenType.DPIPE
+        }
+
+        def _parse_bitwise(self) -> exp.Expr | None:
+            """Two bars join texts, as in standard SQL (assumed: the doc has ``or`` only)."""
+            this = super()._parse_bitwise()
+            while self._match(TokenType.DPIPE):
+                right = super()._parse_bitwise()
+                this = self.expression(exp.DPipe(this=this, expression=right))
+            return this
 
         def _parse_lambda(self, alias: bool = False) -> exp.Expr | None:
             """Only after bracketed parameters is an arrow that of a lambda: ``max(f->'$.a')``."""
             if self._next.token_type is TokenType.ARROW:
                 return self._parse_disjunction()
             return super()._parse_lambda(alias)
+
+        def _called(
+            self, name: str, arguments: Sequence[exp.Expr | None], word: Token
+        ) -> exp.Anonymous:
+            """A plain call; what could not be read as an argument is missing from it.
+
+            Args:
+                name: of the function.
+                arguments: in their order.
+                word: that it is called by, for where it stands.
+            """
+            given = [one for one in arguments if one is not None]
+            call = self.expression(exp.Anonymous(this=name, expressions=given))
+            call.update_positions(word)
+            return call
+
+        def _word(self) -> Token:
+            """The name of the call whose opening bracket was just read."""
+            return self._tokens[self._index - 2]
+
+        def _parse_extract_call(self) -> exp.Anonymous:
+            """``extract(unit from t)`` beside ``extract(unit, t)``."""
+            word = self._word()
+            unit = self._parse_string() or self._parse_var(any_token=True)
+            if not self._match_set((TokenType.FROM, TokenType.COMMA)):
+                self.raise_error("Expected extract(unit from t), such as extract(hour from t)")
+            if isinstance(unit, exp.Var):
+                unit = exp.Literal.string(unit.name)
+            return self._called("extract", (unit, self._parse_disjunction()), word)
+
+        def _parse_position_call(self) -> exp.Anonymous:
+            """``position(sub in s)`` beside ``position(sub, s)``."""
+            word = self._word()
+            arguments = self._parse_csv(self._parse_bitwise)
+            within = self._parse_bitwise() if self._match(TokenType.IN) else None
+            return self._called("position", (*arguments, within), word)
+
+        def _parse_substring_call(self) -> exp.Anonymous:
+            """``substring(s from start for length)`` beside ``substring(s, start, length)``."""
+            word = self._word()
+            arguments = self._parse_csv(self._parse_disjunction)
+            start = length = None
+            if self._match(TokenType.FROM):
+                start = self._parse_disjunction()
+            if self._match(TokenType.FOR):
+                start = start or exp.Literal.number(1)
+                length = self._parse_disjunction()
+            return self._called(word.text.lower(), (*arguments, start, length), word)
+
+        def _parse_trim_call(self) -> exp.Anonymous:
+            """``trim([both|leading|trailing] [characters] from s)`` beside ``trim(s)``."""
+            word = self._word()
+            name, given = "trim", False
+            is_a_word = self._next.token_type not in self.LAMBDA_ARG_TERMINATORS
+            if is_a_word and self._match_texts(_TRIMS):
+                name, given = _TRIMS[self._prev.text.upper()], True
+            if self._match(TokenType.FROM):
+                return self._called(name, (self._parse_disjunction(),), word)
+            arguments = self._parse_csv(self._parse_disjunction)
+            if self._match(TokenType.FROM):
+                return self._called(name, (self._parse_disjunction(), *arguments), word)
+            if given:
+                self.raise_error("Expected trim([both|leading|trailing] [characters] from s)")
+            return self._called(name, arguments, word)
+
+        def _parse_unknown_call(self) -> exp.Anonymous:
+            """A call with words between its arguments, of a function that there is not."""
+            word = self._word()
+            depth = 0
+            while self._curr and (depth or self._curr.token_type is not TokenType.R_PAREN):
+                depth += self._curr.token_type is TokenType.L_PAREN
+                depth -= self._curr.token_type is TokenType.R_PAREN
+                self._advance()
+            return self._called(word.text.lower(), (), word)
 
 
 def parse_sql(part: Part) -> exp.Select:

@@ -5,13 +5,15 @@ What no branch names is refused: this is the allow-list.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Final
 
 from sqlglot import exp
 
 from simulator.errors import ControlError
 from simulator.logstore.aggregates import DISTINCT_AGGREGATES
-from simulator.logstore.calls import DATE_UNITS, Argument, Call, Scope, unify
+from simulator.logstore.calls import Argument, Call, Scope, unify
+from simulator.logstore.comparisons import compare, is_in
 from simulator.logstore.containers import make_array, subscript
 from simulator.logstore.functions import (
     BARE_FUNCTIONS,
@@ -19,19 +21,22 @@ from simulator.logstore.functions import (
     describe_missing,
     find_function,
 )
-from simulator.logstore.times import moved_by
+from simulator.logstore.nodes import has_extras, is_bare_name, kind_of_number, literal_value
+from simulator.logstore.spellings import INSTEAD_OF_WORD, describe_node, describe_type
+from simulator.logstore.times import MOVING_UNITS, UNIT_FIRST, move
 from simulator.logstore.typed import (
     MAX_WRITTEN,
-    NUMERIC,
-    TEXTUAL,
+    WHOLE,
     Kind,
     Typed,
     as_bool,
+    as_huge,
     as_number,
     as_text,
     as_time,
     as_whole,
     encode_number,
+    fitting,
     invalid_query,
     parse_number,
 )
@@ -117,7 +122,7 @@ class ExpressionWriter:
 
     def position(self, node: exp.Expr) -> int | None:
         """Where ``node`` stands in the query, as near as it is known."""
-        for part in node.walk():
+        for part in node.walk(bfs=False):  # what stands first
             start = part.meta.get("start")
             if start is not None:
                 return self._offset + int(start)
@@ -131,7 +136,7 @@ class ExpressionWriter:
         kind = type(node)
         if kind in _COMPARISONS:
             left, right = self._operands(node, aliases)
-            return Typed(_compare(left, _COMPARISONS[kind], right), Kind.BOOL)
+            return Typed(compare(left, _COMPARISONS[kind], right), Kind.BOOL)
         if kind in _ARITHMETIC:
             return self._arithmetic(node, aliases)
         match node:
@@ -143,8 +148,10 @@ class ExpressionWriter:
                 return self._unary(node, aliases)
             case exp.And() | exp.Or():
                 return self._logic(node, aliases)
-            case exp.Is() | exp.Like() | exp.Between() | exp.In():
+            case exp.Is() | exp.Like() | exp.Escape() | exp.Between() | exp.In():
                 return self._predicate(node, aliases)
+            case exp.DPipe() | exp.RegexpLike():
+                return self._spelled(node, aliases)
             case exp.Case() | exp.If():
                 return self._conditional(node, aliases)
             case exp.Cast() if kind is exp.Cast:
@@ -154,7 +161,7 @@ class ExpressionWriter:
             case exp.Array() | exp.Bracket() | exp.JSONExtract() | exp.JSONExtractScalar():
                 return self._part(node, aliases)
             case _:
-                raise self.refuse(node, f"{_describe(node)} is not supported here")
+                raise self.refuse(node, describe_node(node))
 
     def _unary(self, node: exp.Unary, aliases: Mapping[str, Typed]) -> Typed:
         operand = self.write(node.this, aliases)
@@ -162,8 +169,9 @@ class ExpressionWriter:
             case exp.Not():
                 return Typed(f"(NOT {as_bool(operand)})", Kind.BOOL)
             case exp.Neg():
-                sign = Kind.INT if operand.kind is Kind.INT else Kind.FLOAT
-                return Typed(f"(- {as_number(operand)})", sign)
+                if operand.kind in WHOLE:
+                    return Typed(fitting(f"- {as_huge(operand)}"), Kind.INT)
+                return Typed(f"(- {as_number(operand)})", Kind.FLOAT)
             case _:
                 return replace(operand, sql=f"({operand.sql})")
 
@@ -180,7 +188,7 @@ class ExpressionWriter:
             return Typed(self._scope.bindings.text(text), Kind.STRING)
         try:
             number = parse_number(text)
-            return Typed(encode_number(number), _number_kind(number))
+            return Typed(encode_number(number), kind_of_number(number))
         except (ValueError, OverflowError) as error:
             raise self.refuse(node, f"{text[:40]} is not a number that fits") from error
 
@@ -200,6 +208,11 @@ class ExpressionWriter:
         bare = len(parts) == 1 and not parts[0].args.get("quoted")
         if bare and name.lower() in BARE_FUNCTIONS and name not in aliases:
             return self._call(exp.Anonymous(this=name), aliases)
+        if bare and name.lower() in INSTEAD_OF_WORD and name not in aliases:
+            instead = INSTEAD_OF_WORD[name.lower()]
+            raise self.refuse(
+                node, f"{name}: use {instead}; a field of that name stands in back-quotes"
+            )
         alias = None if self._in_aggregate else aliases.get(name)
         return self._field(node, name) if alias is None else alias
 
@@ -209,29 +222,52 @@ class ExpressionWriter:
         except LookupError as error:
             raise self.refuse(node, str(error)) from error
 
+    def _spelled(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
+        """An operator that is another spelling of a function."""
+        parts = [node.this, node.args["expression"]]
+        if isinstance(node, exp.RegexpLike):
+            if has_extras(node, "this", "expression", "full_match"):
+                raise self.refuse(node, "expected s regexp pattern")
+            return self._call(exp.Anonymous(this="regexp_like", expressions=parts), aliases)
+        # A chain is one level, however long it is.
+        parts = [self.write(part, aliases) for part in node.flatten()]
+        if any(part.kind is Kind.BOOL for part in parts):
+            raise self.refuse(node, "`||` joins texts; expected `or` between conditions")
+        return Typed(f"({' || '.join(as_text(part) for part in parts)})", Kind.STRING)
+
     def _arithmetic(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
-        moving = node.args["expression"]
-        if isinstance(moving, exp.Interval) and isinstance(node, exp.Add | exp.Sub):
-            return self._moved(node, moving, aliases)
+        one, other = node.this, node.args["expression"]
+        if isinstance(other, exp.Interval) and isinstance(node, exp.Add | exp.Sub):
+            return self._moved(one, other, aliases, back=isinstance(node, exp.Sub))
+        if isinstance(one, exp.Interval) and isinstance(node, exp.Add):
+            return self._moved(other, one, aliases)
         left, right = self._operands(node, aliases)
         operator = _ARITHMETIC[type(node)]
-        whole = left.kind is Kind.INT and right.kind is Kind.INT and operator != "/"
+        if operator != "/" and {left.kind, right.kind} <= WHOLE:
+            divisor = as_huge(right)
+            if operator == "%":
+                divisor = f"nullif({divisor}, 0)"
+            return Typed(fitting(f"{as_huge(left)} {operator} {divisor}"), Kind.INT)
         divisor = as_number(right)
         if operator in {"/", "%"}:
             divisor = f"nullif({divisor}, 0)"
-        return Typed(f"({as_number(left)} {operator} {divisor})", Kind.INT if whole else Kind.FLOAT)
+        return Typed(f"({as_number(left)} {operator} {divisor})", Kind.FLOAT)
 
-    def _moved(self, node: exp.Expr, moving: exp.Interval, aliases: Mapping[str, Typed]) -> Typed:
+    def _moved(
+        self,
+        instant: exp.Expr,
+        moving: exp.Interval,
+        aliases: Mapping[str, Typed],
+        *,
+        back: bool = False,
+    ) -> Typed:
         """An instant plus or minus an interval."""
-        value = self.write(node.this, aliases)
+        value = self.write(instant, aliases)
         count, unit = self._interval(moving)
-        if unit == "week":
-            count, unit = count * 7, "day"
-        if unit not in DATE_UNITS:
-            raise self.refuse(moving, f"expected an interval of {', '.join(DATE_UNITS)} or week")
-        signed = count if isinstance(node, exp.Add) else -count
-        moved = moved_by(value, str(signed), unit)
-        return Typed(moved, Kind.TIME, style=value.style)
+        moved = move(value, -count if back else count, unit)
+        if moved is None:
+            raise self.refuse(moving, f"expected an interval of {', '.join(MOVING_UNITS)}")
+        return moved
 
     def _part(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
         """An array that is written out, one of its elements, or a part of a JSON text."""
@@ -244,12 +280,14 @@ class ExpressionWriter:
                 if found is None:
                     raise self.refuse(node, "only a map or an array has elements")
                 return found
-            case exp.JSONExtract() | exp.JSONExtractScalar() if not _extras(node, *_ARROW):
+            case exp.JSONExtract() | exp.JSONExtractScalar() if not has_extras(node, *_ARROW):
                 # MySQL's ->> gives what json_extract gives here: texts without their quotes.
                 parts = [node.this, node.args["expression"]]
                 return self._call(exp.Anonymous(this="json_extract", expressions=parts), aliases)
             case _:
-                raise self.refuse(node, f"this form of {_describe(node)} is not supported")
+                raise self.refuse(
+                    node, f"this form of `{type(node).__name__.lower()}` is not supported"
+                )
 
     def _logic(self, node: exp.Connector, aliases: Mapping[str, Typed]) -> Typed:
         # A chain of one operator is one level, however long it is.
@@ -257,7 +295,28 @@ class ExpressionWriter:
         parts = [as_bool(self.write(part, aliases)) for part in node.flatten()]
         return Typed(f"({word.join(parts)})", Kind.BOOL)
 
+    def _like(self, node: exp.Expr, aliases: Mapping[str, Typed], escape: str = "") -> Typed:
+        """Without ``escape`` no character of the pattern is one that escapes (assumed)."""
+        value, pattern = self._operands(node, aliases)
+        word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+        return Typed(f"({as_text(value)} {word} {as_text(pattern)}{escape})", Kind.BOOL)
+
+    def _escaped(self, node: exp.Escape, aliases: Mapping[str, Typed]) -> Typed:
+        """``like`` with the character that makes a wildcard stand for itself."""
+        like, character = node.this, literal_value(node.args["expression"])
+        pattern = literal_value(like.args["expression"]) if isinstance(like, exp.Like) else None
+        if not (isinstance(pattern, str) and isinstance(character, str) and len(character) == 1):
+            raise self.refuse(node, "expected s like 'pattern' escape 'c', with one character")
+        bare = pattern.replace(character * 2, "")
+        if bare.endswith(character):
+            raise self.refuse(node, "the pattern must not end with the character that escapes")
+        return self._like(like, aliases, f" ESCAPE {self._scope.bindings.text(character)}")
+
     def _predicate(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
+        if isinstance(node, exp.Escape):
+            return self._escaped(node, aliases)
+        if isinstance(node, exp.Like):
+            return self._like(node, aliases)
         value = self.write(node.this, aliases)
         match node:
             case exp.Is(expression=exp.Null()):
@@ -265,19 +324,19 @@ class ExpressionWriter:
             case exp.Is(expression=exp.Boolean() as wanted):
                 truth = "TRUE" if wanted.this else "FALSE"
                 return Typed(f"({as_bool(value)} IS {truth})", Kind.BOOL)
-            case exp.Like():
-                pattern = self.write(node.args["expression"], aliases)
-                word = "NOT LIKE" if node.args.get("negate") else "LIKE"
-                return Typed(f"({as_text(value)} {word} {as_text(pattern)})", Kind.BOOL)
             case exp.Between() if not node.args.get("symmetric"):
-                low = _compare(value, ">=", self.write(node.args["low"], aliases))
-                high = _compare(value, "<=", self.write(node.args["high"], aliases))
+                low = compare(value, ">=", self.write(node.args["low"], aliases))
+                high = compare(value, "<=", self.write(node.args["high"], aliases))
                 return Typed(f"({low} AND {high})", Kind.BOOL)
-            case exp.In() if node.expressions and not _extras(node, "this", "expressions"):
+            case exp.In() if node.args.get("query"):
+                raise self.refuse(node, describe_node(node.args["query"]))
+            case exp.In() if node.expressions and not has_extras(node, "this", "expressions"):
                 items = [self.write(item, aliases) for item in node.expressions]
-                return Typed(_is_in(value, items), Kind.BOOL)
+                return Typed(is_in(value, items), Kind.BOOL)
             case _:
-                raise self.refuse(node, f"this form of {_describe(node)} is not supported")
+                raise self.refuse(
+                    node, f"this form of `{type(node).__name__.lower()}` is not supported"
+                )
 
     def _conditional(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Typed:
         branches = node.args["ifs"] if isinstance(node, exp.Case) else [node]
@@ -290,7 +349,7 @@ class ExpressionWriter:
         for branch in branches:
             condition = self.write(branch.this, aliases)
             conditions.append(
-                as_bool(condition) if subject is None else _compare(subject, "=", condition)
+                as_bool(condition) if subject is None else compare(subject, "=", condition)
             )
         default = node.args.get("default" if isinstance(node, exp.Case) else "false")
         values = [self.write(branch.args["true"], aliases) for branch in branches]
@@ -305,7 +364,7 @@ class ExpressionWriter:
     def _cast(self, node: exp.Cast, aliases: Mapping[str, Typed]) -> Typed:
         value = self.write(node.this, aliases)
         target = node.to.this
-        if _extras(node, "this", "to"):
+        if has_extras(node, "this", "to"):
             raise self.refuse(node, "expected cast(x as type)")
         if target in _INT_TYPES:
             return Typed(as_whole(value), Kind.INT)
@@ -315,9 +374,7 @@ class ExpressionWriter:
             return Typed(as_text(value), Kind.STRING)
         if target in _TIME_TYPES:
             return Typed(as_time(value), Kind.TIME, style=value.style)
-        raise self.refuse(
-            node, "a cast goes to BIGINT, DECIMAL, VARCHAR or TIMESTAMP, not to what is given"
-        )
+        raise self.refuse(node, describe_type(node.to))
 
     def _call(self, node: exp.Anonymous, aliases: Mapping[str, Typed]) -> Typed:
         name = str(node.this).lower()
@@ -325,8 +382,10 @@ class ExpressionWriter:
         function = find_function(name, len(arguments))
         if function is None:
             raise self.refuse(node, describe_missing(name))
-        if _extras(node, "this", "expressions"):
+        if has_extras(node, "this", "expressions"):
             raise self.refuse(node, f"{name}: only arguments are expected")
+        if len(arguments) >= UNIT_FIRST.get(name, inf) and is_bare_name(arguments[0]):
+            arguments = [exp.Literal.string(arguments[0].name), *arguments[1:]]
         distinct = len(arguments) == 1 and isinstance(arguments[0], exp.Distinct)
         if distinct:
             if name not in DISTINCT_AGGREGATES or arguments[0].args.get("on"):
@@ -377,16 +436,16 @@ class ExpressionWriter:
 
     def _argument(self, node: exp.Expr, aliases: Mapping[str, Typed]) -> Argument:
         match node:
-            case exp.Star() if not _extras(node):
+            case exp.Star() if not has_extras(node):
                 return Argument(typed=None)
             case exp.Interval():
                 return Argument(typed=None, interval=self._interval(node))
             case exp.Literal() | exp.Neg():
-                return Argument(typed=self.write(node, aliases), literal=_value(node))
+                return Argument(typed=self.write(node, aliases), literal=literal_value(node))
             case exp.Array():
                 return Argument(
                     typed=self.write(node, aliases),
-                    literals=tuple(_value(item) for item in node.expressions),
+                    literals=tuple(literal_value(item) for item in node.expressions),
                 )
             case exp.Lambda():
                 return Argument(typed=None, lambda_=lambda given: self._body(node, given, aliases))
@@ -409,55 +468,12 @@ class ExpressionWriter:
 
     def _interval(self, node: exp.Interval) -> tuple[int, str]:
         count, unit = node.this, node.args.get("unit")
+        back = isinstance(count, exp.Neg)
+        count = count.this if back else count
         if not isinstance(count, exp.Literal) or not isinstance(unit, exp.Var):
             raise self.refuse(node, "expected an interval such as `interval 5 minute`")
-        if not count.name.isdecimal() or len(count.name) > 15:
+        text = count.name.removeprefix("-")
+        if not (text.isascii() and text.isdecimal()) or len(text) > 15:
             raise self.refuse(node, "an interval needs a whole number")
-        return int(count.name), unit.name.lower()
-
-
-def _compare(left: Typed, operator: str, right: Typed) -> str:
-    """Incomparable values give NULL: whichever side cannot be converted is NULL."""
-    kinds = {left.kind, right.kind}
-    if Kind.TIME in kinds:
-        return f"({as_time(left)} {operator} {as_time(right)})"
-    if kinds & NUMERIC:
-        return f"({as_number(left)} {operator} {as_number(right)})"
-    if Kind.BOOL in kinds:
-        return f"({_truth(left)} {operator} {_truth(right)})"
-    return f"({as_text(left)} {operator} {as_text(right)})"
-
-
-def _truth(value: Typed) -> str:
-    return value.sql if value.kind is Kind.BOOL else f"TRY_CAST({value.sql} AS BOOLEAN)"
-
-
-def _is_in(value: Typed, items: Sequence[Typed]) -> str:
-    kinds = {value.kind, *(item.kind for item in items)}
-    if kinds <= TEXTUAL:
-        return f"({value.sql} IN ({', '.join(item.sql for item in items)}))"
-    if value.kind in NUMERIC:
-        return f"({value.sql} IN ({', '.join(as_number(item) for item in items)}))"
-    return "(" + " OR ".join(_compare(value, "=", item) for item in items) + ")"
-
-
-def _value(node: exp.Expr) -> str | int | float | None:
-    """The value of a literal; None for anything else."""
-    if isinstance(node, exp.Neg) and not isinstance(value := _value(node.this), str):
-        return None if value is None else -value
-    if not isinstance(node, exp.Literal):
-        return None
-    return str(node.this) if node.is_string else parse_number(str(node.this))
-
-
-def _number_kind(number: float) -> Kind:
-    return Kind.INT if isinstance(number, int) and abs(number) < 2**63 else Kind.FLOAT
-
-
-def _extras(node: exp.Expr, *known: str) -> bool:
-    """Whether ``node`` carries anything beyond its ``known`` parts."""
-    return any(value for key, value in node.args.items() if key not in known)
-
-
-def _describe(node: exp.Expr) -> str:
-    return f"`{type(node).__name__.lower()}`"
+        signed = -int(text) if back != count.name.startswith("-") else int(text)
+        return signed, unit.name.lower().removesuffix("s")

@@ -9,6 +9,7 @@ from simulator.logstore.aggregates import AGGREGATES, COLLECTING, ESTIMATES, cou
 from simulator.logstore.calls import Call, Function, aggregate, scalar
 from simulator.logstore.containers import CONTAINERS, JSON
 from simulator.logstore.scalars import CONDITIONAL, MATH
+from simulator.logstore.spellings import INSTEAD_OF_FUNCTION
 from simulator.logstore.texts import TEXTS
 from simulator.logstore.times import TIMES, bucket
 from simulator.logstore.typed import Typed
@@ -52,26 +53,6 @@ BARE_FUNCTIONS: Final = frozenset(
 )
 """Functions that are called without parentheses too."""
 
-_INSTEAD: Final[Mapping[str, str]] = {
-    "approx_distinct": "cardinality(approx_set(x))",
-    "array_agg": "group_array",
-    "ceiling": "ceil",
-    "char": "chr",
-    "char_length": "length",
-    "countif": "count_if",
-    "date_format": "from_unixtime(seconds, format)",
-    "group_concat": "group_array",
-    "ifnull": "coalesce",
-    "log2": "log",
-    "median": "approx_percentile(x, 0.5)",
-    "mod": "the operator %",
-    "power": "pow",
-    "random": "rand",
-    "time_bucket": "histogram",
-    "to_timestamp": "cast(x as timestamp)",
-}
-"""What serves in place of a function that is missing, where its name does not show it."""
-
 
 def find_function(name: str, argument_count: int) -> Function | None:
     """The function ``name``, or None."""
@@ -83,8 +64,8 @@ def find_function(name: str, argument_count: int) -> Function | None:
 def describe_missing(name: str) -> str:
     """That there is no function ``name``, and what there is instead."""
     close = difflib.get_close_matches(name, FUNCTIONS, n=3, cutoff=0.6)
-    if name in _INSTEAD:
-        close = [_INSTEAD[name]]
+    if name in INSTEAD_OF_FUNCTION:
+        return f"the function {name} is not simulated; use {INSTEAD_OF_FUNCTION[name]}"
     if close:
         return f"the function {name[:60]} is not simulated; did you mean {' or '.join(close)}?"
     known = ", ".join(sorted([*FUNCTIONS, "cast", "if"]))

@@ -360,6 +360,8 @@ def _column_type(type_: str, item: Typed) -> str:
 
 def _value(cell: object, item: Typed) -> Value:
     match cell:
+        case str() if item.kind is Kind.TIME:
+            return None  # before the year 1, which a date of Python's cannot be
         case None | bool() | str():
             return cell
         case int():

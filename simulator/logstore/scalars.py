@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from simulator.logstore.calls import Call, Function, Write, scalar, unify
-from simulator.logstore.typed import Kind, Typed, as_double, as_number
+from simulator.logstore.typed import WHOLE, Kind, Typed, as_double, as_huge, as_number, fitting
 
 
 def _of_double(template: str, kind: Kind = Kind.FLOAT) -> Write:
@@ -19,8 +19,9 @@ def _of_double(template: str, kind: Kind = Kind.FLOAT) -> Write:
 
 def _abs(call: Call) -> Typed:
     value = call.value(0)
-    kind = Kind.INT if value.kind is Kind.INT else Kind.FLOAT
-    return Typed(f"abs({as_number(value)})", kind)
+    if value.kind in WHOLE:
+        return Typed(fitting(f"abs({as_huge(value)})"), Kind.INT)
+    return Typed(f"abs({as_number(value)})", Kind.FLOAT)
 
 
 def _round(call: Call) -> Typed:
@@ -30,8 +31,9 @@ def _round(call: Call) -> Typed:
     value = call.value(0)
     if value.kind is Kind.INT and digits >= 0:
         return value
-    kind = Kind.INT if value.kind is Kind.INT else Kind.FLOAT
-    return Typed(f"round({as_number(value)}, {digits})", kind)
+    if value.kind is Kind.INT:
+        return Typed(fitting(f"round({as_huge(value)}, {digits})"), Kind.INT)
+    return Typed(f"round({as_number(value)}, {digits})", Kind.FLOAT)
 
 
 def _extreme(call: Call) -> Typed:

@@ -227,13 +227,14 @@ def _is_distinct(select: exp.Select, writer: ExpressionWriter) -> bool:
 
 
 def _order(select: exp.Select, places: _Places) -> list[str]:
-    """Nulls first going up, last going down, as in MySQL (assumed)."""
+    """Nulls as it says, else first going up and last going down, as in MySQL (assumed)."""
     order = _optional(select, "order")
     if order is None:
         return []
     return [
         places.place(entry.this)
-        + (" DESC NULLS LAST" if entry.args.get("desc") else " ASC NULLS FIRST")
+        + (" DESC" if entry.args.get("desc") else " ASC")
+        + (" NULLS FIRST" if entry.args.get("nulls_first") else " NULLS LAST")
         for entry in order.expressions
     ]
 
@@ -246,6 +247,8 @@ def _limits(select: exp.Select, writer: ExpressionWriter) -> tuple[int, int, boo
 
 
 def _whole(clause: exp.Expr, writer: ExpressionWriter, most: int) -> int:
+    if isinstance(clause, exp.Fetch):
+        raise writer.refuse(clause, "there is no `fetch`: use limit n")
     node = clause.args.get("expression")
     extras = any(value for key, value in clause.args.items() if key != "expression")
     if extras or not isinstance(node, exp.Literal) or node.is_string or not node.name.isdecimal():

@@ -68,6 +68,12 @@ def _capitalize(call: Call) -> Typed:
     )
 
 
+def _trimmed(call: Call) -> Typed:
+    """Without blanks at its ends, or without any of some characters, as in Presto (assumed)."""
+    arguments = ", ".join(as_text(value) for value in call.values())
+    return Typed(f"{call.name}({arguments})", Kind.STRING)
+
+
 def _found(place: int, within: int) -> Write:
     """The place of one argument in another, from 1; 0 where it is not."""
 
@@ -87,9 +93,9 @@ TEXTS: Final[Mapping[str, Function]] = {
     "locate": scalar("locate(sub, s)", 2, 2, _found(0, 1)),
     "lower": scalar("lower(s)", 1, 1, of_texts("lower({0})")),
     "lpad": scalar("lpad(s, n, filling)", 3, 3, _padded),
-    "ltrim": scalar("ltrim(s)", 1, 1, of_texts("ltrim({0})")),
+    "ltrim": scalar("ltrim(s[, characters])", 1, 2, _trimmed),
     "normalize": scalar("normalize(s)", 1, 1, of_texts("nfc_normalize({0})")),
-    "position": scalar("position(sub, s)", 2, 2, _found(0, 1)),
+    "position": scalar("position(sub, s), position(sub in s)", 2, 2, _found(0, 1)),
     "regexp_extract": scalar(
         "regexp_extract(s, pattern)", 2, 2, of_texts("nullif(regexp_extract({0}, {1}), '')")
     ),
@@ -107,11 +113,15 @@ TEXTS: Final[Mapping[str, Function]] = {
     "replace": scalar("replace(s, old, new)", 3, 3, _replace),
     "reverse": scalar("reverse(s)", 1, 1, of_texts("reverse({0})")),
     "rpad": scalar("rpad(s, n, filling)", 3, 3, _padded),
-    "rtrim": scalar("rtrim(s)", 1, 1, of_texts("rtrim({0})")),
+    "rtrim": scalar("rtrim(s[, characters])", 1, 2, _trimmed),
     "strpos": scalar("strpos(s, sub)", 2, 2, _found(1, 0)),
     "substr": scalar("substr(s, start[, length])", 2, 3, _substring),
-    "substring": scalar("substring(s, start[, length])", 2, 3, _substring),
+    "substring": scalar(
+        "substring(s, start[, length]), substring(s [from start] [for length])", 2, 3, _substring
+    ),
     "to_utf8": scalar("to_utf8(s)", 1, 1, of_texts("to_base64(encode({0}))")),
-    "trim": scalar("trim(s)", 1, 1, of_texts("trim({0})")),
+    "trim": scalar(
+        "trim(s[, characters]), trim([both|leading|trailing] [characters] from s)", 1, 2, _trimmed
+    ),
     "upper": scalar("upper(s)", 1, 1, of_texts("upper({0})")),
 }

@@ -21,6 +21,11 @@ from simulator.logstore.typed import (
 BUCKET_UNITS: Final = ("second", "minute", "hour", "day", "week", "month")
 TRUNCATION_UNITS: Final = (*DATE_UNITS, "week", "quarter")
 """Source: doc for those of a date; weeks, from Monday, and quarters assumed."""
+MOVING_UNITS: Final = (*DATE_UNITS, "week", "quarter")
+"""Of intervals that are added. Source: doc for those of a date; weeks and quarters assumed."""
+UNIT_FIRST: Final[Mapping[str, int]] = {"date_add": 3, "date_diff": 3, "date_trunc": 2}
+"""Functions whose first argument is a unit, in quotes or not, when there are so many."""
+_MULTIPLES: Final = {"week": (7, "day"), "quarter": (3, "month")}
 MAX_INTERVAL: Final = 1_000_000
 MAX_YEARS: Final = 10_000
 ZONE: Final = "Asia/Shanghai"
@@ -87,6 +92,15 @@ def _date_trunc(call: Call) -> Typed:
 
 
 def _date_add(call: Call) -> Typed:
+    """Also in MySQL's order, ``date_add(t, interval n unit)``."""
+    if len(call.arguments) == 2:
+        if call.arguments[1].interval is None:
+            raise call.refuse("expected date_add(unit, n, t) or date_add(t, interval n unit)")
+        value = Typed(as_time(call.value(0)), Kind.TIME, style=TimeStyle.LOCAL_MS)
+        found = move(value, *call.arguments[1].interval)
+        if found is None:
+            raise call.refuse(f"expected an interval of {', '.join(MOVING_UNITS)}")
+        return found
     unit = call.unit(0)
     moved = moved_by(Typed(as_time(call.value(2)), Kind.TIME), as_whole(call.value(1)), unit)
     return Typed(moved, Kind.TIME, style=TimeStyle.LOCAL_MS)
@@ -102,6 +116,16 @@ def moved_by(value: Typed, count: str, unit: str) -> str:
     width = "DOUBLE" if unit == "second" else "INTEGER" if unit in _INTEGERS else "BIGINT"
     local = f"({as_time(value)} + {_BEHIND} + to_{unit}s(CAST({bounded} AS {width})))"
     return f"CASE WHEN year({local}) BETWEEN 1 AND 9999 THEN {local} - {_BEHIND} END"
+
+
+def move(value: Typed, count: int, unit: str) -> Typed | None:
+    """An instant so many units later; None where ``unit`` is not one of ``MOVING_UNITS``."""
+    if unit not in MOVING_UNITS:
+        return None
+    if unit in _MULTIPLES:
+        times, unit = _MULTIPLES[unit]
+        count *= times
+    return Typed(moved_by(value, str(count), unit), Kind.TIME, style=value.style)
 
 
 def _date_diff(call: Call) -> Typed:
@@ -200,7 +224,7 @@ TIMES: Final[Mapping[str, Function]] = {
         "current_timezone()", 0, 0, lambda _call: Typed(f"'{ZONE}'", Kind.STRING)
     ),
     "date": scalar("date(t)", 1, 1, _as("%Y-%m-%d")),
-    "date_add": scalar("date_add(unit, n, t)", 3, 3, _date_add),
+    "date_add": scalar("date_add(unit, n, t), date_add(t, interval n unit)", 2, 3, _date_add),
     "date_diff": scalar("date_diff(unit, a, b)", 3, 3, _date_diff),
     "date_trunc": scalar("date_trunc(unit, t)", 2, 2, _date_trunc),
     "day": scalar("day(t)", 1, 1, _part("day")),
@@ -212,7 +236,7 @@ TIMES: Final[Mapping[str, Function]] = {
         lambda call: Typed(f"(dayofweek({_local(call, 0)}) + 1)", Kind.INT),
     ),
     "dayofyear": scalar("dayofyear(t)", 1, 1, _part("dayofyear")),
-    "extract": scalar("extract(unit, t)", 2, 2, _extract),
+    "extract": scalar("extract(unit, t), extract(unit from t)", 2, 2, _extract),
     "from_iso8601_date": scalar("from_iso8601_date(s)", 1, 1, _as("%Y-%m-%d")),
     "from_iso8601_timestamp": scalar(
         "from_iso8601_timestamp(s)", 1, 1, _as(f"%Y-%m-%d %H:%M:%S {ZONE}")

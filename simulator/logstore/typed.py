@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, assert_never
 
 from simulator.errors import ControlError
 
@@ -33,6 +33,8 @@ class Kind(StrEnum):
 
 NUMERIC: Final = frozenset({Kind.INT, Kind.FLOAT})
 TEXTUAL: Final = frozenset({Kind.STRING, Kind.MIXED})
+WHOLE: Final = frozenset({Kind.INT, Kind.BOOL, Kind.TIME})
+"""What counts, or can be counted with, in 64 bits."""
 NESTED: Final = frozenset({Kind.ARRAY, Kind.MAP})
 LOCAL_HOURS: Final = 8
 """The service reads and renders local time in Asia/Shanghai, which has no summer time."""
@@ -61,12 +63,20 @@ class TimeStyle(StrEnum):
         return timedelta(hours=0 if self is TimeStyle.UTC else LOCAL_HOURS)
 
 
-def encode_time(instant: datetime, style: TimeStyle) -> str:
-    """An instant, which is naive and in UTC, written out."""
-    shown = instant + style.ahead
-    if style is TimeStyle.LOCAL_MS:
-        return f"{shown:%Y-%m-%d %H:%M:%S}.{shown.microsecond // 1000:03}"
-    return shown.strftime(style)
+def encode_time(instant: datetime, style: TimeStyle) -> str | None:
+    """An instant, which is naive and in UTC, written out; None where no clock shows it."""
+    try:
+        shown = instant + style.ahead
+    except OverflowError:  # the year is 10000 at +08:00
+        return None
+    match style:
+        case TimeStyle.UTC:
+            return f"{shown.isoformat(timespec='seconds')}Z"
+        case TimeStyle.LOCAL:
+            return shown.isoformat(timespec="seconds")
+        case TimeStyle.LOCAL_MS:
+            return shown.isoformat(sep=" ", timespec="milliseconds")
+    assert_never(style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +171,25 @@ def as_whole(value: Typed) -> str:
     return value.sql if value.kind is Kind.INT else f"TRY_CAST({as_number(value)} AS BIGINT)"
 
 
+def as_huge(value: Typed) -> str:
+    """SQL for ``value``, which is one of ``WHOLE``, in more bits than a result of it can need.
+
+    NULL where it is beyond 64 bits itself, as a sum can be.
+    """
+    if value.sql.isdecimal():
+        return f"CAST({value.sql} AS HUGEINT)"
+    return f"CAST(TRY_CAST({as_number(value)} AS BIGINT) AS HUGEINT)"
+
+
+def fitting(sql: str) -> str:
+    """SQL for what was computed ``as_huge``; NULL where it is beyond 64 bits.
+
+    Source: assumed (MySQL and Presto give an error, and how much of a statement that ends depends
+    on the order in which rows are looked at; the doc gives NULL for what cannot be compared).
+    """
+    return f"TRY_CAST({sql} AS BIGINT)"
+
+
 def as_double(value: Typed) -> str:
     """SQL for ``value`` as a floating number; NULL where it is none."""
     return value.sql if value.kind is Kind.FLOAT else f"CAST({as_number(value)} AS DOUBLE)"
@@ -210,7 +239,7 @@ def as_time(value: Typed) -> str:
         case Kind.INT | Kind.FLOAT | Kind.MIXED:
             return _instant(as_whole(value))
         case Kind.STRING:
-            return f"timezone('UTC', TRY_CAST({value.sql} AS TIMESTAMPTZ))"
+            return _instant(f"epoch_ms(timezone('UTC', TRY_CAST({value.sql} AS TIMESTAMPTZ)))")
         case _:
             return "CAST(NULL AS TIMESTAMP)"
 

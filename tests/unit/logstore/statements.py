@@ -6,11 +6,15 @@ from simulator.logstore.functions import FUNCTIONS
 
 FIELDS = ("host", "status", "cost", "ok", "n.d", "`@raw`", "@timestamp", "`@stream`", "nothing")
 LITERALS = (
-    "0", "1", "-1", "2.5", "1e300", "9223372036854775807", "'a'", "''", "'2026-03-01T00:00:00Z'",
+    "0", "1", "-1", "2.5", "1e300", "9223372036854775807", "(-9223372036854775807 - 1)",
+    "'9999-12-31T23:00:00Z'", "'0001-01-01'", "'$..a'", "'$.*[-1]'",
+    "'a'", "''", "'2026-03-01T00:00:00Z'",
     "'{\"a\":[1]}'", "'%Y-%m-%d'", "'$.a'", "'day'", "'10.0.0.1'", "'10.0.0.0/8'", "'('", "'中'",
     "null", "true", "array[1,2]", "array['a']", "map()", "map(array[1],array['x'])",
 )  # fmt: skip
-OPERATORS = ("+", "-", "*", "/", "%", "=", "!=", "<", ">=", "and", "or", "like")
+OPERATORS = (
+    "+", "-", "*", "/", "%", "=", "!=", "<", ">=", "and", "or", "like", "||", "regexp", "mod",
+)  # fmt: skip
 WORDS = ("error", "a*", "b?c", "*", "host", "x'", '"', "5", "and", "中文", "\\", "a.b", "(", "-")
 
 
@@ -41,8 +45,13 @@ def expressions() -> st.SearchStrategy[str]:
             st.builds("{}[{}]".format, inner, inner),
             st.builds("({})->'$.a'".format, inner),
             st.builds("histogram({}, interval 5 minute)".format, inner),
-            st.builds("({} + interval 3 day)".format, inner),
-            st.builds("count(distinct {})".format, inner),
+            st.builds("({} + interval '3' days)".format, inner),
+            st.builds("({} not like 'a!%%' escape '!')".format, inner),
+            st.builds("trim(leading {} from {})".format, inner, inner),
+            st.builds("substring({} from {} for {})".format, inner, inner, inner),
+            st.builds("extract(hour from {})".format, inner),
+            st.builds("position({} in {})".format, inner, inner),
+            st.builds("count(distinct {}, {})".format, inner, inner),
             st.builds("map_filter({}, (k, v) -> {})".format, inner, inner),
         ),
         max_leaves=12,
@@ -88,7 +97,8 @@ def searches() -> st.SearchStrategy[str]:
 
 _TAILS = (
     "", " limit 5", " where status > 0", " group by x", " group by 1", " order by y desc",
-    " group by x having count(*) > 0 order by 1 limit 1, 2", " where @timestamp > 0 limit 3",
+    " group by x having count(*) > 0 order by 1 nulls last limit 1, 2",
+    " where @timestamp > 0 limit 3",
 )  # fmt: skip
 _OUTER = st.sampled_from(("x", "y", "count(*)", "t.x", "max(x)", "first(y)", "x[1]"))
 

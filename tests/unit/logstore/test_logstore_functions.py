@@ -283,7 +283,7 @@ def test_every_function_is_tested_here() -> None:
         "map_filter(map(), (k) -> true)", "map_filter(map(), (k, k) -> true)",
         "map_filter(map(), (k, v) -> 1)", "map_filter(map(), 1)", "map_keys(array[1])",
         "array_distinct(map())", "level['a']", "date_trunc('eon', now())", "date_add(1, 1, now())",
-        "date_diff('week', now(), now())", "extract(day, now())", "from_unixtime(0, '%Q')",
+        "date_diff('week', now(), now())", "extract(week, now())", "from_unixtime(0, '%Q')",
         "str_to_date('1', '%D')", "regexp_like('a', '(')", "json_extract(level, level)",
         "json_extract(level, '$[0,1]')", "json_size(level, '$..a')", "level->n", "now() + interval 1 eon",
         "now() + interval level day", "compare(n, 60)", "round(1, n)", "length()", "length('a', 'b')",

@@ -172,7 +172,7 @@ REFUSED = [
     "select host, count(*)",
     "select max(count(*))",
     "select 1 where count(*) > 1",
-    "select count(distinct host, status)",
+    "select count(host, status)",
     "select approx_percentile(cost, 2)",
     "select approx_percentile(cost, host)",
     "select histogram(@timestamp, 5)",

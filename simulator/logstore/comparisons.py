@@ -1,0 +1,42 @@
+"""Comparisons of the SQL part, of values of any kinds.
+
+Source: doc https://cloud.baidu.com/doc/BLS/s/xk5cc9piu: what cannot be compared gives NULL.
+"""
+
+from collections.abc import Sequence
+
+from simulator.logstore.typed import (
+    NUMERIC,
+    TEXTUAL,
+    Kind,
+    Typed,
+    as_number,
+    as_text,
+    as_time,
+)
+
+
+def compare(left: Typed, operator: str, right: Typed) -> str:
+    """SQL for a comparison: whichever side cannot be converted is NULL."""
+    kinds = {left.kind, right.kind}
+    if Kind.TIME in kinds:
+        return f"({as_time(left)} {operator} {as_time(right)})"
+    if kinds & NUMERIC:
+        return f"({as_number(left)} {operator} {as_number(right)})"
+    if Kind.BOOL in kinds:
+        return f"({_truth(left)} {operator} {_truth(right)})"
+    return f"({as_text(left)} {operator} {as_text(right)})"
+
+
+def _truth(value: Typed) -> str:
+    return value.sql if value.kind is Kind.BOOL else f"TRY_CAST({value.sql} AS BOOLEAN)"
+
+
+def is_in(value: Typed, items: Sequence[Typed]) -> str:
+    """SQL for whether ``value`` is one of ``items``."""
+    kinds = {value.kind, *(item.kind for item in items)}
+    if kinds <= TEXTUAL:
+        return f"({value.sql} IN ({', '.join(item.sql for item in items)}))"
+    if value.kind in NUMERIC:
+        return f"({value.sql} IN ({', '.join(as_number(item) for item in items)}))"
+    return "(" + " OR ".join(compare(value, "=", item) for item in items) + ")"
