@@ -50,6 +50,7 @@ from simulator.logstore.values import (
     IndexType,
     LogStore,
     LogStoreSettings,
+    LogStoreType,
     LogStream,
     NewRecord,
     Page,
@@ -62,6 +63,7 @@ from simulator.logstore.values import (
     Sort,
     Value,
 )
+from simulator.logstore.views import View, ViewColumn, ViewStore
 from simulator.logstore.watchdog import QueryHandle
 
 __all__ = [
@@ -101,6 +103,7 @@ __all__ = [
     "LogStore",
     "LogStoreEngine",
     "LogStoreSettings",
+    "LogStoreType",
     "LogStream",
     "NewRecord",
     "Page",
@@ -121,6 +124,9 @@ __all__ = [
     "TemplateSettings",
     "Upkeep",
     "Value",
+    "View",
+    "ViewColumn",
+    "ViewStore",
     "compile_pattern",
     "is_search",
     "parse_condition",

@@ -7,7 +7,7 @@ one at a time; reads need no lock, since they see one reference or the other.
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -78,6 +78,10 @@ class Catalog:
         self.cursors: Mapping[str, int] = {}
         self.clock_at: float | None = None
         """The newest instant at which a cursor moved, Unix seconds."""
+        self.has_view: Callable[[str, str], bool] = lambda _project, _name: False
+        """Whether a project has a view of that name."""
+        self.has_views: Callable[[str], bool] = lambda _project: False
+        """Whether a project has views."""
         self._made = 0
 
     def load(self, transaction: Transaction, now: float) -> None:
@@ -130,8 +134,18 @@ class Catalog:
         """The LogStore ``name`` of ``project``."""
         found = self.stores.get((project, name))
         if found is None:
-            raise ControlError("LogStoreNotFound", 404, f"LogStore [{name}] not exists")
+            message = f"LogStore [{name}] not exists{self.explain_view(project, name)}"
+            raise ControlError("LogStoreNotFound", 404, message)
         return found
+
+    def explain_view(self, project: str, name: str) -> str:
+        """What to add to an error where a view has the name that no LogStore has; else nothing."""
+        if not self.has_view(project, name):
+            return ""
+        return (
+            "; it is a view, which has no records and no index of its own: it can be pulled and"
+            " queried, with logStoreType=LOGSTORE_VIEW"
+        )
 
     def add_project(
         self, transaction: Transaction, name: str, description: str, now: float
@@ -166,11 +180,16 @@ class Catalog:
         return changed
 
     def remove_project(self, transaction: Transaction, project: Project) -> None:
-        """Remove a project without LogStores."""
+        """Remove a project without LogStores and views.
+
+        Source: assumed, that views keep a project as LogStores do.
+        """
         if project.name == DEFAULT_PROJECT:
             raise ControlError("InvalidParameter", 400, "The default project cannot be deleted")
         if any(name == project.name for name, _ in self.stores):
             raise ControlError("ProjectLogStoreNotEmpty", 409, "The project has LogStores")
+        if self.has_views(project.name):
+            raise ControlError("ProjectLogStoreNotEmpty", 409, "The project has LogStore views")
         _delete(transaction, "projects", "uuid", project.uuid)
         rest = {name: kept for name, kept in self.projects.items() if name != project.name}
         transaction.after_commit(lambda: setattr(self, "projects", rest))

@@ -5,6 +5,7 @@ refused and a lenient one scans, with the default separators and without regard 
 the index, every record is there at once, also those that are older than it (assumed).
 """
 
+from collections.abc import Callable
 from typing import Final, assert_never
 
 from simulator.errors import ControlError
@@ -49,6 +50,7 @@ class ConditionWriter:
         strict: whether a search that the index does not cover is refused.
         cursor: to look at the data when a field's kind must be proven.
         bindings: of the statement that the condition becomes part of.
+        column: what the LogStore calls a field that the search names; None: the same.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class ConditionWriter:
         strict: bool,
         cursor: Cursor,
         bindings: Bindings,
+        column: Callable[[str], str] | None = None,
     ) -> None:
+        self._column = column or _as_named
         self._fields = fields
         self._index = index
         self._strict = strict
@@ -137,15 +141,20 @@ class ConditionWriter:
         Raises:
             ControlError: InvalidParameter when it must have one and has none.
         """
-        indexed = None if self._index is None else find_indexed(self._index, name)
+        column = self._column(name)
+        indexed = None if self._index is None else find_indexed(self._index, column)
         if indexed is not None and indexed.type in types:
             return indexed
-        if self._strict and name not in RESERVED:
+        if self._strict and column not in RESERVED:
             raise _no_index(name, indexed, types, at)
         return None
 
     def _typed(self, field: str) -> Typed:
-        return self._fields.typed(field, self._cursor, self._bindings, self._index)
+        return self._fields.typed(self._column(field), self._cursor, self._bindings, self._index)
+
+
+def _as_named(field: str) -> str:
+    return field
 
 
 def splitter_of(index: IndexSettings | IndexField) -> Splitter:

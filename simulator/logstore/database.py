@@ -129,11 +129,11 @@ class Database:
 
     @contextmanager
     def reading(self, handle: QueryHandle | None = None) -> Iterator[Cursor]:
-        """A cursor with one view of the data of one LogStore for all its statements.
+        """A cursor with one snapshot of the data of LogStores for all its statements.
 
         Raises:
             ControlError: ExecutionTimeout when the block took too long, was given up, or the
-                database is closed; LogStoreNotFound when the LogStore was deleted meanwhile.
+                database is closed; LogStoreNotFound when a LogStore was deleted meanwhile.
         """
         try:
             with (

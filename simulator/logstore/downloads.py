@@ -26,12 +26,14 @@ from simulator.logstore.resources import ResourceTable, invalid
 from simulator.logstore.statement import is_search
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
+    LogStoreType,
     Paging,
     QueryResult,
     Selection,
     Sort,
     Value,
 )
+from simulator.logstore.views import Views
 from simulator.rng import access_token
 
 MAX_DOWNLOAD_ROWS: Final = 1_000_000
@@ -88,6 +90,8 @@ class DownloadRequest:
     order: str
     file_dir: str
     """``bucket/directory/``, or empty for a place that is not the caller's."""
+    log_store_type: LogStoreType = LogStoreType.LOGSTORE
+    """What ``log_store`` names."""
 
     @property
     def owner(self) -> str:
@@ -137,7 +141,14 @@ class Query(Protocol):
     """Runs a statement."""
 
     def __call__(
-        self, project: str, log_store: str, selection: Selection, query: str, paging: Paging
+        self,
+        project: str,
+        log_store: str,
+        selection: Selection,
+        query: str,
+        paging: Paging,
+        *,
+        log_store_type: LogStoreType = LogStoreType.LOGSTORE,
     ) -> QueryResult:
         """What it finds."""
         ...
@@ -149,16 +160,24 @@ class Downloads:
     Args:
         database: keeps the tasks.
         catalog: says which LogStores there are.
+        views: says which views there are.
         clock: the time of tasks.
         query: runs their statements.
         directory: where files are kept that go to no bucket.
     """
 
     def __init__(
-        self, database: Database, catalog: Catalog, clock: Clock, query: Query, directory: Path
+        self,
+        database: Database,
+        catalog: Catalog,
+        views: Views,
+        clock: Clock,
+        query: Query,
+        directory: Path,
     ) -> None:
         self._database = database
         self._catalog = catalog
+        self._views = views
         self._clock = clock
         self._query = query
         self._directory = directory
@@ -171,10 +190,14 @@ class Downloads:
         """Run a task; its uuid. A statement that fails makes a failed task.
 
         Raises:
-            ControlError: LogStoreNotFound; InvalidParameter, also for a bucket that is missing.
+            ControlError: LogStoreNotFound, LogStoreViewNotFound; InvalidParameter, also for a
+                bucket that is missing.
         """
         self._check(request)
-        self._catalog.store(request.owner, request.log_store)
+        if request.log_store_type is LogStoreType.LOGSTORE_VIEW:
+            self._views.describe(request.owner, request.log_store)
+        else:
+            self._catalog.store(request.owner, request.log_store)
         now = self._clock.time()
         with self._database.writing() as transaction:
             number = self._catalog.count(transaction)
@@ -330,7 +353,12 @@ class Downloads:
         while True:
             paging = Paging(limit=min(left, PAGE_ROWS), sort=request.sort, marker=marker)
             found = self._query(
-                request.owner, request.log_store, selection, request.statement, paging
+                request.owner,
+                request.log_store,
+                selection,
+                request.statement,
+                paging,
+                log_store_type=request.log_store_type,
             )
             yield found.columns, found.rows[:left]
             left -= len(found.rows)

@@ -29,8 +29,9 @@ from simulator.logstore.fast_queries import FastQueries
 from simulator.logstore.indexes import Indexes
 from simulator.logstore.ledger import LedgerChange, LedgerTables, make_tables, write_change
 from simulator.logstore.loader import Batch, load_lines, load_records, load_segments
+from simulator.logstore.origins import Origins
 from simulator.logstore.queries import QueryRunner
-from simulator.logstore.retention import Retention, oldest_ms
+from simulator.logstore.retention import Retention
 from simulator.logstore.shippers import Shippers
 from simulator.logstore.shipping import Shipping
 from simulator.logstore.templates import Templates
@@ -39,6 +40,7 @@ from simulator.logstore.values import (
     Histogram,
     LogStore,
     LogStoreSettings,
+    LogStoreType,
     LogStream,
     NewRecord,
     Page,
@@ -48,6 +50,7 @@ from simulator.logstore.values import (
     RecordType,
     Selection,
 )
+from simulator.logstore.views import Views
 from simulator.logstore.watchdog import QueryHandle
 from simulator.rng import Rng
 
@@ -125,7 +128,9 @@ class LogStoreEngine:
         self._queries = QueryRunner(self._database, rng or Rng(0))
         self.indexes = Indexes(self._database, self._catalog, clock)
         self.bindings = Bindings(self._database, self._catalog)
-        self.fast_queries = FastQueries(self._database, self._catalog, clock)
+        self.views = Views(self._database, self._catalog, clock)
+        self._origins = Origins(self._catalog, self.views, clock)
+        self.fast_queries = FastQueries(self._database, self._catalog, self.views, clock)
         self.templates = Templates(self._database, clock)
         self.shippers = Shippers(self._database, self._catalog, clock)
         self._shipping = Shipping(self._database, self._catalog, self.shippers)
@@ -133,9 +138,11 @@ class LogStoreEngine:
         files = downloads or Path(
             self._temporary.enter_context(TemporaryDirectory(prefix="blbsim-downloads-"))
         )
-        self.downloads = Downloads(self._database, self._catalog, clock, self.query, files)
+        self.downloads = Downloads(
+            self._database, self._catalog, self.views, clock, self.query, files
+        )
         self.alarms = Alarms(self._database, self._catalog, clock, self.query)
-        self.elastic = Elastic(self._database, self._catalog, clock, self._data_of)
+        self.elastic = Elastic(self._database, self._catalog, clock, self._origins.log_store)
         self.jobs: tuple[Job, ...] = (
             # A clock that jumped finds all of them due: what was received is shipped, then expires.
             self._shipping,
@@ -302,7 +309,7 @@ class LogStoreEngine:
         decoded = _decoded(stamped) if record_type is RecordType.JSON else []
         batch = Batch(stream=stream, type=record_type, tags=tags or {}, received_at=now)
         with self._database.writing() as transaction:
-            state = self._data_of(project, log_store)
+            state = self._origins.log_store(project, log_store)
             return len(load_records(transaction, self._catalog, state, stamped, decoded, batch))
 
     def pull(
@@ -313,14 +320,16 @@ class LogStoreEngine:
         *,
         limit: int = 100,
         marker: str | None = None,
+        log_store_type: LogStoreType = LogStoreType.LOGSTORE,
     ) -> Page:
-        """Records in the order of their time, oldest first.
+        """Records in the order of their time, oldest first; ``log_store_type`` is what
+        ``log_store`` names.
 
         Raises:
-            ControlError: LogStoreNotFound, InvalidParameter.
+            ControlError: LogStoreNotFound, LogStoreViewNotFound, InvalidParameter.
         """
-        state = self._data_of(project, log_store)
-        return self._queries.pull(state, self._kept(state, selection), limit, marker)
+        origin = self._origins.find(project, log_store, log_store_type, selection)
+        return self._queries.pull(origin, limit, marker)
 
     def pull_matching(
         self,
@@ -330,17 +339,19 @@ class LogStoreEngine:
         query: str,
         paging: Paging,
         handle: QueryHandle | None = None,
+        *,
+        log_store_type: LogStoreType = LogStoreType.LOGSTORE,
     ) -> Page:
         """Records that a ``match`` statement finds, in the order ``paging`` says.
 
-        ``handle`` lets another thread give the query up.
+        ``handle`` lets another thread give the query up; ``log_store_type`` is what
+        ``log_store`` names.
 
         Raises:
-            ControlError: LogStoreNotFound, InvalidParameter.
+            ControlError: LogStoreNotFound, LogStoreViewNotFound, InvalidParameter.
         """
-        state = self._data_of(project, log_store)
-        kept = self._kept(state, selection)
-        return self._queries.pull_matching(state, kept, query, paging, handle)
+        origin = self._origins.find(project, log_store, log_store_type, selection)
+        return self._queries.pull_matching(origin, query, paging, handle)
 
     def query(
         self,
@@ -350,19 +361,21 @@ class LogStoreEngine:
         query: str,
         paging: Paging | None = None,
         handle: QueryHandle | None = None,
+        *,
+        log_store_type: LogStoreType = LogStoreType.LOGSTORE,
     ) -> QueryResult:
         """What a statement finds: ``match ...``, ``select ...`` or both with a pipe.
 
-        ``handle`` lets another thread give the query up.
+        ``handle`` lets another thread give the query up; ``log_store_type`` is what
+        ``log_store`` names.
 
         Raises:
-            ControlError: LogStoreNotFound; InvalidParameter with position and expectation;
-                ExecutionTimeout.
+            ControlError: LogStoreNotFound, LogStoreViewNotFound; InvalidParameter with position
+                and expectation; ExecutionTimeout.
         """
-        state = self._data_of(project, log_store)
-        kept = self._kept(state, selection)
+        origin = self._origins.find(project, log_store, log_store_type, selection)
         now_ms = int(self._clock.time() * 1000)
-        return self._queries.run(state, kept, query, paging or Paging(), now_ms, handle)
+        return self._queries.run(origin, query, paging or Paging(), now_ms, handle)
 
     def histogram(
         self,
@@ -371,15 +384,20 @@ class LogStoreEngine:
         selection: Selection,
         query: str,
         handle: QueryHandle | None = None,
+        *,
+        log_store_type: LogStoreType = LogStoreType.LOGSTORE,
     ) -> Histogram:
         """How the hits of a statement are spread over a range of time.
 
+        ``handle`` lets another thread give the query up; ``log_store_type`` is what
+        ``log_store`` names.
+
         Raises:
-            ControlError: LogStoreNotFound; InvalidParameter with position and expectation;
-                ExecutionTimeout.
+            ControlError: LogStoreNotFound, LogStoreViewNotFound; InvalidParameter with position
+                and expectation; ExecutionTimeout.
         """
-        state = self._data_of(project, log_store)
-        return self._queries.histogram(state, self._kept(state, selection), query, handle)
+        origin = self._origins.find(project, log_store, log_store_type, selection)
+        return self._queries.histogram(origin, query, handle)
 
     # Delivery
 
@@ -511,26 +529,6 @@ class LogStoreEngine:
         """End all queries, write everything out and release the file. Fine to call twice."""
         self._database.close()
         self._temporary.close()
-
-    def _data_of(self, project: str, log_store: str) -> StoreState:
-        """The LogStore, for calls of the data plane, whose error does not name it.
-
-        Source: doc https://cloud.baidu.com/doc/BLS (operation pages of push, pull and query).
-        """
-        try:
-            state = self._catalog.store(project, log_store)
-        except ControlError as error:
-            raise ControlError(error.code, error.status, "LogStore not found") from error
-        if self._clock.time() < state.ready_at:
-            raise ControlError("LogStoreNotReady", 409, "LogStore not ready")
-        return state
-
-    def _kept(self, state: StoreState, selection: Selection) -> Selection:
-        """``selection`` without what retention has taken, deleted already or not."""
-        oldest = oldest_ms(state, self._clock.time())
-        if oldest is None:
-            return selection
-        return replace(selection, oldest_ms=oldest)
 
 
 def _stamped(records: Sequence[NewRecord], clock: Clock) -> list[NewRecord]:

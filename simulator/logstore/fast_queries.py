@@ -9,6 +9,8 @@ from simulator.errors import ControlError
 from simulator.logstore.catalog import Catalog, check_name
 from simulator.logstore.database import Database
 from simulator.logstore.resources import ResourceTable, invalid
+from simulator.logstore.values import LogStoreType
+from simulator.logstore.views import Views
 
 MAX_FAST_QUERIES: Final = 200
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
@@ -25,10 +27,16 @@ class FastQueryContent:
     log_store: str
     description: str = ""
     stream: str = ""
-    log_store_type: str = "LOGSTORE"
+    log_store_type: LogStoreType = LogStoreType.LOGSTORE
+    """What ``log_store`` names."""
     start: str = ""
     """Start and end of its range as they were sent: text, whatever it says."""
     end: str = ""
+
+    @property
+    def target(self) -> tuple[str, str, LogStoreType]:
+        """What it is about."""
+        return (self.project, self.log_store, self.log_store_type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +53,21 @@ class FastQuery:
 class FastQueries:
     """Every fast query."""
 
-    def __init__(self, database: Database, catalog: Catalog, clock: Clock) -> None:
+    def __init__(self, database: Database, catalog: Catalog, views: Views, clock: Clock) -> None:
         self._database = database
         self._catalog = catalog
+        self._views = views
         self._clock = clock
         self._table = ResourceTable(database, "fast_queries", FastQuery)
 
     def create(self, name: str, content: FastQueryContent) -> None:
         """Keep a statement.
 
-        Source: assumed: its LogStore must exist.
+        Source: assumed: its LogStore or view must exist.
 
         Raises:
-            ControlError: FastQueryAlreadyExist, LogStoreNotFound, ResourceOverflow,
-                InvalidParameter.
+            ControlError: FastQueryAlreadyExist, LogStoreNotFound, LogStoreViewNotFound,
+                ResourceOverflow, InvalidParameter.
         """
         check_name("fastQueryName", name)
         _check(content)
@@ -67,7 +76,7 @@ class FastQueries:
                 raise ControlError(
                     "FastQueryAlreadyExist", 409, f"FastQuery [{name}] already exists"
                 )
-            self._catalog.store(content.project, content.log_store)
+            self._find(content)
             if len(self._table.items) >= MAX_FAST_QUERIES:
                 raise ControlError(
                     "ResourceOverflow", 403, "The number of fastQueries reaches the limit"
@@ -80,17 +89,15 @@ class FastQueries:
         """Put what ``change`` makes of a fast query's content in its place.
 
         Raises:
-            ControlError: FastQueryNotFound, LogStoreNotFound, InvalidParameter.
+            ControlError: FastQueryNotFound, LogStoreNotFound, LogStoreViewNotFound,
+                InvalidParameter.
         """
         with self._database.writing() as transaction:
             before = self.describe(name)
             content = change(before.content)
             _check(content)
-            if (content.project, content.log_store) != (
-                before.content.project,
-                before.content.log_store,
-            ):
-                self._catalog.store(content.project, content.log_store)
+            if content.target != before.content.target:
+                self._find(content)
             after = replace(before, content=content, updated_at=self._clock.time())
             self._table.put(transaction, name, after)
 
@@ -118,6 +125,12 @@ class FastQueries:
     def list_all(self) -> list[FastQuery]:
         """Every fast query in the order made, those of deleted LogStores too (assumed)."""
         return list(self._table.items.values())
+
+    def _find(self, content: FastQueryContent) -> None:
+        if content.log_store_type is LogStoreType.LOGSTORE_VIEW:
+            self._views.describe(content.project, content.log_store)
+        else:
+            self._catalog.store(content.project, content.log_store)
 
 
 def _check(content: FastQueryContent) -> None:

@@ -160,6 +160,39 @@ class FieldCatalog:
             value = Typed(f"coalesce({value.sql}, {tag})", kind)
         return _converted(value)
 
+    def typed_if_known(
+        self,
+        name: str,
+        cursor: Cursor,
+        bindings: Bindings,
+        index: IndexSettings | None = None,
+    ) -> Typed | None:
+        """How to read the field ``name``; None where all records are known not to have a value.
+
+        Their messages are not read then: a union has fields that one of its LogStores lacks. Every
+        pushed record is looked at for fields, and of delivered segments, whose records are alike,
+        some of each.
+        """
+        if self._may_have(name, cursor):
+            return self.typed(name, cursor, bindings, index)
+        kind = None if index is None else _INDEXED.get(_type_of(find_indexed(index, name)))
+        return None if kind is None else _converted(Typed("CAST(NULL AS VARCHAR)", kind))
+
+    def _may_have(self, name: str, cursor: Cursor) -> bool:
+        field = self._fields.get(name)
+        if field is None or name in self._tag_keys:
+            return (
+                name in RESERVED
+                or name in self._tag_keys
+                or name.partition(".")[0] in self._fields
+                or len(name) > MAX_NAME_LENGTH
+                or len(self._fields) >= MAX_FIELDS
+            )
+        if field.kind is not Kind.NULL or field.position is None:
+            return True
+        row = cursor.execute(f"SELECT count(f{field.position}) FROM {self._table}").fetchone()
+        return row is None or row[0] > 0
+
     def _verified_kind(self, field: DiscoveredField, cursor: Cursor) -> Kind:
         """The field's kind, checked against every record stored so far.
 

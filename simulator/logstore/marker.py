@@ -1,32 +1,47 @@
 """Markers: where a page ended, as URL-safe base64 of a small protobuf.
 
 Source: observed markers in SDK samples and docs, which hold field 1 = time in milliseconds and
-field 2 = ``@seq``, both varints; further fields are skipped.
+field 2 = ``@seq``, both varints; further fields are skipped. Markers of views are assumed: they say
+in a further one which LogStore the record is from, since ``@seq`` is unique in its LogStore only.
 """
 
 import base64
 import binascii
+from dataclasses import dataclass
 from typing import Final
 
 from simulator.errors import ControlError
 
 _TIME_FIELD: Final = 1
 _SEQ_FIELD: Final = 2
+_STORE_FIELD: Final = 15
+"""Fields 3 and 4 have been observed and mean something else."""
 _VARINT: Final = 0
 _MAX_VARINT_BYTES: Final = 10
 _MASK_64: Final = (1 << 64) - 1
 
 
-def encode_marker(time_ms: int, seq: int) -> str:
-    """The marker of the position of a row."""
-    raw = b"".join(
-        (_varint(_TIME_FIELD << 3), _varint(time_ms), _varint(_SEQ_FIELD << 3), _varint(seq))
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """The position of a record."""
+
+    time_ms: int
+    seq: int
+    store: int | None = None
+    """Number of its LogStore, of a page that may have records of several."""
+
+
+def encode_marker(marker: Marker) -> str:
+    """``marker`` as it is handed out."""
+    fields = [(_TIME_FIELD, marker.time_ms), (_SEQ_FIELD, marker.seq)]
+    if marker.store is not None:
+        fields.append((_STORE_FIELD, marker.store))
+    raw = b"".join(_varint(field << 3) + _varint(value) for field, value in fields)
     return base64.urlsafe_b64encode(raw).decode()
 
 
-def parse_marker(text: str) -> tuple[int, int]:
-    """The position ``(time in ms, @seq)`` in a marker.
+def parse_marker(text: str) -> Marker:
+    """The position in a marker.
 
     Raises:
         ControlError: InvalidParameter when it is not a marker.
@@ -34,7 +49,11 @@ def parse_marker(text: str) -> tuple[int, int]:
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         found = _fields(raw)
-        return _signed(found[_TIME_FIELD]), _signed(found[_SEQ_FIELD])
+        return Marker(
+            time_ms=_signed(found[_TIME_FIELD]),
+            seq=_signed(found[_SEQ_FIELD]),
+            store=found.get(_STORE_FIELD),
+        )
     except (binascii.Error, ValueError, IndexError, KeyError) as error:
         raise ControlError(
             "InvalidParameter", 400, "Request param invalid: [marker]: not one that was handed out"

@@ -1,11 +1,12 @@
-"""Runs pulls and queries on one LogStore's table."""
+"""Runs pulls and queries on the records of a LogStore or a view."""
 
 import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from copy import copy
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -14,16 +15,15 @@ from typing import Final
 from simulator.clock import monotonic
 from simulator.errors import ControlError
 from simulator.logstore.calls import Scope
-from simulator.logstore.catalog import StoreState
-from simulator.logstore.conditions import ConditionWriter
 from simulator.logstore.database import Cursor, Database, Row, run_statement
-from simulator.logstore.fields import RESERVED
-from simulator.logstore.marker import encode_marker, parse_marker
-from simulator.logstore.search import parse_search
-from simulator.logstore.sources import Records
+from simulator.logstore.marker import parse_marker
+from simulator.logstore.origins import Member, Origin, missing_of_view
+from simulator.logstore.pages import find_page
+from simulator.logstore.search import Search, parse_search
 from simulator.logstore.sql import SqlCompiler
-from simulator.logstore.statement import Part, Statement, parse_statement, plus_explained
+from simulator.logstore.statement import Statement, parse_statement, plus_explained
 from simulator.logstore.typed import Bindings, Kind, Typed, encode_time, invalid_query
+from simulator.logstore.unions import records_of
 from simulator.logstore.values import (
     Histogram,
     HistogramBucket,
@@ -48,15 +48,12 @@ _INT_TYPES: Final = frozenset(
 MAX_BUCKETS: Final = 60
 _DAY_MS: Final = 86_400_000
 _INTERVALS_S: Final = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 12 * 3600, 86_400)
-_SAMPLE_PARTS: Final = 1_000_000
 _RECORD_TYPES: Final = {type_.value: type_ for type_ in RecordType}
-_COLUMN_NAME: Final = re.compile(r'"(f\d+|ts|seq|stream|message|type|tags)"')
-_PARTS_OF_RECORD: Final = {"message": "@raw", "type": "@raw", "tags": "@raw"}
-"""What fields without a column, and tags, are read from."""
+_COLUMN_NAME: Final = re.compile(r'"([fv]\d+|ts|seq|stream|message|type|tags)"')
 
 
 class QueryRunner:
-    """Reads records. Selections given to it have retention applied already.
+    """Reads records. What an origin has is without what retention has taken already.
 
     Args:
         database: holds them.
@@ -67,46 +64,44 @@ class QueryRunner:
         self._database = database
         self._rng = rng
         self._samples = itertools.count()
-        self._spans: dict[int, int] = {}
-        """How many milliseconds the last full page of each LogStore went over."""
+        self._spans: dict[tuple[int, ...], int] = {}
+        """How many milliseconds the last full page of each origin went over."""
 
-    def pull(self, state: StoreState, selection: Selection, limit: int, marker: str | None) -> Page:
+    def pull(self, origin: Origin, limit: int, marker: str | None) -> Page:
         """Records oldest first."""
-        state = _frozen(state)
+        selection = origin.selection
         paging = Paging(limit=limit, sort=Sort.ASC, marker=marker)
-        start_ms = selection.start_ms if marker is None else parse_marker(marker)[0]
-        span_ms = 2 * self._spans.get(state.id, selection.end_ms - start_ms)
-        near = replace(selection, end_ms=min(selection.end_ms, start_ms + span_ms + 1))
-        with self._database.reading() as cursor:
+        start_ms = selection.start_ms if marker is None else parse_marker(marker).time_ms
+        span_ms = 2 * self._spans.get(origin.key, selection.end_ms - start_ms)
+        near_ms = start_ms + span_ms + 1
+        with self._reading(origin) as cursor:
             # A page is mostly as long as the one before: the records beyond need no look.
-            rows, next_marker = _find(cursor, state, near, "TRUE", Bindings(), paging)
-            if not next_marker and near != selection:
-                rows, next_marker = _find(cursor, state, selection, "TRUE", Bindings(), paging)
+            rows, next_marker = find_page(cursor, origin.before(near_ms), None, paging)
+            if not next_marker and near_ms < selection.end_ms:
+                rows, next_marker = find_page(cursor, origin, None, paging)
         if next_marker:
-            self._spans[state.id] = rows[-1][0] - rows[0][0]
+            self._spans[origin.key] = rows[-1][0] - rows[0][0]
         return _page(rows, next_marker)
 
     def pull_matching(
         self,
-        state: StoreState,
-        selection: Selection,
+        origin: Origin,
         query: str,
         paging: Paging,
         handle: QueryHandle | None = None,
     ) -> Page:
         """Records that a search finds."""
-        state, paging = _frozen(state), self._seeded(paging)
-        with plus_explained(query), self._database.reading(handle) as cursor:
+        paging = self._seeded(paging)
+        with plus_explained(query), self._reading(origin, handle) as cursor:
             statement = parse_statement(query)
             if statement.search is None or statement.sql is not None:
                 raise invalid_query("only `match <search>` can be pulled")
-            rows, next_marker = _search(cursor, state, selection, statement.search, paging)
+            rows, next_marker = find_page(cursor, origin, _parsed(statement), paging)
         return _page(rows, next_marker)
 
     def run(
         self,
-        state: StoreState,
-        selection: Selection,
+        origin: Origin,
         query: str,
         paging: Paging,
         now_ms: int,
@@ -114,12 +109,12 @@ class QueryRunner:
     ) -> QueryResult:
         """What a statement finds, asked at the simulated instant ``now_ms``."""
         began = monotonic()
-        state, paging = _frozen(state), self._seeded(paging)
-        with plus_explained(query), self._database.reading(handle) as cursor:
+        paging = self._seeded(paging)
+        with plus_explained(query), self._reading(origin, handle) as cursor:
             statement = parse_statement(query)
-            scanned = _scan_size(cursor, state, selection)
+            scanned = _scan_size(cursor, origin)
             if statement.search is not None and statement.sql is None:
-                rows, next_marker = _search(cursor, state, selection, statement.search, paging)
+                rows, next_marker = find_page(cursor, origin, _parsed(statement), paging)
                 tags = tuple(_tags(row[5]) for row in rows)
                 return QueryResult(
                     query_type=statement.query_type,
@@ -133,7 +128,7 @@ class QueryRunner:
                     scan_bytes=scanned[1],
                     execution_time_ms=_elapsed_ms(began),
                 )
-            columns, types, cells, cut = _select(cursor, state, selection, statement, now_ms)
+            columns, types, cells, cut = _select(cursor, origin, statement, now_ms)
         return QueryResult(
             query_type=statement.query_type,
             columns=columns,
@@ -148,8 +143,7 @@ class QueryRunner:
 
     def histogram(
         self,
-        state: StoreState,
-        selection: Selection,
+        origin: Origin,
         query: str,
         handle: QueryHandle | None = None,
     ) -> Histogram:
@@ -159,22 +153,21 @@ class QueryRunner:
         refuses.
         """
         began = monotonic()
-        state = _frozen(state)
+        selection = origin.selection
         interval_ms = _interval_ms(selection)
+        counts: Counter[int] = Counter()
         bindings = Bindings()
-        with plus_explained(query), self._database.reading(handle) as cursor:
+        with plus_explained(query), self._reading(origin, handle) as cursor:
             statement = parse_statement(query)
-            if state.log_store.settings.strict_search and state.log_store.active_index is None:
-                raise invalid_query("the LogStore has no index, which a histogram needs")
-            clause = _range(selection, bindings)
-            if statement.search is not None:
-                clause += f" AND {_condition(cursor, state, statement.search, bindings)}"
-            sql = (
-                f"SELECT ts // {interval_ms} AS b, count(*) FROM {state.table}"
-                f" WHERE {clause} GROUP BY b"
-            )
-            _, rows = run_statement(cursor, sql, bindings.used_in(sql))
-        counts: dict[int, int] = dict(rows)
+            origin.check_indexed()
+            conditions = origin.conditions(_parsed(statement), cursor, bindings)
+            for member, condition in zip(origin.members, conditions, strict=True):
+                sql = (
+                    f"SELECT ts // {interval_ms} AS b, count(*) FROM {member.state.table}"
+                    f" WHERE {member.within(bindings)} AND {condition} GROUP BY b"
+                )
+                _, rows = run_statement(cursor, sql, bindings.used_in(sql))
+                counts.update(dict(rows))
         first, last = selection.start_ms // interval_ms, (selection.end_ms - 1) // interval_ms
         return Histogram(
             query_type=statement.query_type,
@@ -183,12 +176,33 @@ class QueryRunner:
                 HistogramBucket(
                     start_ms=number * interval_ms,
                     end_ms=(number + 1) * interval_ms,
-                    count=counts.get(number, 0),
+                    count=counts[number],
                 )
                 for number in range(first, last + 1)
             ),
             execution_time_ms=_elapsed_ms(began),
         )
+
+    @contextmanager
+    def _reading(self, origin: Origin, handle: QueryHandle | None = None) -> Iterator[Cursor]:
+        """A cursor for all statements of one query; what is missing of a view is named."""
+        try:
+            with self._database.reading(handle) as cursor:
+                yield cursor
+        except ControlError as error:
+            if error.code == "LogStoreNotFound" and origin.view:
+                for member in origin.members:
+                    if not self._is_there(member):
+                        raise missing_of_view(member.state.log_store.name, origin.view) from error
+            raise
+
+    def _is_there(self, member: Member) -> bool:
+        try:
+            with self._database.reading() as cursor:
+                cursor.execute(f"SELECT 1 FROM {member.state.table} LIMIT 0")
+        except ControlError:
+            return False
+        return True
 
     def _seeded(self, paging: Paging) -> Paging:
         """``paging`` with a seed, if it samples: two queries without one see different hits.
@@ -213,91 +227,19 @@ def _interval_ms(selection: Selection) -> int:
     return days * _DAY_MS
 
 
-def _frozen(state: StoreState) -> StoreState:
-    """``state`` with the fields known now, before the transaction begins.
-
-    A field discovered later may have a column that the transaction does not see.
-    """
-    return replace(state, fields=copy(state.fields))
-
-
-def _search(
-    cursor: Cursor, state: StoreState, selection: Selection, part: Part, paging: Paging
-) -> tuple[list[Row], str]:
-    bindings = Bindings()
-    condition = _condition(cursor, state, part, bindings)
-    return _find(cursor, state, selection, condition, bindings, paging)
-
-
-def _condition(cursor: Cursor, state: StoreState, part: Part, bindings: Bindings) -> str:
-    search = parse_search(part.text, part.at)
-    writer = ConditionWriter(
-        state.fields,
-        state.log_store.active_index,
-        strict=state.log_store.settings.strict_search,
-        cursor=cursor,
-        bindings=bindings,
-    )
-    return writer.write(search)
-
-
-def _find(
-    cursor: Cursor,
-    state: StoreState,
-    selection: Selection,
-    condition: str,
-    bindings: Bindings,
-    paging: Paging,
-) -> tuple[list[Row], str]:
-    """Rows of time, seq, stream, message, sequence, tags, type; and the next page's marker."""
-    clauses = [_range(selection, bindings), condition]
-    if paging.marker is not None:
-        time_ms, seq = parse_marker(paging.marker)
-        side = ">" if paging.sort is Sort.ASC else "<"
-        # The first part alone lets DuckDB skip what the pages before were in.
-        clauses.append(f"ts {side}= {time_ms}")
-        clauses.append(f"(ts {side} {time_ms} OR seq {side} {seq})")
-    if paging.sample_percentage < 100:
-        share = int(paging.sample_percentage / 100 * _SAMPLE_PARTS)
-        clauses.append(f"hash(seq, {paging.sample_seed}) % {_SAMPLE_PARTS} < {share}")
-    direction = "ASC" if paging.sort is Sort.ASC else "DESC"
-    sql = (
-        f"SELECT ts, seq, stream, message, sequence, tags, type FROM {state.table}"
-        f" WHERE {' AND '.join(clauses)} ORDER BY ts {direction}, seq {direction}"
-        f" LIMIT {paging.limit + 1} OFFSET {paging.offset}"
-    )
-    _, rows = run_statement(cursor, sql, bindings.used_in(sql))
-    if len(rows) <= paging.limit:
-        return rows, ""
-    rows = rows[: paging.limit]
-    return rows, encode_marker(rows[-1][0], rows[-1][1]) if rows else ""
-
-
 def _select(
-    cursor: Cursor, state: StoreState, selection: Selection, statement: Statement, now_ms: int
+    cursor: Cursor, origin: Origin, statement: Statement, now_ms: int
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[Value, ...], ...], bool]:
     assert statement.sql is not None
     bindings = Bindings()
-    search = (
-        "TRUE"
-        if statement.search is None
-        else _condition(cursor, state, statement.search, bindings)
-    )
-
-    def condition(back_ms: int) -> str:
-        return f"{_range(selection, bindings, back_ms)} AND {search}"
-
-    records = Records(
-        table=state.table,
-        condition=condition,
-        field=lambda name: state.fields.typed(name, cursor, bindings, state.log_store.active_index),
-        field_names=state.fields.names,
-    )
+    conditions = origin.conditions(_parsed(statement), cursor, bindings)
+    records = records_of(origin, conditions, cursor, bindings)
     query = SqlCompiler(records, Scope(bindings=bindings, now_ms=now_ms)).compile(statement.sql)
     try:
         types, rows = run_statement(cursor, query.sql, bindings.used_in(query.sql))
     except ControlError as error:
-        raise ControlError(error.code, error.status, _readable(error.message, state)) from error
+        message = _readable(error.message, records.names())
+        raise ControlError(error.code, error.status, message) from error
     cut = not query.limit_given and len(rows) > query.limit
     return (
         query.columns,
@@ -310,22 +252,24 @@ def _select(
     )
 
 
-def _range(selection: Selection, bindings: Bindings, back_ms: int = 0) -> str:
-    start_ms = max(selection.start_ms - back_ms, selection.oldest_ms)
-    clause = f"ts >= {start_ms} AND ts < {selection.end_ms - back_ms}"
-    if selection.stream is not None:
-        clause += f" AND stream = {bindings.text(selection.stream)}"
-    return clause
+def _parsed(statement: Statement) -> Search | None:
+    """The search of a statement."""
+    part = statement.search
+    return None if part is None else parse_search(part.text, part.at)
 
 
-def _scan_size(cursor: Cursor, state: StoreState, selection: Selection) -> tuple[int, int]:
-    bindings = Bindings()
-    sql = (
-        f"SELECT count(*), coalesce(sum(size), 0) FROM {state.table}"
-        f" WHERE {_range(selection, bindings)}"
-    )
-    row = cursor.execute(sql, bindings.used_in(sql)).fetchone()
-    return (0, 0) if row is None else (int(row[0]), int(row[1]))
+def _scan_size(cursor: Cursor, origin: Origin) -> tuple[int, int]:
+    count = size = 0
+    for member in origin.members:
+        bindings = Bindings()
+        sql = (
+            f"SELECT count(*), coalesce(sum(size), 0) FROM {member.state.table}"
+            f" WHERE {member.within(bindings)}"
+        )
+        row = cursor.execute(sql, bindings.used_in(sql)).fetchone()
+        if row is not None:
+            count, size = count + int(row[0]), size + int(row[1])
+    return count, size
 
 
 def _page(rows: Sequence[Row], next_marker: str) -> Page:
@@ -391,10 +335,8 @@ def _key(key: object) -> str:
     return str(key).lower() if isinstance(key, bool) else str(key)
 
 
-def _readable(message: str, state: StoreState) -> str:
+def _readable(message: str, names: Mapping[str, str]) -> str:
     """DuckDB's complaint with the fields' own names in place of the opaque ones."""
-    names = {f"f{field.position}": field.name for field in state.fields.with_column()}
-    names |= {typed.sql: name for name, typed in RESERVED.items()} | _PARTS_OF_RECORD
     return _COLUMN_NAME.sub(lambda found: f'"{names.get(found[1], found[1])}"', message)
 
 

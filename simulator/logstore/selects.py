@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from simulator.logstore.calls import Scope
 from simulator.logstore.expressions import ExpressionWriter
-from simulator.logstore.sources import Compiled, Records, Source, Subquery, from_records
+from simulator.logstore.sources import Compiled, Records, Source, Subquery
 from simulator.logstore.typed import Typed, as_bool, invalid_query
 
 MAX_ROWS: Final = 100_000
@@ -86,7 +86,7 @@ class Level:
             items=tuple(items),
             sql=(
                 f"SELECT {'DISTINCT ' if distinct else ''}{', '.join(listed)}"
-                f" FROM {source.sql}{''.join(source.joins)} WHERE {condition} {' '.join(tail)}"
+                f" FROM {source.sql()}{''.join(source.joins)} WHERE {condition} {' '.join(tail)}"
             ),
             limit=limit,
             offset=offset,
@@ -97,7 +97,7 @@ class Level:
     def _source(self, select: exp.Select, back_ms: int) -> Source:
         clause = select.args.get("from_")
         if clause is None:
-            return from_records(self._records, back_ms)
+            return self._records.source(back_ms)
         inner = clause.this
         if (
             type(inner) is not exp.Subquery

@@ -1,29 +1,27 @@
-"""What a select reads: the records of a LogStore, or a subquery."""
+"""What a select reads: records, or a subquery."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from simulator.errors import ControlError
 from simulator.logstore.expressions import Reader
-from simulator.logstore.fields import RESERVED
 from simulator.logstore.typed import Kind, Typed, as_double, invalid_query
 
-_PROPERTIES = tuple(name for name in RESERVED if name != "@seq")
 _LISTED = 20
 """Columns that an error names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
-    """The records of a LogStore as a source."""
+class Records(Protocol):
+    """Records as a source."""
 
-    table: str
-    condition: Callable[[int], str]
-    """SQL that every record looked at fulfils, for a range so many milliseconds earlier."""
-    field: Callable[[str], Typed]
-    """How to read a field, by name."""
-    field_names: Sequence[str]
-    """What ``*`` stands for, beside a record's own properties."""
+    def source(self, back_ms: int) -> "Source":
+        """Those of a range so many milliseconds earlier."""
+        ...
+
+    def names(self) -> Mapping[str, str]:
+        """What the caller calls the columns that a complaint of DuckDB may name."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +42,8 @@ class Compiled:
 class Source:
     """What stands after FROM."""
 
-    sql: str
+    sql: Callable[[], str]
+    """To be called when everything has been read that will be: a union has no other columns."""
     condition: str
     reader: Reader
     names: tuple[str, ...]
@@ -52,18 +51,6 @@ class Source:
     row_order: tuple[str, ...]
     joins: list[str] = field(default_factory=list)
     """Filled by the reader, as earlier ranges are asked for."""
-
-
-def from_records(records: Records, back_ms: int) -> Source:
-    """The records of a range so many milliseconds earlier."""
-    order = ("ts", "seq")
-    return Source(
-        sql=records.table,
-        condition=records.condition(back_ms),
-        reader=Reader(field=records.field, order=_order_key(order)),
-        names=(*_PROPERTIES, *records.field_names),
-        row_order=order,
-    )
 
 
 class Subquery:
@@ -108,11 +95,11 @@ class Subquery:
         order = tuple(one.rpartition(".")[2] for one in self._now.row_order) or ("n",)
         row_order = tuple(f"{self._name}.{one}" for one in order)
         return Source(
-            sql=_written(self._now, self._name),
+            sql=lambda: _written(self._now, self._name),
             condition="TRUE",
             reader=Reader(
                 field=self._field,
-                order=_order_key(row_order),
+                order=order_key(row_order),
                 compare=self._compare if comparing else None,
             ),
             names=tuple(dict.fromkeys(self._now.columns)),
@@ -175,9 +162,22 @@ def _written(inner: Compiled, name: str) -> str:
     return f"({sql}) AS {name}"
 
 
-def _order_key(order: Sequence[str]) -> str:
-    """One number that orders rows as the columns do, one after the other."""
-    if len(order) == 1:
-        return order[0]
-    time_ms, seq = order
-    return f"(CAST({time_ms} AS HUGEINT) * 18446744073709551616 + {seq})"
+def order_key(order: Sequence[str]) -> str:
+    """One number that orders rows as the columns do, one after the other.
+
+    Args:
+        order: one column, or a time and an ``@seq``, and of a union the number of the LogStore.
+    """
+    match order:
+        case [only]:
+            return only
+        case [time_ms, seq]:
+            return f"(CAST({time_ms} AS HUGEINT) * {1 << 64} + {seq})"
+        case [time_ms, seq, number]:
+            # Of 127 bits times of records fill 50 at most, an `@seq` 63, the number 8.
+            return (
+                f"(CAST({time_ms} AS HUGEINT) * {1 << 71} + CAST({seq} AS HUGEINT) * {1 << 8}"
+                f" + {number})"
+            )
+        case _:
+            raise ValueError(order)

@@ -32,6 +32,13 @@ class Sort(StrEnum):
     DESC = "desc"
 
 
+class LogStoreType(StrEnum):
+    """What a name stands for; names are those of the wire."""
+
+    LOGSTORE = "LOGSTORE"
+    LOGSTORE_VIEW = "LOGSTORE_VIEW"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A container of LogStores."""

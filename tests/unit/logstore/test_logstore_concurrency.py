@@ -14,8 +14,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from simulator.clock import ManualClock
-from simulator.logstore import LogStoreEngine, LogStoreSettings, NewRecord, Selection
+from simulator.logstore import (
+    LogStoreEngine,
+    LogStoreSettings,
+    LogStoreType,
+    NewRecord,
+    Selection,
+    ViewStore,
+)
 
 NOW_S = 1_772_323_200
 NOW_MS = NOW_S * 1000
@@ -46,7 +55,9 @@ def name_of(writer: int, round_: int, number: int) -> str:
     return f"{writer}/{round_}/{number}"
 
 
-def writing(engine: LogStoreEngine, progress: Progress, writer: int) -> Callable[[], None]:
+def writing(
+    engine: LogStoreEngine, progress: Progress, writer: int, name: str
+) -> Callable[[], None]:
     def write() -> None:
         for round_ in range(ROUNDS):
             at_ms = NOW_MS + round_ * STEP_MS
@@ -57,7 +68,7 @@ def writing(engine: LogStoreEngine, progress: Progress, writer: int) -> Callable
                 )
                 for number in range(BATCH)
             ]
-            assert engine.push("default", "demo", records, stream=f"w{writer}") == BATCH
+            assert engine.push("default", name, records, stream=f"w{writer}") == BATCH
             progress.finish(writer)
 
     return write
@@ -89,19 +100,35 @@ def delivering(engine: LogStoreEngine, progress: Progress, spool: Path) -> Calla
     return deliver
 
 
-def read_all(engine: LogStoreEngine, within: Selection, limit: int) -> list[str]:
+def read_all(
+    engine: LogStoreEngine,
+    within: Selection,
+    limit: int,
+    name: str = "demo",
+    log_store_type: LogStoreType = LogStoreType.LOGSTORE,
+) -> list[str]:
     """Every record of a range, page after page."""
     found: list[str] = []
     marker: str | None = None
     while True:
-        page = engine.pull("default", "demo", within, limit=limit, marker=marker)
+        page = engine.pull(
+            "default",
+            name,
+            within,
+            limit=limit,
+            marker=marker,
+            log_store_type=log_store_type,
+        )
         found += [_name(record.message) for record in page.records]
         if not page.next_marker:
             return found
         marker = page.next_marker
 
 
-def reading(engine: LogStoreEngine, progress: Progress, reader: int) -> Callable[[], list[str]]:
+Read = Callable[[Selection, int], list[str]]
+
+
+def reading(read_pages: Read, progress: Progress, reader: int) -> Callable[[], list[str]]:
     def read() -> list[str]:
         found: list[str] = []
         for round_ in range(ROUNDS):
@@ -109,12 +136,10 @@ def reading(engine: LogStoreEngine, progress: Progress, reader: int) -> Callable
             end_ms = NOW_MS + (round_ + 1) * STEP_MS
             if reader % 2:
                 window = Selection(start_ms=end_ms - STEP_MS, end_ms=end_ms)
-                found += read_all(engine, window, limit=37 + reader)
+                found += read_pages(window, 37 + reader)
             else:
                 before = found
-                found = read_all(
-                    engine, Selection(start_ms=NOW_MS, end_ms=end_ms), limit=101 + reader
-                )
+                found = read_pages(Selection(start_ms=NOW_MS, end_ms=end_ms), 101 + reader)
                 assert found[: len(before)] == before
         return found
 
@@ -133,23 +158,40 @@ EXPECTED = Counter(
 )
 
 
-def test_no_record_is_lost_doubled_or_skipped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [("demo",), ("demo", "second", "third")])
+def test_no_record_is_lost_doubled_or_skipped(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Of a LogStore, or of a view over several that are written to side by side."""
     spool = tmp_path / "spool"
     spool.mkdir()
     engine = LogStoreEngine(tmp_path / "logs.db", ManualClock(float(NOW_S)), load_from=(spool,))
-    engine.create_log_store("default", "demo", LogStoreSettings(retention_days=-1))
+    for name in names:
+        engine.create_log_store("default", name, LogStoreSettings(retention_days=-1))
+    stores = [ViewStore(project="default", name=name) for name in names]
+    engine.views.create("default", "view", stores)
+
+    def read_pages(within: Selection, limit: int) -> list[str]:
+        if len(names) == 1:
+            return read_all(engine, within, limit)
+        return read_all(engine, within, limit, "view", LogStoreType.LOGSTORE_VIEW)
+
     progress = Progress(WRITERS + 1)
     with ThreadPoolExecutor(WRITERS + READERS + 1) as threads:
-        readers = [threads.submit(reading(engine, progress, reader)) for reader in range(READERS)]
-        writers = [threads.submit(writing(engine, progress, writer)) for writer in range(WRITERS)]
+        readers = [
+            threads.submit(reading(read_pages, progress, reader)) for reader in range(READERS)
+        ]
+        writers = [
+            threads.submit(writing(engine, progress, writer, names[writer % len(names)]))
+            for writer in range(WRITERS)
+        ]
         writers.append(threads.submit(delivering(engine, progress, spool)))
         for writer in writers:
             writer.result()
         found = [reader.result() for reader in readers]
-    for names in found:
-        assert Counter(names) == EXPECTED
-    assert len({tuple(names) for names in found}) == 1
-    assert {stream.name for stream in engine.list_streams("default", "demo")} == {
+    for records in found:
+        assert Counter(records) == EXPECTED
+    assert len({tuple(records) for records in found}) == 1
+    streams = (stream for name in names for stream in engine.list_streams("default", name))
+    assert {stream.name for stream in streams} == {
         "delivered",
         *(f"w{writer}" for writer in range(WRITERS)),
     }

@@ -25,7 +25,7 @@ from simulator.logstore import (
     Sort,
 )
 from simulator.logstore.fields import MAX_COLUMNS
-from simulator.logstore.marker import encode_marker, parse_marker
+from simulator.logstore.marker import Marker, encode_marker, parse_marker
 
 NOW_S = 1_772_323_200
 NOW_MS = NOW_S * 1000
@@ -189,10 +189,13 @@ def test_limit_of_zero_gives_no_rows(store) -> None:
 
 
 def test_markers_of_the_service_can_be_read() -> None:
-    assert parse_marker("CJq1iKXaMhDcgJbAiKXaMhgK") == (1742223841946, 28544595449446492)
-    assert parse_marker("CN3W3Z-BMxD6gde_g6eFMyAD") == (1752681638749, 28733778825691386)
-    assert encode_marker(1742223841946, 28544595449446492) == "CJq1iKXaMhDcgJbAiKXaMg=="
-    assert parse_marker(encode_marker(-5, 2**62)) == (-5, 2**62)
+    found = Marker(time_ms=1742223841946, seq=28544595449446492)
+    assert parse_marker("CJq1iKXaMhDcgJbAiKXaMhgK") == found
+    assert encode_marker(found) == "CJq1iKXaMhDcgJbAiKXaMg=="
+    found = Marker(time_ms=1752681638749, seq=28733778825691386)
+    assert parse_marker("CN3W3Z-BMxD6gde_g6eFMyAD") == found
+    for marker in (Marker(time_ms=-5, seq=2**62), Marker(time_ms=5, seq=0, store=1200)):
+        assert parse_marker(encode_marker(marker)) == marker
     for bad in ("", "?", "AAAA", "CJq1", "é", "a" * 5, "CAEQ" + "_" * 40):
         with pytest.raises(ControlError):
             parse_marker(bad)

@@ -11,11 +11,21 @@ from statements import searches, statements
 
 from simulator.clock import ManualClock
 from simulator.errors import ControlError
-from simulator.logstore import LogStoreEngine, LogStoreSettings, NewRecord, RecordType, Selection
+from simulator.logstore import (
+    LogStoreEngine,
+    LogStoreSettings,
+    LogStoreType,
+    NewRecord,
+    RecordType,
+    Selection,
+    ViewStore,
+)
 from simulator.logstore.functions import FUNCTIONS
 
 NOW_MS = 1_772_323_200_000
 EVERYTHING = Selection(start_ms=0, end_ms=2**53)
+TARGETS = (("demo", LogStoreType.LOGSTORE), ("view", LogStoreType.LOGSTORE_VIEW))
+"""A LogStore, and a view over it and another one; neither is over ``other``."""
 SPELLED_OUT = {"cast", "if"}
 """Allowed names that are no functions of the table."""
 
@@ -37,6 +47,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory):
     engine.push("default", "demo", records, record_type=RecordType.JSON)
     engine.push("default", "demo", [NewRecord(message="plain text", timestamp_ms=NOW_MS)])
     engine.push("default", "other", [NewRecord(message="hidden", timestamp_ms=NOW_MS)])
+    engine.create_log_store("default", "more", LogStoreSettings(retention_days=-1))
+    engine.push("default", "more", records, record_type=RecordType.JSON)
+    stores = [ViewStore(project="default", name=name) for name in ("demo", "more")]
+    engine.views.create("default", "view", stores)
     yield engine
     engine.close()
 
@@ -50,9 +64,11 @@ def refused(engine: LogStoreEngine, tmp_path_factory: pytest.TempPathFactory):
 
     def refuse(*statements: str) -> None:
         for statement in statements:
-            with pytest.raises(ControlError) as caught:
-                engine.query("default", "demo", EVERYTHING, statement)
-            assert (caught.value.code, caught.value.status) == ("InvalidParameter", 400), statement
+            for name, type_ in TARGETS:
+                with pytest.raises(ControlError) as caught:
+                    engine.query("default", name, EVERYTHING, statement, log_store_type=type_)
+                found = (caught.value.code, caught.value.status)
+                assert found == ("InvalidParameter", 400), statement
 
     yield refuse
     assert {path.name for path in directory.iterdir()} == files
@@ -179,19 +195,29 @@ def test_no_other_syntax_gets_through(refused, item: str) -> None:
     refused(f"select {item}", f"match * | select host, {item}")
 
 
-@pytest.mark.parametrize("name", ["$1", "$t0", "$paths", "current_user", "seq", "message"])
+@pytest.mark.parametrize(
+    "name", ["$1", "$t0", "$paths", "current_user", "seq", "message", "store", "v0", "place"]
+)
 def test_names_of_the_engine_are_fields_that_no_record_has(
     engine: LogStoreEngine, name: str
 ) -> None:
-    found = engine.query("default", "demo", EVERYTHING, f"select {name} limit 1")
-    assert found.rows == ((None,),)
+    for target, type_ in TARGETS:
+        statement = f"select {name} limit 1"
+        found = engine.query("default", target, EVERYTHING, statement, log_store_type=type_)
+        assert found.rows == ((None,),)
 
 
 def test_another_log_store_is_never_seen(engine: LogStoreEngine) -> None:
-    for query in ("match hidden", "match @stream:other", "match `@raw`:hidden"):
-        assert engine.query("default", "demo", EVERYTHING, query).rows == ()
-    for query in ("select count(*) where `@raw` like '%hidden%'", "select count_if(other = 'x')"):
-        assert engine.query("default", "demo", EVERYTHING, query).rows == ((0,),)
+    for name, type_ in TARGETS:
+        for query in ("match hidden", "match @stream:other", "match `@raw`:hidden"):
+            found = engine.query("default", name, EVERYTHING, query, log_store_type=type_)
+            assert found.rows == ()
+        for query in (
+            "select count(*) where `@raw` like '%hidden%'",
+            "select count_if(other = 'x')",
+        ):
+            found = engine.query("default", name, EVERYTHING, query, log_store_type=type_)
+            assert found.rows == ((0,),)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -141,13 +141,13 @@ def test_log_store_deleted_before_it_is_read_is_not_found(
 ) -> None:
     engine = engine_of()
     push_json(engine, '{"level": 1}')
-    kept = engine._kept
+    member = engine._origins._member
 
-    def delete_first(state: object, selection: Selection) -> Selection:
+    def delete_first(*args: object) -> object:
         engine.delete_log_store("default", "demo")
-        return kept(state, selection)
+        return member(*args)
 
-    monkeypatch.setattr(engine, "_kept", delete_first)
+    monkeypatch.setattr(engine._origins, "_member", delete_first)
     assert error_of(lambda: read(engine)) == ("LogStoreNotFound", 404)
     engine.close()
 

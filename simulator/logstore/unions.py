@@ -1,0 +1,167 @@
+"""The records of an origin as what a select reads: those of one table, or a union of several.
+
+A union has the columns that the select asks for and no others. Each is read from every LogStore as
+that LogStore's fields and index say, and is then of the one kind that holds them all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from simulator.logstore.database import Cursor
+from simulator.logstore.expressions import Reader
+from simulator.logstore.fields import RESERVED
+from simulator.logstore.origins import Member, Origin
+from simulator.logstore.sources import Records, Source, order_key
+from simulator.logstore.typed import NUMERIC, Bindings, Kind, Typed, as_number, as_text
+
+_PROPERTIES: Final = tuple(name for name in RESERVED if name != "@seq")
+_OWN_NAMES: Final = {typed.sql: name for name, typed in RESERVED.items()}
+_PARTS_OF_RECORD: Final = {"message": "@raw", "type": "@raw", "tags": "@raw"}
+"""What fields without a column, and tags, are read from."""
+
+
+def records_of(
+    origin: Origin, conditions: Sequence[str], cursor: Cursor, bindings: Bindings
+) -> Records:
+    """The records of ``origin``.
+
+    Args:
+        origin: says which.
+        conditions: SQL for whether a record is found, for each member.
+        cursor: to look at the data when a field's kind must be proven.
+        bindings: of the statement.
+    """
+    if len(origin.members) == 1:
+        return _Table(origin.members[0], conditions[0], cursor, bindings)
+    return _Union(origin.members, conditions, cursor, bindings)
+
+
+class _Table:
+    """The records of one LogStore."""
+
+    def __init__(self, member: Member, condition: str, cursor: Cursor, bindings: Bindings) -> None:
+        self._member = member
+        self._condition = condition
+        self._cursor = cursor
+        self._bindings = bindings
+
+    def source(self, back_ms: int) -> Source:
+        """Those of a range so many milliseconds earlier."""
+        order = ("ts", "seq")
+        within = self._member.within(self._bindings, back_ms)
+        return Source(
+            sql=lambda: self._member.state.table,
+            condition=f"{within} AND {self._condition}",
+            reader=Reader(field=self._field, order=order_key(order)),
+            names=(*_PROPERTIES, *self._member.names),
+            row_order=order,
+        )
+
+    def names(self) -> Mapping[str, str]:
+        """The fields by their columns."""
+        fields = self._member.state.fields.with_column()
+        return {f"f{one.position}": one.name for one in fields} | _OWN_NAMES | _PARTS_OF_RECORD
+
+    def _field(self, name: str) -> Typed:
+        return self._member.typed(name, self._cursor, self._bindings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """A field of a union."""
+
+    parts: tuple[str, ...]
+    """SQL for each LogStore."""
+    typed: Typed
+    """How the union shows it."""
+
+
+class _Union:
+    """The records of several LogStores."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        conditions: Sequence[str],
+        cursor: Cursor,
+        bindings: Bindings,
+    ) -> None:
+        self._members = members
+        self._conditions = conditions
+        self._cursor = cursor
+        self._bindings = bindings
+        self._columns: dict[str, _Column] = {}
+
+    def source(self, back_ms: int) -> Source:
+        """Those of a range so many milliseconds earlier."""
+        order = ("ts", "seq", "store")
+        used: dict[str, _Column] = {}
+
+        def field(name: str) -> Typed:
+            found = RESERVED.get(name)
+            if found is None:
+                used[name] = self._column(name)
+                found = used[name].typed
+            return found
+
+        names = {name for member in self._members for name in member.names}
+        return Source(
+            sql=lambda: self._written(tuple(used.values()), back_ms),
+            condition="TRUE",
+            reader=Reader(field=field, order=order_key(order)),
+            names=(*_PROPERTIES, *sorted(names)),
+            row_order=order,
+        )
+
+    def names(self) -> Mapping[str, str]:
+        """The fields by their columns."""
+        return {column.typed.sql: name for name, column in self._columns.items()} | _OWN_NAMES
+
+    def _written(self, columns: Sequence[_Column], back_ms: int) -> str:
+        selects = []
+        for number, member in enumerate(self._members):
+            listed = [f"{column.parts[number]} AS {column.typed.sql}" for column in columns]
+            items = ", ".join(["ts", "seq", f"{number} AS store", "stream", "message", *listed])
+            within = member.within(self._bindings, back_ms)
+            selects.append(
+                f"SELECT {items} FROM {member.state.table}"
+                f" WHERE {within} AND {self._conditions[number]}"
+            )
+        return f"({' UNION ALL '.join(selects)})"
+
+    def _column(self, name: str) -> _Column:
+        column = self._columns.get(name)
+        if column is None:
+            values = [
+                member.typed_if_known(name, self._cursor, self._bindings)
+                for member in self._members
+            ]
+            kind = _common_kind(values)
+            column = self._columns[name] = _Column(
+                parts=tuple(_as_kind(value, kind) for value in values),
+                typed=Typed(f"v{len(self._columns)}", kind),
+            )
+        return column
+
+
+_TYPES: Final = {Kind.INT: "BIGINT", Kind.FLOAT: "DOUBLE", Kind.BOOL: "BOOLEAN"}
+
+
+def _common_kind(values: Sequence[Typed | None]) -> Kind:
+    """The kind that holds the values of every LogStore.
+
+    Source: assumed: as within a LogStore whose records differ.
+    """
+    kinds = {value.kind for value in values if value is not None}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return Kind.FLOAT if kinds and kinds <= NUMERIC else Kind.MIXED
+
+
+def _as_kind(value: Typed | None, kind: Kind) -> str:
+    if value is None:
+        return f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')})"
+    if value.kind is kind:
+        return value.sql
+    return as_number(value) if kind is Kind.FLOAT else as_text(value)
