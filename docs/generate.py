@@ -163,6 +163,7 @@ def bls_coverage() -> str:
         cast("Clock", None),
         lambda _operation: None,
         lambda _bucket, key: key,
+        "",
     )
     counts = Counter(one.status for one in operations)
     done, partly = counts[OperationStatus.DONE], counts[OperationStatus.PARTLY]

@@ -38,6 +38,7 @@ def make_api_app(
     meet: Meet | None = None,
     object_url: Callable[[str, str], str] | None = None,
     flow_logs: FlowLogRegistry | None = None,
+    region: str = "bj",
 ) -> web.Application:
     """The application behind the BCE APIs.
 
@@ -49,11 +50,12 @@ def make_api_app(
         meet: says which faults each call meets; None: none.
         object_url: the address of an object, from its bucket and key; None: a path.
         flow_logs: behind the API of flow logs; None: it is not served.
+        region: of everything that is served.
 
     Returns:
         An application to which routes and sub-applications may still be added.
     """
-    operations = bls_operations(engine, clock, on_change or _ignore, object_url or _path_of)
+    operations = bls_operations(engine, clock, on_change or _ignore, object_url or _path_of, region)
     if flow_logs is not None:
         operations += flow_log_operations(flow_logs, clock)
     middlewares = [error_middleware(), _auth_middleware(auth)]

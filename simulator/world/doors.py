@@ -86,6 +86,7 @@ class Doors:
             object_url=self._object_url,
             meet=partial(self._read_side.meet, ReadApi.BLS),
             flow_logs=flow_logs,
+            region=self._scenario.region,
         )
         token = self._admin_token if self._host not in LOOPBACK else None
         add_admin_routes(app, simulation, token=token)

@@ -90,7 +90,7 @@ async def test_fast_queries_are_listed_by_project_store_and_pattern(served: Serv
         ({"fastQueryName": "a" * 129}, 400, "InvalidParameter"),
         ({"query": ""}, 400, "InvalidParameter"),
         ({"query": 7}, 400, "InvalidParameter"),
-        ({"logStoreType": "LOGSTORE_VIEW"}, 501, "NotImplemented"),
+        ({"logStoreType": "LOGSTORE_VIEW"}, 404, "LogStoreViewNotFound"),
         ({"logStoreType": "TABLE"}, 400, "InvalidParameter"),
     ],
 )

@@ -233,7 +233,7 @@ async def test_go_spelling_pushes_lists_streams_and_queries_with_bare_keys(serve
         ("GET", "/v1/nothing", None, 404, "InvalidURI"),
         ("PUT", "/v1/logstore", {}, 405, "InvalidHTTPRequest"),
         ("POST", "/v1/logstore/access/index?project=default", {}, 400, "InvalidParameter"),
-        ("POST", "/v3/bls?action=CreateLogStoreView", {}, 501, "NotImplemented"),
+        ("POST", "/v3/bls?action=CreateLogStoreView", {}, 400, "InvalidParameter"),
         ("POST", "/task", {}, 501, "NotImplemented"),
         ("POST", "/v1/logstore", {"logStoreName": "a b", "retention": 7}, 400, "InvalidParameter"),
         ("POST", "/v1/logstore", {"logStoreName": "ok"}, 400, "InvalidParameter"),

@@ -123,16 +123,8 @@ async def test_priorities_are_unique(served: Served) -> None:
     assert "[priority] template [web] has it already" in answer["message"]
 
 
-@pytest.mark.parametrize(
-    ("action", "status", "code"),
-    [
-        ("CreateLogStoreView", 501, "NotImplemented"),
-        ("DescribeLogStoreViews", 501, "NotImplemented"),
-        ("Unheard", 400, "InvalidParameter"),
-        ("", 400, "InvalidParameter"),
-    ],
-)
-async def test_other_actions(served: Served, action: str, status: int, code: str) -> None:
-    got, answer = await served.go("POST", act(action), {})
-    assert (got, answer["code"]) == (status, code)
+@pytest.mark.parametrize("action", ["Unheard", ""])
+async def test_other_actions(served: Served, action: str) -> None:
+    status, answer = await served.go("POST", act(action), {})
+    assert (status, answer["code"]) == (400, "InvalidParameter")
     assert action in answer["message"]

@@ -7,12 +7,12 @@ from aiohttp import web
 
 from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
-    check_log_store_type,
     date_time,
     invalid,
     json_response,
     list_page,
     list_query,
+    parse_log_store_type,
     parse_query,
     project_of,
     read_body,
@@ -44,7 +44,6 @@ class FastQueries(Service):
             raise invalid("fastQueryName", "is required")
         if not body.log_store_name:
             raise invalid("logStoreName", "is required")
-        check_log_store_type(body.log_store_type)
         content = FastQueryContent(
             query=body.query or "",
             project=project_of(body.project),
@@ -53,6 +52,7 @@ class FastQueries(Service):
             stream=body.log_stream_name or "",
             start=body.start_date_time or "",
             end=body.end_date_time or "",
+            log_store_type=parse_log_store_type(body.log_store_type),
         )
         create = self.engine.fast_queries.create
         await self.change("CreateFastQuery", create, body.fast_query_name, content)
@@ -64,7 +64,7 @@ class FastQueries(Service):
         Source: assumed, like an update of a shipper: an empty text leaves what was there.
         """
         body = await read_body(request, FastQueryBody)
-        check_log_store_type(body.log_store_type)
+        type_ = parse_log_store_type(body.log_store_type)
         name = request.match_info["fastQueryName"]
 
         def change(before: FastQueryContent) -> FastQueryContent:
@@ -77,6 +77,7 @@ class FastQueries(Service):
                 stream=body.log_stream_name or before.stream,
                 start=body.start_date_time or before.start,
                 end=body.end_date_time or before.end,
+                log_store_type=type_ if body.log_store_type else before.log_store_type,
             )
 
         await self.change("UpdateFastQuery", self.engine.fast_queries.update, name, change)

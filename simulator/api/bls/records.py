@@ -14,6 +14,8 @@ from simulator.api.bls.wire import (
     from_query_result,
     invalid,
     json_response,
+    parse_address,
+    parse_log_store_type,
     parse_query,
     parse_selection,
     parse_whole,
@@ -33,8 +35,7 @@ class Records(Service):
 
     async def push(self, request: web.Request) -> web.Response:
         """PushLogRecord: all records or none."""
-        name = request.match_info["name"]
-        project = project_of(parse_query(request).get("project"))
+        project, name = parse_address(request)
         body = await read_body(request, PushBody)
         try:
             record_type = RecordType(body.type or RecordType.TEXT)
@@ -80,6 +81,7 @@ class Records(Service):
             parameters.get("query") or "match *",
             _paging(parameters),
             handle,
+            log_store_type=parse_log_store_type(parameters.get("logStoreType")),
         )
         return _pulled(page, parameters)
 
@@ -91,6 +93,7 @@ class Records(Service):
             parse_selection(parameters),
             limit=parse_whole(parameters, "limit", DEFAULT_ROWS, MAX_ROWS) or DEFAULT_ROWS,
             marker=parameters.get("marker") or None,
+            log_store_type=parse_log_store_type(parameters.get("logStoreType")),
         )
         return _pulled(page, parameters)
 
@@ -109,6 +112,7 @@ class Records(Service):
             query,
             _paging(parameters) if searching else Paging(),
             handle,
+            log_store_type=parse_log_store_type(parameters.get("logStoreType")),
         )
         return json_response(from_query_result(result))
 
@@ -128,6 +132,7 @@ class Records(Service):
             parse_selection(parameters),
             parameters["query"],
             handle,
+            log_store_type=parse_log_store_type(parameters.get("logStoreType")),
         )
         return json_response(from_histogram(found))
 

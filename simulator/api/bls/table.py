@@ -16,6 +16,7 @@ from simulator.api.bls.projects import Projects
 from simulator.api.bls.records import Records
 from simulator.api.bls.shippers import Shippers
 from simulator.api.bls.templates import Templates
+from simulator.api.bls.views import Views
 from simulator.api.operations import Handle, Operation, OperationStatus
 from simulator.clock import Clock
 from simulator.logstore import LogStoreEngine
@@ -36,6 +37,7 @@ def bls_operations(
     clock: Clock,
     on_change: Callable[[str], None],
     object_url: Callable[[str, str], str],
+    region: str,
 ) -> tuple[Operation, ...]:
     """Every operation, simulated or not.
 
@@ -44,6 +46,7 @@ def bls_operations(
         clock: held while a call is at work.
         on_change: told the name of each operation that has changed a resource.
         object_url: the address of an object, from its bucket and key.
+        region: of everything that is served.
     """
     projects = Projects(engine, clock, on_change)
     stores = LogStores(engine, clock, on_change)
@@ -51,6 +54,7 @@ def bls_operations(
     indexes = Indexes(engine, clock, on_change)
     fast = FastQueries(engine, clock, on_change)
     templates = Templates(engine, clock, on_change)
+    views = Views(engine, clock, on_change, region)
     shippers = Shippers(engine, clock, on_change)
     downloads = Downloads(engine, clock, on_change, object_url)
     return (
@@ -89,6 +93,11 @@ def bls_operations(
                     ("DeleteLogStoreTemplates", templates.delete),
                     ("DescribeLogStoreTemplate", templates.describe),
                     ("DescribeLogStoreTemplates", templates.list_all),
+                    ("CreateLogStoreView", views.create),
+                    ("UpdateLogStoreView", views.update),
+                    ("DeleteLogStoreView", views.delete),
+                    ("DescribeLogStoreView", views.describe),
+                    ("DescribeLogStoreViews", views.list_all),
                 )
             ),
             ("CreateDownloadTask", "POST", _DOWNLOAD, downloads.create),
@@ -120,20 +129,10 @@ def bls_operations(
             handle=shippers.update,
             remark=_NO_SHIPPING,
         ),
-        _done(name="PushLogRecord", method="POST", path=f"{_STORE}/logrecord", handle=rec.push),
-        _partly(
-            name="PullLogRecord / QueryLogRecord",
-            method="GET",
-            path=f"{_STORE}/logrecord",
-            handle=rec.read,
-            remark="no views",
-        ),
-        _partly(
-            name="PullLogRecordV3",
-            method="GET",
-            path="/v3/logstore/{name}/logrecord/pull",
-            handle=rec.pull_v3,
-            remark="no views",
+        *_rows(
+            ("PushLogRecord", "POST", f"{_STORE}/logrecord", rec.push),
+            ("PullLogRecord / QueryLogRecord", "GET", f"{_STORE}/logrecord", rec.read),
+            ("PullLogRecordV3", "GET", "/v3/logstore/{name}/logrecord/pull", rec.pull_v3),
         ),
         *(
             Operation(
@@ -200,16 +199,6 @@ def _rows(*rows: tuple[str, str, str, Handle]) -> tuple[Operation, ...]:
 
 
 _NOT_SIMULATED = (
-    *(
-        (f"{action}LogStoreView{plural}", "POST", f"{_ACTION}{action}LogStoreView{plural}")
-        for action, plural in (
-            ("Create", ""),
-            ("Update", ""),
-            ("Delete", ""),
-            ("Describe", ""),
-            ("Describe", "s"),
-        )
-    ),
     ("CreateCollectorTask", "POST", "/task"),
     ("UpdateCollectorTask", "POST", "/task/{taskId}"),
 )

@@ -17,6 +17,7 @@ from simulator.errors import ControlError
 from simulator.logstore import (
     DEFAULT_PROJECT,
     Histogram,
+    LogStoreType,
     QueryResult,
     Selection,
 )
@@ -123,8 +124,11 @@ def project_of(name: str | None) -> str:
 
 
 def parse_address(request: web.Request) -> tuple[str, str]:
-    """Project and name of the LogStore a path is about."""
-    return project_of(parse_query(request).get("project")), request.match_info["name"]
+    """Project and name of the LogStore a path is about, which cannot be a view."""
+    parameters = parse_query(request)
+    if parse_log_store_type(parameters.get("logStoreType")) is LogStoreType.LOGSTORE_VIEW:
+        raise invalid("logStoreType", "a view can be pulled and queried and nothing else")
+    return project_of(parameters.get("project")), request.match_info["name"]
 
 
 def parse_instant(parameter: str, text: str | None) -> int:
@@ -155,22 +159,21 @@ def parse_selection(parameters: Mapping[str, str]) -> Selection:
     end_ms = parse_instant("endDateTime", parameters.get("endDateTime"))
     if end_ms <= start_ms:
         raise invalid("endDateTime", "must be after startDateTime")
-    check_log_store_type(parameters.get("logStoreType"))
     return Selection(
         start_ms=start_ms, end_ms=end_ms, stream=parameters.get("logStreamName") or None
     )
 
 
-def check_log_store_type(type_: str | None) -> None:
-    """Refuse views, and what is neither a LogStore nor a view.
+def parse_log_store_type(type_: str | None) -> LogStoreType:
+    """What a name in the request stands for; empty is a LogStore.
 
     Raises:
-        ControlError: NotImplemented, InvalidParameter.
+        ControlError: InvalidParameter.
     """
-    if type_ == "LOGSTORE_VIEW":
-        raise ControlError("NotImplemented", 501, "LogStore views are not simulated")
-    if type_ not in {None, "", "LOGSTORE"}:
-        raise invalid("logStoreType", "expected LOGSTORE or LOGSTORE_VIEW")
+    try:
+        return LogStoreType(type_ or LogStoreType.LOGSTORE)
+    except ValueError as error:
+        raise invalid("logStoreType", "expected LOGSTORE or LOGSTORE_VIEW") from error
 
 
 def list_page(
