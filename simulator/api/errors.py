@@ -24,7 +24,8 @@ def error_middleware() -> Middleware:
 
     A ``ControlError`` gives its code, status and message; a path nobody serves 404 InvalidURI; a
     wrong verb 405 InvalidHTTPRequest (names from the Go SDK's ``bce/error.go``; statuses assumed);
-    a body too large 413 RequestOverload; anything else is a bug: 500 InternalError, and logged.
+    a body too large 413 RequestOverload; one that cannot be read 400 InvalidHTTPRequest (assumed);
+    anything else is a bug: 500 InternalError, and logged.
     """
 
     @web.middleware
@@ -37,6 +38,11 @@ def error_middleware() -> Middleware:
             response = await handler(request)
         except ControlError as error:
             response = error_response(error, id_)
+        except web.RequestPayloadError as error:
+            # For example a Content-Encoding that the body is not in.
+            reason = " ".join(str(error).split()).removeprefix("400, message: ")
+            unreadable = f"The body cannot be read: {reason[:200]}"
+            response = error_response(ControlError("InvalidHTTPRequest", 400, unreadable), id_)
         except web.HTTPException as error:
             response = _from_http(error, request, id_)
         except Exception:

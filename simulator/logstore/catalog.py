@@ -30,7 +30,8 @@ MAX_LOG_STORES_PER_PROJECT: Final = 200
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07), as are the other limits."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
-_TAG_TEXT: Final = re.compile(r"[\w\-/ .]*")
+_TAG_TEXT: Final = re.compile(r"[A-Za-z0-9\u3400-\u4dbf\u4e00-\u9fff\-_ /.]*")
+"""Source: doc of the API's schema (letters, digits, Chinese, ``-_ /.``)."""
 _SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS {SCHEMA}.projects(
     uuid VARCHAR, name VARCHAR, description VARCHAR, top BOOLEAN,
@@ -351,7 +352,9 @@ def check_settings(settings: LogStoreSettings) -> None:
         if not 1 <= len(key) <= 65 or len(value) > 65:
             raise _invalid("tags", "keys have 1 to 65 characters, values at most 65")
         if not _TAG_TEXT.fullmatch(key) or not _TAG_TEXT.fullmatch(value):
-            raise _invalid("tags", "only letters, digits and `-_ /.` are allowed")
+            raise _invalid(
+                "tags", "only letters, digits, Chinese characters and `-_ /.` are allowed"
+            )
 
 
 def check_name(parameter: str, name: str) -> None:

@@ -26,7 +26,7 @@ from simulator.logstore.database import (
 from simulator.logstore.downloads import Downloads
 from simulator.logstore.elastic import Elastic
 from simulator.logstore.fast_queries import FastQueries
-from simulator.logstore.indexes import Indexes
+from simulator.logstore.indexes import Indexes, check_index_of
 from simulator.logstore.ledger import LedgerChange, LedgerTables, make_tables, write_change
 from simulator.logstore.loader import Batch, load_lines, load_records, load_segments
 from simulator.logstore.origins import Origins
@@ -216,6 +216,7 @@ class LogStoreEngine:
             ControlError: LogStoreAlreadyExist, ProjectNotFound, ResourceOverflow,
                 InvalidParameter.
         """
+        check_index_of(settings)
         with self._database.writing() as transaction:
             now = self._clock.time()
             state = self._catalog.add_store(transaction, project, name, settings, now)
@@ -239,6 +240,7 @@ class LogStoreEngine:
         with self._database.writing() as transaction:
             state = self._catalog.store(project, name)
             settings = change(state.log_store.settings)
+            check_index_of(settings)
             return self._catalog.update_store(transaction, state, settings, self._clock.time())
 
     def describe_log_store(self, project: str, name: str) -> LogStore:

@@ -10,7 +10,7 @@ from simulator.errors import ControlError
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import Database
 from simulator.logstore.resources import invalid
-from simulator.logstore.values import IndexField, IndexSettings, IndexType
+from simulator.logstore.values import IndexField, IndexSettings, IndexType, LogStoreSettings
 
 MAX_INDEX_FIELDS: Final = 1000
 MAX_INDEX_DEPTH: Final = 16
@@ -77,6 +77,16 @@ class Indexes:
             # A definition that is given anew is meant to be used.
             changed = replace(settings, index=index, index_enabled=True)
             self._catalog.update_store(transaction, state, changed, self._clock.time())
+
+
+def check_index_of(settings: LogStoreSettings) -> None:
+    """Refuse an index of a LogStore that ``check_index`` refuses.
+
+    Raises:
+        ControlError: InvalidParameter naming the field.
+    """
+    if settings.index is not None:
+        check_index(settings.index)
 
 
 def check_index(index: IndexSettings) -> None:

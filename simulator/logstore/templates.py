@@ -9,7 +9,7 @@ from simulator.clock import Clock
 from simulator.errors import ControlError
 from simulator.logstore.catalog import check_name, check_settings
 from simulator.logstore.database import Database
-from simulator.logstore.indexes import check_index
+from simulator.logstore.indexes import check_index_of
 from simulator.logstore.resources import ResourceTable, invalid
 from simulator.logstore.values import IndexSettings, LogStoreSettings
 
@@ -158,9 +158,9 @@ class Templates:
             if other.name != name and other.content.priority == content.priority:
                 raise invalid("priority", f"template [{other.name}] has it already")
         settings = content.settings
-        if settings.index is not None:
-            check_index(settings.index)
         whole = LogStoreSettings(retention_days=settings.retention_days or 3650)
+        whole = replace(whole, index=settings.index)
+        check_index_of(whole)
         check_settings(
             replace(
                 whole,

@@ -148,3 +148,26 @@ async def test_a_log_store_is_made_with_its_index(served: Served) -> None:
     broken = {**body, "logStoreName": "other", "index": {"fields": {"a": {"type": "x"}}}}
     assert (await served.go("POST", "/v1/logstore", broken))[0] == 400
     assert (await served.go("GET", "/v1/logstore/other?project"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        {"fields": {"a": {"type": "text", "fields": {"b": {"type": "long"}}}}},
+        {"fields": {"a" * 257: {"type": "text"}}},
+        {"fields": {f"f{number}": {"type": "long"} for number in range(1001)}},
+    ],
+)
+async def test_an_index_made_with_a_log_store_keeps_the_same_limits(
+    served: Served, index: object
+) -> None:
+    body = {"logStoreName": "demo", "retention": 7, "index": index}
+    for method, target, asked in (
+        ("POST", "/v1/logstore", body),
+        ("PUT", "/v1/logstore/access?project", body),
+        ("POST", "/v1/logstore/access/index?project", index),
+    ):
+        status, answer = await served.go(method, target, asked)
+        assert (status, answer["code"]) == (400, "InvalidParameter")
+    assert not served.engine.has_log_store("default", "demo")
+    assert served.engine.describe_log_store("default", "access").active_index is None

@@ -1,7 +1,8 @@
 """The wire form of alarms: policies in, and policies, alarms and executions out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from enum import StrEnum
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -20,6 +21,21 @@ from simulator.logstore import (
 
 ENABLED: Final = "ENABLED"
 DISABLED: Final = "DISABLED"
+
+
+class NoticeMethod(StrEnum):
+    """How somebody would be notified. Source: doc of the API's schema, as the next."""
+
+    EMAIL = "EMAIL"
+    SMS = "SMS"
+    PHONE = "PHONE"
+
+
+class RawLogType(StrEnum):
+    """Which records would go along."""
+
+    REF = "REF"
+    CUSTOM = "CUSTOM"
 
 
 class ObjectBody(msgspec.Struct, rename="camel"):
@@ -57,8 +73,21 @@ class KeptBody(msgspec.Struct, rename="camel", omit_defaults=True):
     """The part of a policy that is given back as it was sent, and has no effect."""
 
     recover_without_notice: bool | None = None
-    notices: list[Any] | None = None  # Any: never looked into, as the next
+    notices: list[Any] | None = None  # Any: whatever was sent, as the next
     notice_raw_logs: list[Any] | None = None
+
+
+class NoticeBody(msgspec.Struct, rename="camel"):
+    """What is looked at of an entry of ``notices``."""
+
+    methods: list[NoticeMethod] | None = None
+
+
+class RawLogBody(msgspec.Struct, rename="camel"):
+    """What is looked at of an entry of ``noticeRawLogs``."""
+
+    type: RawLogType | None = None
+    limit: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None
 
 
 class PolicyBody(KeptBody, rename="camel", omit_defaults=True):
@@ -126,8 +155,10 @@ def to_content(body: PolicyBody) -> AlarmContent:
         ControlError: InvalidParameter.
     """
     schedule = body.schedule
-    if schedule is None or (schedule.interval_minute is None and schedule.fix_time_minute is None):
+    if schedule is None or not (schedule.interval_minute or schedule.fix_time_minute is not None):
         raise invalid("schedule", "expected intervalMinute or fixTimeMinute")
+    _check_entries("notices", body.notices, NoticeBody)
+    _check_entries("noticeRawLogs", body.notice_raw_logs, RawLogBody)
     kept = {name: getattr(body, name) for name in KeptBody.__struct_fields__}
     return AlarmContent(
         targets=tuple(_to_target(one) for one in body.targets or ()),
@@ -145,6 +176,15 @@ def to_content(body: PolicyBody) -> AlarmContent:
         is_noticed=_is_on("noticeState", body.notice_state),
         opaque=msgspec.json.encode(KeptBody(**kept)).decode(),
     )
+
+
+def _check_entries(where: str, entries: Sequence[object] | None, kind: type) -> None:
+    """Refuse entries that are only kept, but that the service would refuse."""
+    for number, entry in enumerate(entries or ()):
+        try:
+            msgspec.convert(entry, kind)
+        except msgspec.ValidationError as error:
+            raise invalid(f"{where}[{number}]", str(error)) from error
 
 
 def store_name(body: ObjectBody) -> StoreName:

@@ -23,7 +23,9 @@ from simulator.api.bls.wire import (
 from simulator.errors import ControlError
 from simulator.logstore import Shipper, ShipperSettings
 
+MIN_PAGE: Final = 10
 MAX_PAGE: Final = 100
+"""Source: doc of the API's schema (``pageSize`` of ListLogShipper)."""
 MAX_SINCE_HOURS: Final = 4320
 
 
@@ -133,6 +135,8 @@ class Shippers(Service):
         """ListLogShipper."""
         parameters = parse_query(request)
         asked = list_query(parameters)
+        if asked.page_size and asked.page_size < MIN_PAGE:
+            raise invalid("pageSize", f"expected {MIN_PAGE} to {MAX_PAGE}")
         part = {
             name: parameters.get(name, "")
             for name in ("logShipperID", "logShipperName", "logStoreName", "status", "destType")

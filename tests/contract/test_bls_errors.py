@@ -1,0 +1,150 @@
+"""Codes, statuses and wordings of errors, as the vendor documents them.
+
+Source: doc https://cloud.baidu.com/doc/BLS/s/tk8r3cj4r and the pages of the operations.
+"""
+
+import gzip
+import json
+
+import pytest
+from bls_served import FROM, TO, Served
+
+STORE = {"logStoreName": "access", "retention": 7}
+IN_NONE = STORE | {"project": "none"}
+FAST = {"fastQueryName": "fq", "query": "match *", "logStoreName": "access"}
+RANGE = f"startDateTime={FROM}&endDateTime={TO}"
+INDEX = "/v1/logstore/access/index?project"
+RECORDS = "/v1/logstore/gone/logrecord"
+BIND = {"logStoreName": "access", "scope": "EDAP"}
+TASK = "/v2/logstore/download"
+NOT_THERE, LOST = "LogStore [gone] not exists", "LogStore not found"
+NO_FAST, NO_SHIPPER = "FastQuery [none] not found", "LogShipper [none] not found"
+STATUS = {
+    "InvalidParameter": 400,
+    "ProjectNotFound": 404,
+    "ProjectAlreadyExist": 409,
+    "ProjectLogStoreNotEmpty": 409,
+    "LogStoreNotFound": 404,
+    "LogStoreAlreadyExist": 409,
+    "LogStoreAlreadyBind": 409,
+    "FastQueryNotFound": 404,
+    "FastQueryAlreadyExist": 409,
+    "IndexNotFound": 404,
+    "IndexAlreadyExist": 409,
+    "LogShipperNotFound": 404,
+    "DownloadTaskNotFound": 404,
+    "InvalidURI": 404,
+    "InvalidHTTPRequest": 405,
+}
+DOCUMENTED = [
+    ("GET", f"{RECORDS}?limit=x&{RANGE}", None, "InvalidParameter", "Request param invalid: ["),
+    ("POST", "/v1/project", {"name": "p"}, "ProjectAlreadyExist", "Project already exists"),
+    ("GET", "/v1/project/none", None, "ProjectNotFound", "Project [none] not exists"),
+    ("DELETE", "/v1/project/p", None, "ProjectLogStoreNotEmpty", "The project has LogStores"),
+    ("POST", "/v1/logstore", IN_NONE, "ProjectNotFound", "Project [none] not exists"),
+    ("POST", "/v1/logstore", STORE, "LogStoreAlreadyExist", "LogStore [access] already exists"),
+    ("GET", "/v1/logstore/gone", None, "LogStoreNotFound", NOT_THERE),
+    ("PUT", "/v1/logstore/gone", {"retention": 1}, "LogStoreNotFound", NOT_THERE),
+    ("DELETE", "/v1/logstore/gone", None, "LogStoreNotFound", NOT_THERE),
+    ("GET", "/v1/logstore/gone/logstream", None, "LogStoreNotFound", NOT_THERE),
+    ("GET", "/v1/logstore/gone/index", None, "LogStoreNotFound", NOT_THERE),
+    ("POST", RECORDS, {"logRecords": [{"message": "m"}]}, "LogStoreNotFound", LOST),
+    ("GET", f"{RECORDS}?{RANGE}", None, "LogStoreNotFound", LOST),
+    ("GET", f"{RECORDS}?{RANGE}&query=match%20*", None, "LogStoreNotFound", LOST),
+    ("DELETE", "/v1/logstore/access", None, "LogStoreAlreadyBind", "LogStore [access] is bound to"),
+    ("POST", "/v1/fastquery", FAST, "FastQueryAlreadyExist", "FastQuery [fq] already exists"),
+    ("GET", "/v1/fastquery/none", None, "FastQueryNotFound", NO_FAST),
+    ("PUT", "/v1/fastquery/none", FAST, "FastQueryNotFound", NO_FAST),
+    ("DELETE", "/v1/fastquery/none", None, "FastQueryNotFound", NO_FAST),
+    ("POST", INDEX, {"fulltext": True}, "IndexAlreadyExist", "Index already exists"),
+    ("DELETE", "/v1/logstore/plain/index", None, "IndexNotFound", "LogStore [plain] has no index"),
+    ("GET", "/v1/logshipper/none", None, "LogShipperNotFound", NO_SHIPPER),
+    ("GET", f"{TASK}/none", None, "DownloadTaskNotFound", "Download task not found"),
+    ("GET", "/v1/none", None, "InvalidURI", "Could not parse the URI /v1/none"),
+    ("PATCH", "/v1/logstore", {}, "InvalidHTTPRequest", "PATCH is not allowed on /v1/logstore"),
+]  # fmt: skip
+
+
+@pytest.fixture
+async def lived_in(served: Served) -> Served:
+    """A region with something of everything that can be there already."""
+    for target, body in (
+        ("/v1/project", {"name": "p"}),
+        ("/v1/logstore", {**STORE, "project": "p"}),
+        ("/v1/logstore", {**STORE, "logStoreName": "plain"}),
+        ("/v1/fastquery", FAST),
+        (INDEX, {"fulltext": True}),
+        ("/v1/logstore/bind", BIND),
+    ):
+        assert (await served.go("POST", target, body))[0] < 300
+    return served
+
+
+@pytest.mark.parametrize(("method", "target", "body", "code", "message"), DOCUMENTED)
+async def test_an_error_has_the_documented_words(
+    lived_in: Served,
+    method: str,
+    target: str,
+    body: object,
+    code: str,
+    message: str,
+) -> None:
+    got, answer = await lived_in.go(method, target, body)
+    assert (got, answer["code"]) == (STATUS[code], code)
+    assert answer["message"].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "code", "message"),
+    [
+        (b'{"a', 400, "MalformedJSON", 'The JSON provided is not well-formed: {"a'),
+        (b"\xff", 400, "MalformedJSON", "The JSON provided is not well-formed: \ufffd"),
+        (
+            b" " * (1024 * 1024 + 1),
+            413,
+            "RequestOverload",
+            "Requested body too large, size exceed limit",
+        ),
+    ],
+)
+async def test_a_body_that_cannot_be_taken(
+    served: Served, raw: bytes, status: int, code: str, message: str
+) -> None:
+    got, answer = await served.go("POST", "/v1/logstore", raw=raw)
+    assert (got, answer["code"], answer["message"]) == (status, code, message)
+
+
+async def test_a_wrong_signature(served: Served) -> None:
+    status, answer = await served.go("GET", "/v1/logstore", secret_key="another")
+    assert (status, answer["code"]) == (401, "Unauthorized")
+    assert answer["message"].startswith("Check unauthorized: invalid ak/sk")
+
+
+async def test_a_body_in_no_encoding_is_the_clients_fault(served: Served) -> None:
+    packed = {"Content-Encoding": "gzip"}
+    status, answer = await served.go("POST", "/v1/logstore", raw=b"plain", extra=packed)
+    assert (status, answer["code"]) == (400, "InvalidHTTPRequest")
+    assert "gzip" in answer["message"]
+    body = gzip.compress(json.dumps({"logStoreName": "demo", "retention": 1}).encode())
+    assert (await served.go("POST", "/v1/logstore", raw=body, extra=packed))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "status"),
+    [
+        ("k" * 65, "v" * 65, 200),
+        ("k" * 66, "v", 400),
+        ("", "v", 400),
+        ("k", "v" * 66, 400),
+        ("aZ0 _-/.", "值", 200),
+        ("k", "é", 400),
+        ("k:", "v", 400),
+        ("k", "a\nb", 400),
+    ],
+)
+async def test_tags_of_a_log_store(served: Served, key: str, value: str, status: int) -> None:
+    tags = [{"tagKey": key, "tagValue": value}]
+    body = {"logStoreName": "demo", "retention": 1, "tags": tags}
+    assert (await served.go("POST", "/v1/logstore", body))[0] == status
+    changed = {"retention": 7, "tags": tags}
+    assert (await served.go("PUT", "/v1/logstore/access", changed))[0] == status
