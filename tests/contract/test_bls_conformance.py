@@ -9,6 +9,10 @@ import pytest
 from bls_served import START_MS, Served
 
 from simulator.clock import wall_time
+from simulator.logstore.alarms.policies import MAX_POLICIES
+from simulator.logstore.catalog import MAX_LOG_STORES_PER_PROJECT, MAX_PROJECTS
+from simulator.logstore.fast_queries import MAX_FAST_QUERIES
+from simulator.logstore.shippers import MAX_SHIPPERS
 
 RANGE = "startDateTime=2026-03-01T00%3A00%3A00Z&endDateTime=2026-03-02T00%3A00%3A00Z"
 RECORDS = "/v1/logstore/access/logrecord"
@@ -447,11 +451,16 @@ async def test_limits_of_a_push_which_is_all_or_nothing(
     assert count == (len(records) if status == 200 else 0)
 
 
+def test_quotas_are_those_of_the_documents() -> None:
+    assert (MAX_PROJECTS, MAX_LOG_STORES_PER_PROJECT) == (100, 200)
+    assert (MAX_FAST_QUERIES, MAX_POLICIES, MAX_SHIPPERS) == (200, 100, 300)
+
+
 async def test_quotas(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulator.logstore.catalog.MAX_PROJECTS", 1)
     monkeypatch.setattr("simulator.logstore.catalog.MAX_LOG_STORES_PER_PROJECT", 1)
     monkeypatch.setattr("simulator.logstore.shippers.MAX_SHIPPERS", 0)
-    monkeypatch.setattr("simulator.logstore.alarms.MAX_POLICIES", 0)
+    monkeypatch.setattr("simulator.logstore.alarms.watching.MAX_POLICIES", 0)
     monkeypatch.setattr("simulator.logstore.templates.MAX_TEMPLATES", 0)
     store = {"project": "default", "logStoreName": "access"}
     target = {"query": "select 1 as n", "startTimeOffsetMinute": -5, "object": store}
