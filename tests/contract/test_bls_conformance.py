@@ -467,7 +467,7 @@ async def test_quotas(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = {
         "name": "p",
         "targets": [target],
-        "triggerConditions": [{"level": "INFO", "condition": "n > 0"}],
+        "triggerConditions": [{"level": "INFO", "condition": "$1.n > 0"}],
         "schedule": {"intervalMinute": 1},
     }
     template = {"name": "t", "projectPatterns": ["*"], "logstorePatterns": ["*"]}
