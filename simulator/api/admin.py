@@ -9,6 +9,7 @@ from aiohttp import web
 from simulator.api.bodies import decode_json
 from simulator.api.fault_admin import FaultAdmin
 from simulator.api.metrics import CONTENT_TYPE, encode_metrics
+from simulator.api.payloads import read_payload
 from simulator.api.simulation import Simulation
 from simulator.api.verdict_admin import VerdictAdmin
 from simulator.errors import ControlError
@@ -77,7 +78,7 @@ class _Admin:
     async def advance(self, request: web.Request) -> web.Response:
         self.authorize(request)
         try:
-            body = decode_json(await request.read(), _AdvanceRequest)
+            body = decode_json(await read_payload(request), _AdvanceRequest)
         except msgspec.DecodeError as error:
             raise _invalid(
                 f'{error}; expected {{"by": "3m"}} or {{"to": "next_delivery"}}'

@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from simulator.api.auth import Authenticator
 from simulator.api.bls import FILES, bls_operations, file_server
+from simulator.api.connections import Runner
 from simulator.api.errors import error_middleware
 from simulator.api.flow_log_values import FlowLogRegistry
 from simulator.api.flow_logs import flow_log_operations
@@ -21,9 +22,6 @@ OPERATIONS: Final = web.AppKey("operations", tuple[Operation, ...])
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj: one push is at most 1 MB."""
-
-MAX_LINE_BYTES: Final = 512 * 1024
-"""Of a request line. A statement comes in it, up to twelve bytes a character. Source: assumed."""
 
 UNSIGNED: Final = ("/_sim/",)
 """Paths of the simulator itself, which nobody signs."""
@@ -81,9 +79,7 @@ def make_runner(app: web.Application, *, shutdown_s: float) -> web.AppRunner:
         app: what to serve.
         shutdown_s: that requests under way may take at the end, real seconds.
     """
-    return web.AppRunner(
-        app, access_log=None, shutdown_timeout=shutdown_s, max_line_size=MAX_LINE_BYTES
-    )
+    return Runner(app, shutdown_s=shutdown_s)
 
 
 def _auth_middleware(auth: Authenticator) -> Middleware:

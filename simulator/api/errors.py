@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from simulator.errors import ControlError
@@ -13,6 +14,7 @@ from simulator.rng import request_id
 
 REQUEST_ID: Final = "x-bce-request-id"
 JSON_TYPE: Final = "application/json"
+_MESSAGE_LENGTH: Final = 200
 
 _log = logging.getLogger(__name__)
 _REQUEST_ID_KEY: Final = web.RequestKey("request_id", str)
@@ -24,8 +26,8 @@ def error_middleware() -> Middleware:
 
     A ``ControlError`` gives its code, status and message; a path nobody serves 404 InvalidURI; a
     wrong verb 405 InvalidHTTPRequest (names from the Go SDK's ``bce/error.go``; statuses assumed);
-    a body too large 413 RequestOverload; one that cannot be read 400 InvalidHTTPRequest (assumed);
-    anything else is a bug: 500 InternalError, and logged.
+    a body too large 413 RequestOverload, one that cannot be read 400 InvalidHTTPRequest; anything
+    else is a bug: 500 InternalError, and logged.
     """
 
     @web.middleware
@@ -38,13 +40,13 @@ def error_middleware() -> Middleware:
             response = await handler(request)
         except ControlError as error:
             response = error_response(error, id_)
-        except web.RequestPayloadError as error:
-            # For example a Content-Encoding that the body is not in.
-            reason = " ".join(str(error).split()).removeprefix("400, message: ")
-            unreadable = f"The body cannot be read: {reason[:200]}"
-            response = error_response(ControlError("InvalidHTTPRequest", 400, unreadable), id_)
         except web.HTTPException as error:
-            response = _from_http(error, request, id_)
+            response = from_http(error, request, id_)
+        except (HttpProcessingError, web.RequestPayloadError) as error:
+            text = f"The body cannot be read: {on_one_line(getattr(error, 'message', str(error)))}"
+            response = error_response(ControlError("InvalidHTTPRequest", 400, text), id_)
+        except ConnectionError:
+            raise  # the client has gone in the middle of its request
         except Exception:
             _log.exception("%s %s failed", request.method, request.path)
             response = error_response(
@@ -69,7 +71,13 @@ def error_response(error: ControlError, id_: str) -> web.Response:
     )
 
 
-def _from_http(error: web.HTTPException, request: web.Request, id_: str) -> web.StreamResponse:
+def on_one_line(message: str) -> str:
+    """What aiohttp says, which shows a place by a line of blanks and a caret."""
+    return " ".join(message.replace("^", " ").split())[:_MESSAGE_LENGTH]
+
+
+def from_http(error: web.HTTPException, request: web.BaseRequest, id_: str) -> web.Response:
+    """What aiohttp refuses, in the vendor's form; an answer that is no error is raised again."""
     match error:
         case web.HTTPNotFound():
             found = ControlError("InvalidURI", 404, f"Could not parse the URI {request.path}")

@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from simulator.api.bodies import decode_json
+from simulator.api.payloads import read_payload
 from simulator.api.simulation import Simulation
 from simulator.errors import ControlError
 
@@ -38,7 +39,7 @@ class FaultAdmin:
     async def _add(self, request: web.Request) -> web.Response:
         self._authorize(request)
         try:
-            body = decode_json(await request.read(), dict[str, object])
+            body = decode_json(await read_payload(request), dict[str, object])
         except msgspec.DecodeError as error:
             raise _invalid(
                 f'{error}; expected an object such as {{"fault": "F-LATE", "share": "10%"}}'

@@ -24,6 +24,7 @@ from simulator.api.flow_log_values import (
     FlowLogTarget,
 )
 from simulator.api.operations import Operation, OperationStatus
+from simulator.api.payloads import read_payload
 from simulator.clock import Clock
 from simulator.errors import ControlError
 
@@ -180,7 +181,7 @@ class _FlowLogs:
 
 async def _read(request: web.Request) -> _Body:
     try:
-        return decode_json(await request.read() or b"{}", _Body)
+        return decode_json(await read_payload(request) or b"{}", _Body)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from error
     except msgspec.DecodeError as error:

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from simulator.api.bodies import decode_json
+from simulator.api.payloads import read_blocks, read_payload
 from simulator.api.simulation import Simulation
 from simulator.api.verdicts import Comparison
 from simulator.errors import ControlError
@@ -64,7 +65,7 @@ class VerdictAdmin:
     async def _explain(self, request: web.Request) -> web.Response:
         self._authorize(request)
         try:
-            asked = decode_json(await request.read(), _ExplainRequest)
+            asked = decode_json(await read_payload(request), _ExplainRequest)
         except msgspec.DecodeError as error:
             raise _invalid(
                 f'{error}; expected {{"record": "..."}} with a ledger id or the text of a record'
@@ -96,7 +97,7 @@ async def _upload(request: web.Request, comparison: Comparison) -> None:
     """Feed the lines of the body to the comparison, a block at a time."""
     lines = _Lines()
     block = bytearray()
-    async for chunk in request.content.iter_any():
+    async for chunk in read_blocks(request):
         block += chunk
         if len(block) >= _BLOCK_BYTES:
             await asyncio.to_thread(_feed, comparison, lines.split(bytes(block)))

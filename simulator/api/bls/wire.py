@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from simulator.api.errors import JSON_TYPE
+from simulator.api.payloads import read_payload
 from simulator.errors import ControlError
 from simulator.logstore import (
     DEFAULT_PROJECT,
@@ -76,7 +77,7 @@ async def read_body(request: web.Request, type_: type[T]) -> T:
     Raises:
         ControlError: MalformedJSON; InvalidParameter when a field has the wrong type.
     """
-    raw = await request.read()
+    raw = await read_payload(request)
     try:
         return msgspec.json.decode(b"{}" if raw in {b"", b"null"} else raw, type=type_)
     except msgspec.ValidationError as error:

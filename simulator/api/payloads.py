@@ -1,0 +1,112 @@
+"""Bodies as they arrive: unpacked, and never more of them in memory than is allowed."""
+
+import zlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+
+from simulator.errors import ControlError
+
+_WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": zlib.MAX_WBITS}
+_STEP_BYTES: Final = 256 * 1024
+"""Unpacked at a time."""
+
+
+async def read_payload(request: web.Request) -> bytes:
+    """The whole body of a request, unpacked.
+
+    Source: assumed (no doc names ``Content-Encoding`` of requests): gzip and deflate are taken, and
+    the bound is one of the body before and after.
+
+    Raises:
+        ControlError: RequestOverload for more than the application accepts; InvalidHTTPRequest for
+            an encoding that is not known, or a body that is not in it.
+    """
+    most = request.client_max_size
+    if request.content_length is not None and request.content_length > most:
+        raise overload()
+    window = _window_of(request)
+    raw = await request.read()
+    if window is None or not raw:
+        return raw
+    unpacker = _Unpacker(window)
+    unpacked = unpacker.unpack(raw, most + 1)
+    if len(unpacked) > most:
+        raise overload()
+    unpacker.finish()
+    return unpacked
+
+
+async def read_blocks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body of a request, unpacked, piece by piece; no piece is large.
+
+    Raises:
+        ControlError: InvalidHTTPRequest, as ``read_payload``.
+    """
+    window = _window_of(request)
+    unpacker = None if window is None else _Unpacker(window)
+    async for chunk in request.content.iter_any():
+        if unpacker is None:
+            yield chunk
+            continue
+        rest = chunk
+        while rest:
+            piece = unpacker.unpack(rest, _STEP_BYTES)
+            rest = unpacker.rest
+            yield piece
+    if unpacker is not None:
+        unpacker.finish()
+
+
+def overload() -> ControlError:
+    """The error for a body that is too large.
+
+    Source: doc https://cloud.baidu.com/doc/BLS/s/tk8r3cj4r.
+    """
+    return ControlError("RequestOverload", 413, "Requested body too large, size exceed limit")
+
+
+def _window_of(request: web.Request) -> int | None:
+    """How the body is packed, for zlib; None when it is not."""
+    name = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if name in {"", "identity"}:
+        return None
+    if name not in _WINDOWS:
+        raise _unreadable(f"the Content-Encoding {name[:40]!r} is not gzip or deflate")
+    return _WINDOWS[name]
+
+
+class _Unpacker:
+    """Unpacks one body, which may be of several gzip members."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._inner = zlib.decompressobj(window)
+        self._begun = False
+        self.rest = b""
+        """What ``unpack`` has not looked at yet."""
+
+    def unpack(self, packed: bytes, most: int) -> bytes:
+        """At most ``most`` bytes of what ``packed`` holds."""
+        found = bytearray()
+        self.rest = packed
+        try:
+            while self.rest and len(found) < most:
+                if self._inner.eof:
+                    self._inner = zlib.decompressobj(self._window)
+                self._begun = True
+                found += self._inner.decompress(self.rest, most - len(found))
+                self.rest = self._inner.unconsumed_tail or self._inner.unused_data
+        except zlib.error as error:
+            raise _unreadable(f"it is not in its Content-Encoding: {error}") from error
+        return bytes(found)
+
+    def finish(self) -> None:
+        """See that nothing is missing at the end."""
+        if self._begun and not self._inner.eof:
+            raise _unreadable("it ends within its Content-Encoding")
+
+
+def _unreadable(what: str) -> ControlError:
+    return ControlError("InvalidHTTPRequest", 400, f"The body cannot be read: {what}")
