@@ -57,11 +57,11 @@ class Splitter:
         if self._is_han(word):
             return f"contains({text}, {bindings.text(word)})"
         pattern = "".join(
-            f"{self._inside}*" if one == "*" else "(?s:.)" if one == "?" else re.escape(one)
+            f"{self.inside}*" if one == "*" else "(?s:.)" if one == "?" else re.escape(one)
             for one in pieces
         )
         longest = max((one for one in pieces if one not in _WILDCARDS), key=len, default="")
-        return self._found(text, pattern, longest, bindings)
+        return self.has_pattern(text, pattern, longest, bindings)
 
     def has_phrase(self, text: str, words: list[str], bindings: Bindings) -> str:
         """SQL for whether ``text`` has the words next to each other, in order."""
@@ -69,7 +69,7 @@ class Splitter:
         for before, word in pairwise(words):
             apart = "*" if self._is_han(before) or self._is_han(word) else "+"
             pattern += f"{self._separator}{apart}{re.escape(word)}"
-        return self._found(
+        return self.has_pattern(
             text,
             pattern,
             max(words, key=len),
@@ -78,7 +78,7 @@ class Splitter:
             open_end=self._is_han(words[-1]),
         )
 
-    def _found(
+    def has_pattern(
         self,
         text: str,
         pattern: str,
@@ -88,6 +88,16 @@ class Splitter:
         open_start: bool = False,
         open_end: bool = False,
     ) -> str:
+        """SQL for whether a stretch of words of ``text`` is like a pattern.
+
+        Args:
+            text: SQL.
+            pattern: in RE2's syntax.
+            literal: a text that is part of everything that is like it, which is looked for first.
+            bindings: of the statement.
+            open_start: whether a word may go on before it.
+            open_end: whether a word may go on behind it.
+        """
         edge = self._edge
         start = "" if open_start else f"(?:^|{edge})"
         end = "" if open_end else f"(?:$|{edge})"
@@ -104,6 +114,22 @@ class Splitter:
         # Not `and`: inside of another expression DuckDB evaluates both of its sides.
         return f"CASE WHEN {ruled_in} THEN {found} ELSE FALSE END"
 
+    def list_words(self, text: str, bindings: Bindings) -> str:
+        """SQL for the words of ``text`` in their order, folded as ``fold`` does it."""
+        pattern = f"{self.inside}+" + (f"|[{_HAN_PATTERN}]" if self.include_chinese else "")
+        folded = text if self.case_sensitive else f"lower({text})"
+        return f"regexp_extract_all({folded}, {bindings.text(pattern)})"
+
+    def fold(self, word: str) -> str:
+        """A word as it is compared with others."""
+        return word if self.case_sensitive else word.lower()
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where the words of a text begin and end."""
+        han = _HAN if self.include_chinese else ""
+        pattern = f"[^{re.escape(self.separators)}{han}]+" + (f"|[{han}]" if han else "")
+        return [found.span() for found in re.finditer(pattern, text)]
+
     def _split_han(self, piece: str) -> list[str]:
         if not self.include_chinese:
             return [piece]
@@ -117,7 +143,7 @@ class Splitter:
         return f"[{_class_of(self.separators)}]"
 
     @property
-    def _inside(self) -> str:
+    def inside(self) -> str:
         """A character of a word."""
         return f"[^{_class_of(self.separators)}{_HAN_PATTERN if self.include_chinese else ''}]"
 

@@ -242,7 +242,7 @@ async def test_fields_terms_and_indices(kibana: Served) -> None:
         {"query": {"match_phrase": []}},
         {"query": {"query_string": {"query": "a and ("}}},
         {"query": {"range": {"@timestamp": {"gte": "soon"}}}},
-        {"query": {"range": {"a": {"gte": "b"}}}},
+        {"query": {"range": {"cost": {"gte": "b"}}}},
         {"size": 1001},
         {"sort": [{"cost": "asc"}]},
         {"aggs": {"x": {"top_hits": {"field": "a"}}}},

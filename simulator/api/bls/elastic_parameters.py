@@ -125,7 +125,8 @@ def with_parameters(document: _Document, parameters: Parameters) -> _Document:
     found: _Document = dict(document)
     if "q" in given:
         names = {"df": "default_field", "default_operator": "default_operator"}
-        query = {names[name]: given[name] for name in names if name in given}
+        query: _Document = {names[name]: given[name] for name in names if name in given}
+        query["lenient"] = parameters.flag("lenient")
         found["query"] = {"query_string": {"query": given["q"], **query}}
     if "sort" in given:
         found["sort"] = list(parameters.listed("sort"))

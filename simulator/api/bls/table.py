@@ -177,8 +177,7 @@ def _elastic_rows(elastic: Elastic) -> tuple[Operation, ...]:
             method="POST",
             path="/{index}/_async_search",
             handle=elastic.search,
-            remark="no highlights; query strings without regular expressions,"
-            " fuzziness and boosts; no `typed_keys`",
+            remark="no highlights; no `typed_keys`",
         ),
         *_rows(
             ("FieldCaps", "POST", "/{index}/_field_caps", elastic.field_caps),

@@ -6,6 +6,7 @@ Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10) for the calls 
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from simulator.clock import Clock, monotonic
@@ -14,7 +15,11 @@ from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Cursor, Database, Row, run_statement
 from simulator.logstore.elastic.aggregations import AggregationParser
 from simulator.logstore.elastic.buckets import BucketRunner
-from simulator.logstore.elastic.capabilities import CapabilityRequest, merge_capabilities
+from simulator.logstore.elastic.capabilities import (
+    CapabilityRequest,
+    merge_capabilities,
+    searchable_fields,
+)
 from simulator.logstore.elastic.conditions import ElasticConditions
 from simulator.logstore.elastic.document import Node, read_document
 from simulator.logstore.elastic.hits import MAX_PATTERNS, find_hits, parse_hits
@@ -116,7 +121,7 @@ class Elastic:
         for name in _EMPTY:
             if name in members and members[name].object():
                 raise members[name].refuse("is not supported")
-        queries = QueryParser(now_ms)
+        queries = QueryParser(now_ms, partial(searchable_fields, stores.values()))
         query = _query(members.get("query"), queries)
         hits = parse_hits(members, now_ms)
         wanted = members.get("aggs") or members.get("aggregations")
@@ -175,7 +180,8 @@ class Elastic:
         if "fields" in members:
             wanted = replace(wanted, patterns=_names(members["fields"]))
         if "index_filter" in members:
-            query = QueryParser(self._now_ms()).parse(members["index_filter"])
+            names = partial(searchable_fields, stores.values())
+            query = QueryParser(self._now_ms(), names).parse(members["index_filter"])
             with self._database.reading(handle) as cursor:
                 bindings = Bindings()
                 stores = {
@@ -223,7 +229,8 @@ class Elastic:
         size = members["size"].whole(1, MAX_ENUM) if "size" in members else 10
         start = members["string"].text() if "string" in members else ""
         any_case = "case_insensitive" in members and members["case_insensitive"].flag()
-        query = _query(members.get("index_filter"), QueryParser(self._now_ms()))
+        names = partial(searchable_fields, stores.values())
+        query = _query(members.get("index_filter"), QueryParser(self._now_ms(), names))
         with self._database.reading(handle) as cursor:
             bindings = Bindings()
             begins = f"starts_with(term, {bindings.text(start)})"

@@ -1,6 +1,6 @@
 """What the fields of a LogStore can be used for, as ``_field_caps`` tells it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
@@ -108,6 +108,17 @@ def _merged(
         for type_, shown in merged.items():
             shown["indices"] = sorted(missing if type_ == "unmapped" else types[type_])
     return merged
+
+
+def searchable_fields(stores: Iterable[StoreState]) -> list[str]:
+    """The names of the fields that can be searched in some of several LogStores, sorted."""
+    found = {
+        name
+        for state in stores
+        for name, capability in field_capabilities(state).items()
+        if capability["searchable"] and not capability["metadata_field"]
+    }
+    return sorted(found)
 
 
 def field_capabilities(state: StoreState, *, empty: bool = True) -> dict[str, Capability]:

@@ -1,8 +1,9 @@
 """The tree of an Elasticsearch query as a condition on the records of one LogStore.
 
 Words are searched like those of the search language. ``term``, ``terms``, ``prefix`` and
-``wildcard`` look at the whole value, as it was stored. Source: assumed: the vendor names the types
-of queries and not how they see a field that is both split into words and aggregated.
+``wildcard`` look at the whole value, as it was stored; the wildcards and regular expressions of
+query strings at both. Source: assumed: the vendor names the types of queries and not how they see a
+field that is both split into words and aggregated.
 """
 
 import re
@@ -12,24 +13,40 @@ from simulator.errors import ControlError
 from simulator.logstore.conditions import ConditionWriter, splitter_of
 from simulator.logstore.database import Cursor
 from simulator.logstore.elastic.document import Node
+from simulator.logstore.elastic.names import ID, INDEX, RAW
 from simulator.logstore.elastic.tree import (
     Between,
+    Bound,
     Exists,
     Ids,
     Is,
     Leaf,
     Match,
+    Near,
     Negated,
     Nothing,
     Pattern,
     Query,
+    Regex,
     Scalar,
     Several,
+    Wild,
+)
+from simulator.logstore.elastic.word_conditions import (
+    Pieces,
+    edits_of,
+    has_described,
+    has_near,
+    has_similar,
+    has_wild_words,
+    is_one_word,
+    whole_pattern,
 )
 from simulator.logstore.fields import RESERVED, FieldCatalog, find_indexed
 from simulator.logstore.search import MAX_TERMS, Phrase, Search
 from simulator.logstore.typed import (
     NUMERIC,
+    TEXTUAL,
     Bindings,
     Kind,
     Typed,
@@ -41,11 +58,10 @@ from simulator.logstore.typed import (
 from simulator.logstore.values import LogStore
 from simulator.logstore.words import Splitter
 
-INDEX: Final = "_index"
-ID: Final = "_id"
-"""Source: doc the vendor's Python SDK (baiducloud-python-sdk-bls 0.0.9, ``Hit``): made of offset
-and time; how is assumed."""
+MAX_NEAR: Final = 20
+"""Words of a phrase whose words may be apart. Source: assumed (a bound against abuse)."""
 
+_RAW: Final = Typed("message", Kind.STRING)
 _AT: Final = re.compile(r"^Request param invalid: \[query\]( at character \d+)?: ")
 
 
@@ -118,18 +134,10 @@ class ElasticConditions:
                 return "FALSE"
             case Leaf(search, path):
                 return self._searched(search, path)
-            case Match():
-                return self._match(query)
-            case Is(field, values, any_case, path):
-                value = self.typed(field, path)
-                return _any(tuple(self._is(value, one, any_case, path) for one in values))
-            case Pattern(field, pattern, any_case, path):
-                text = as_text(self.typed(field, path))
-                flags = "(?si)" if any_case else "(?s)"
-                bound = self.bindings.text(flags + pattern)
-                return _certain(f"regexp_full_match({text}, {bound})")
-            case Exists(field, path):
-                return f"({self.typed(field, path).sql} IS NOT NULL)"
+            case Match() | Near() | Wild() | Regex():
+                return self._worded(query)
+            case Is() | Pattern() | Bound() | Exists():
+                return self._valued(query)
             case Ids(ids):
                 return f"(seq, ts) IN ({', '.join(f'({seq}, {at_ms})' for seq, at_ms in ids)})"
             case Between(start_ms, end_ms):
@@ -140,6 +148,39 @@ class ElasticConditions:
                 return f"(NOT {self.write(operand)})"
             case Several(operands, least):
                 return _at_least(tuple(self.write(operand) for operand in operands), least)
+            case _:
+                assert_never(query)
+
+    def _worded(self, query: Match | Near | Wild | Regex) -> str:
+        """SQL for a query that looks for words."""
+        match query:
+            case Match():
+                return self._match(query)
+            case Near():
+                return self._near(query)
+            case Wild(field, pieces, path):
+                return self._wild(field, pieces, path)
+            case Regex(field, pattern, path):
+                splitter, value = self._words_of(field, path)
+                return _certain(has_described(splitter, as_text(value), pattern, self.bindings))
+            case _:
+                assert_never(query)
+
+    def _valued(self, query: Is | Pattern | Bound | Exists) -> str:
+        """SQL for a query that looks at the whole value."""
+        match query:
+            case Is(field, values, any_case, path):
+                value = self.typed(field, path)
+                return _any(tuple(self._is(value, one, any_case, path) for one in values))
+            case Pattern(field, pattern, any_case, path):
+                text = as_text(self.typed(field, path))
+                flags = "(?si)" if any_case else "(?s)"
+                bound = self.bindings.text(flags + pattern)
+                return _certain(f"regexp_full_match({text}, {bound})")
+            case Bound():
+                return self._bound(query)
+            case Exists(field, path):
+                return f"({self.typed(field, path).sql} IS NOT NULL)"
             case _:
                 assert_never(query)
 
@@ -154,28 +195,80 @@ class ElasticConditions:
     def _match(self, query: Match) -> str:
         words = self._split(query.field, query.text)
         if not words:
-            # Only separators: nothing to look for but the text itself.
-            value = Typed("message", Kind.STRING)
-            if query.field is not None:
-                value = self.typed(query.field, query.path)
-            return self._is(value, query.text, False, query.path)
+            return self._separators(query.field, query.text, query.path)
         if len(words) > MAX_TERMS:
             raise Node(query.text, query.path).refuse(f"more than {MAX_TERMS} words")
-        pieces = (query.text,) if query.phrase else words
-        found = tuple(self._searched(Phrase(query.field, piece, 0), query.path) for piece in pieces)
-        return _at_least(found, len(found) if query.every else 1)
+        found = tuple(self._word(query, word) for word in dict.fromkeys(words))
+        least = 1 if len(found) == 1 else max(1, query.least.of(len(found)))
+        return _at_least(found, least)
 
-    def _split(self, field: str | None, text: str) -> tuple[str, ...]:
-        """The words of a text, told apart like those of the field; each but once."""
-        splitter = Splitter()
+    def _word(self, query: Match, word: str) -> str:
+        edits = edits_of(word, query.fuzziness)
+        if not edits:
+            return self._searched(Phrase(query.field, word, 0), query.path)
+        splitter, value = self._words_of(query.field, query.path)
+        return _certain(has_similar(splitter, as_text(value), word, edits, self.bindings))
+
+    def _near(self, query: Near) -> str:
+        words = self._split(query.field, query.text)
+        if not words:
+            return self._separators(query.field, query.text, query.path)
+        if not query.slop or len(words) == 1:
+            return self._searched(Phrase(query.field, query.text, 0), query.path)
+        if len(words) > MAX_NEAR:
+            raise Node(query.text, query.path).refuse(f"more than {MAX_NEAR} words with a slop")
+        splitter, value = self._words_of(query.field, query.path)
+        return _certain(has_near(splitter, as_text(value), words, query.slop, self.bindings))
+
+    def _separators(self, field: str | None, text: str, path: str) -> str:
+        """SQL for a text that is only separators: there is nothing to look for but itself."""
+        value = _RAW if field is None else self.typed(field, path)
+        return self._is(value, text, False, path)
+
+    def _wild(self, field: str | None, pieces: Pieces, path: str) -> str:
+        splitter, value = self._words_of(field, path)
+        words = None
+        if field is None or is_one_word(splitter, pieces):
+            words = has_wild_words(splitter, as_text(value), pieces, self.bindings)
+        if field is None:
+            return words or "TRUE"
+        flags = "(?s)" if splitter.case_sensitive else "(?si)"
+        bound = self.bindings.text(flags + whole_pattern(pieces))
+        whole = _certain(f"regexp_full_match({as_text(value)}, {bound})")
+        return whole if words is None else f"({whole} OR {words})"
+
+    def _bound(self, query: Bound) -> str:
+        value = self.typed(query.field, query.path)
+        if value.kind not in TEXTUAL:
+            if query.lenient:
+                return "FALSE"
+            raise Node(query.text, query.path).refuse(
+                f"found {query.text[:40]!r}, expected a number: {query.field[:60]} is no text"
+            )
+        return _certain(f"{value.sql} {query.operator} {self.bindings.text(query.text)}")
+
+    def splitter(self, field: str | None) -> Splitter:
+        """How the words of a field, or of the raw text, are told apart."""
         if self._index is not None:
             index = self._index if field is None else find_indexed(self._index, field)
             if index is not None and (field is not None or self._index.fulltext):
-                splitter = splitter_of(index)
+                return splitter_of(index)
+        return Splitter()
+
+    def _words_of(self, field: str | None, path: str) -> tuple[Splitter, Typed]:
+        """What the words of a field, or of the raw text, are told apart by and read from."""
+        if field is not None:
+            return self.splitter(field), self.typed(field, path)
+        if self._strict and not (self._index is not None and self._index.fulltext):
+            raise Node(RAW, path).refuse("the LogStore has no full-text index, which a word needs")
+        return self.splitter(None), _RAW
+
+    def _split(self, field: str | None, text: str) -> list[str]:
+        """The words of a text, told apart like those of the field."""
         try:
-            return tuple(dict.fromkeys(splitter.words(text, 0, wildcards=False)))
+            return self.splitter(field).words(text, 0, wildcards=False)
         except ControlError:
-            return ()
+            return []
 
     def _is(self, value: Typed, wanted: Scalar, any_case: bool, path: str) -> str:
         if isinstance(wanted, bool):

@@ -17,8 +17,8 @@ from simulator.logstore.elastic.dates import (
     parse_zone,
 )
 from simulator.logstore.elastic.document import Node
+from simulator.logstore.elastic.names import TIME
 from simulator.logstore.elastic.parameters import bounds_of, field_of, least_of
-from simulator.logstore.elastic.queries import TIME
 from simulator.logstore.elastic.terms import parse_order
 
 MAX_INTERVAL_MS: Final = 366 * 86_400_000

@@ -10,7 +10,7 @@ from simulator.logstore.database import Cursor, Row, run_statement
 from simulator.logstore.elastic.dates import encode_date, parse_formats
 from simulator.logstore.elastic.document import Node
 from simulator.logstore.elastic.indices import compile_pattern
-from simulator.logstore.elastic.queries import RAW, TIME
+from simulator.logstore.elastic.names import RAW, TIME
 from simulator.logstore.elastic.records import Part
 from simulator.logstore.elastic.sorting import HitOrder, parse_order
 from simulator.logstore.typed import Bindings

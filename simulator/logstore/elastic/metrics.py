@@ -12,8 +12,8 @@ from typing import Final
 
 from simulator.logstore.elastic.dates import encode_date
 from simulator.logstore.elastic.document import Node
+from simulator.logstore.elastic.names import TIME
 from simulator.logstore.elastic.parameters import field_of
-from simulator.logstore.elastic.queries import TIME
 from simulator.logstore.typed import Kind, Typed, as_double, as_text
 
 MAX_PERCENTS: Final = 50

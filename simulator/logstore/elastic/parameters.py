@@ -1,8 +1,35 @@
-"""What several aggregations are told alike: a field, bounds, how few records a bucket may have."""
+"""What several queries and aggregations are told alike: fields, bounds, shorthands."""
 
 from collections.abc import Callable, Mapping
 
 from simulator.logstore.elastic.document import Node
+
+
+def field_and_body(node: Node) -> tuple[str, Node]:
+    """The field that a query is about, and what it says of it."""
+    name, body = node.single("field")
+    return one_field(Node(name, node.path)), body
+
+
+def one_field(node: Node) -> str:
+    """The name of a field, which is no pattern."""
+    name = node.name()
+    if "*" in name:
+        raise node.refuse("expected the name of one field, found a pattern")
+    return name
+
+
+def members_or(node: Node, name: str, known: frozenset[str]) -> dict[str, Node]:
+    """The members of an object; a bare value stands for its member ``name``."""
+    return node.object(known) if isinstance(node.value, dict) else {name: node}
+
+
+def required(node: Node, members: Mapping[str, Node], name: str) -> Node:
+    """A member that must be there."""
+    found = members.get(name)
+    if found is None:
+        raise node.refuse(f"{name} is required")
+    return found
 
 
 def field_of(node: Node, members: Mapping[str, Node]) -> str:

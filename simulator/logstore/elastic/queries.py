@@ -4,21 +4,34 @@ Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10) for the types 
 parameters are Elasticsearch's (assumed), less those that only score or guess.
 """
 
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from simulator.logstore.elastic.dates import ZONE_UTC, parse_date, parse_formats, parse_zone
+from simulator.logstore.elastic.dates import ZONE_UTC, parse_date, parse_zone
 from simulator.logstore.elastic.document import Node
-from simulator.logstore.elastic.query_strings import Dialect, StringParser
+from simulator.logstore.elastic.indices import compile_pattern
+from simulator.logstore.elastic.minimum import EVERY, SOME, parse_minimum
+from simulator.logstore.elastic.names import ID, RAW, TIME
+from simulator.logstore.elastic.parameters import (
+    field_and_body,
+    members_or,
+    one_field,
+    required,
+)
+from simulator.logstore.elastic.query_strings import LuceneParser
+from simulator.logstore.elastic.ranges import BOUNDS, time_range, value_range
+from simulator.logstore.elastic.reading import MAX_SLOP, Reading, split_wildcards
+from simulator.logstore.elastic.simple_strings import SimpleParser, parse_flags
 from simulator.logstore.elastic.tree import (
     Between,
     Exists,
+    Fuzziness,
     Ids,
     Is,
     Leaf,
     Match,
+    Near,
     Negated,
     Nothing,
     Pattern,
@@ -27,25 +40,51 @@ from simulator.logstore.elastic.tree import (
     all_of,
     any_of,
 )
-from simulator.logstore.search import MAX_TERMS, Compare, Everything, Operator
-from simulator.logstore.typed import parse_number
+from simulator.logstore.elastic.word_conditions import MAX_EDITS, whole_pattern
+from simulator.logstore.search import MAX_TERMS, Everything
 
-TIME: Final = "@timestamp"
-RAW: Final = "@raw"
 MAX_VALUES: Final = 1000
 """Of one ``terms`` or ``ids``. Source: assumed (a bound against abuse)."""
 MAX_PATTERN: Final = 1000
 """Characters of a wildcard pattern. Source: assumed (a bound against abuse)."""
 
 _ID: Final = re.compile(r"(\d{1,18})-(-?\d{1,18})", re.ASCII)
+_OWN: Final = frozenset({TIME, "@seq"})
+"""What has no words."""
 _NAMED: Final = frozenset({"boost", "_name"})
-_MINIMUM: Final = re.compile(r"(-?\d{1,4})(%?)", re.ASCII)
-_BOUNDS: Final = {
-    "gte": Operator.GE,
-    "gt": Operator.GT,
-    "lte": Operator.LE,
-    "lt": Operator.LT,
+_WORDS: Final = _NAMED | {
+    "query",
+    "auto_generate_synonyms_phrase_query",
+    "fuzziness",
+    "fuzzy_rewrite",
+    "lenient",
+    "max_expansions",
+    "zero_terms_query",
 }
+_STRING: Final = _NAMED | {
+    "query",
+    "analyze_wildcard",
+    "auto_generate_synonyms_phrase_query",
+    "default_operator",
+    "fields",
+    "fuzzy_max_expansions",
+    "lenient",
+    "minimum_should_match",
+}
+_LUCENE: Final = frozenset(
+    {
+        "allow_leading_wildcard",
+        "default_field",
+        "enable_position_increments",
+        "fuzziness",
+        "max_determinized_states",
+        "phrase_slop",
+        "rewrite",
+        "tie_breaker",
+        "time_zone",
+        "type",
+    }
+)
 
 
 class QueryParser:
@@ -53,10 +92,12 @@ class QueryParser:
 
     Args:
         now_ms: what ``now`` is.
+        names: of the fields that patterns may stand for.
     """
 
-    def __init__(self, now_ms: int) -> None:
+    def __init__(self, now_ms: int, names: Callable[[], Iterable[str]]) -> None:
         self._now_ms = now_ms
+        self._names = names
         self._count = 0
         self._types: Mapping[str, Callable[[Node], Query]] = {
             "match_all": self._match_all,
@@ -102,54 +143,45 @@ class QueryParser:
 
     def _bool(self, node: Node) -> Query:
         members = node.object(
-            _NAMED | {"must", "filter", "should", "must_not", "minimum_should_match"}
+            _NAMED
+            | {
+                "must",
+                "filter",
+                "should",
+                "must_not",
+                "minimum_should_match",
+                "adjust_pure_negative",
+            }
         )
         must, filters, should, must_not = (
             tuple(self.parse(item) for item in members[name].items()) if name in members else ()
             for name in ("must", "filter", "should", "must_not")
         )
         required = (*must, *filters, *(Negated(one) for one in must_not))
-        least = 0 if must or filters or not should else 1
+        least = 0
         if "minimum_should_match" in members:
-            least = _least(members["minimum_should_match"], len(should))
+            least = parse_minimum(members["minimum_should_match"]).of(len(should))
+        if should and not must and not filters:
+            least = max(1, least)
         if least > 0:
             required = (*required, Several(should, least))
         return all_of(required) if required else Leaf(Everything(), node.path)
 
     def _range(self, node: Node) -> Query:
-        name, body = _of_field(node)
-        members = body.object(_NAMED | set(_BOUNDS) | {"format", "time_zone", "relation"})
+        name, body = field_and_body(node)
+        members = body.object(_NAMED | set(BOUNDS) | {"format", "time_zone", "relation"})
         if name == TIME:
-            return self._between(members)
-        found: list[Query] = []
-        for key, operator in _BOUNDS.items():
-            if key in members:
-                bound = members[key]
-                found.append(Leaf(Compare(name, operator, _number(bound)), bound.path))
-        return all_of(tuple(found)) if found else Exists(name, body.path)
-
-    def _between(self, members: Mapping[str, Node]) -> Query:
-        formats = parse_formats(members.get("format"))
-        zone = parse_zone(members["time_zone"]) if "time_zone" in members else ZONE_UTC
-
-        def date(key: str, *, up: bool) -> int:
-            return parse_date(
-                members[key], now_ms=self._now_ms, zone=zone, formats=formats, round_up=up
-            )
-
-        starts = [date("gte", up=False)] if "gte" in members else []
-        starts += [date("gt", up=True) + 1] if "gt" in members else []
-        ends = [date("lte", up=True)] if "lte" in members else []
-        ends += [date("lt", up=False) - 1] if "lt" in members else []
-        return Between(max(starts, default=None), min(ends, default=None))
+            return time_range(members, self._now_ms)
+        bounds = {BOUNDS[key]: members[key] for key in BOUNDS if key in members}
+        return value_range(name, bounds, body.path)
 
     def _term(self, node: Node) -> Query:
-        name, body = _of_field(node)
+        name, body = field_and_body(node)
         any_case = False
         if isinstance(body.value, dict):
             members = body.object(_NAMED | {"value", "case_insensitive"})
             any_case = "case_insensitive" in members and members["case_insensitive"].flag()
-            body = _required(body, members, "value")
+            body = required(body, members, "value")
         return self._is(name, (body,), any_case, body)
 
     def _terms(self, node: Node) -> Query:
@@ -159,7 +191,7 @@ class QueryParser:
         name, body = next(iter(fields.items()))
         if not isinstance(body.value, list):
             raise body.refuse("expected an array of values")
-        return self._is(_field(Node(name, body.path)), body.items(), False, body)
+        return self._is(one_field(Node(name, body.path)), body.items(), False, body)
 
     def _is(self, name: str, values: tuple[Node, ...], any_case: bool, node: Node) -> Query:
         if len(values) > MAX_VALUES:
@@ -168,48 +200,55 @@ class QueryParser:
             return _ids(values)
         if name == TIME:
             dates = (parse_date(value, now_ms=self._now_ms) for value in values)
-            return _one_of(tuple(Between(at_ms, at_ms) for at_ms in dates))
+            return any_of(tuple(Between(at_ms, at_ms) for at_ms in dates))
         if not values:
             return Nothing()
         return Is(name, tuple(value.scalar() for value in values), any_case, node.path)
 
     def _match(self, node: Node) -> Query:
-        name, body = _of_field(node)
-        members = _or_members(
-            body,
-            "query",
-            _NAMED | {"query", "operator", "minimum_should_match", "lenient", "zero_terms_query"},
-        )
-        every = "operator" in members and members["operator"].choice("and", "or") == "and"
-        if "minimum_should_match" in members:
-            raise members["minimum_should_match"].refuse("is not supported; expected `operator`")
-        return self._words(name, _required(body, members, "query"), every=every)
+        name, body = field_and_body(node)
+        members = members_or(body, "query", _WORDS | {"operator", "minimum_should_match"})
+        return self._words(name, required(body, members, "query"), members)
 
-    def _words(self, name: str, node: Node, *, every: bool, phrase: bool = False) -> Query:
+    def _words(self, name: str | None, node: Node, members: Mapping[str, Node]) -> Query:
+        """The words of a text, as many as the parameters beside it say."""
         value = node.scalar()
-        if name in {TIME, "_id"} or not isinstance(value, str):
-            return self._is(name, (node,), False, node)
-        return Match(None if name == RAW else name, value, every, node.path, phrase)
+        if name in {TIME, ID} or not isinstance(value, str):
+            return self._is(name or RAW, (node,), False, node)
+        _check_zero_terms(members)
+        every = "operator" in members and members["operator"].choice("and", "or") == "and"
+        least = EVERY if every else SOME
+        if "minimum_should_match" in members and not every:
+            least = parse_minimum(members["minimum_should_match"])
+        fuzziness = parse_fuzziness(members["fuzziness"]) if "fuzziness" in members else 0
+        return Match(None if name == RAW else name, value, least, node.path, fuzziness)
+
+    def _phrase(self, name: str | None, node: Node, members: Mapping[str, Node]) -> Query:
+        """The words of a text next to each other."""
+        value = node.scalar()
+        if name in {TIME, ID} or not isinstance(value, str):
+            return self._is(name or RAW, (node,), False, node)
+        _check_zero_terms(members)
+        slop = members["slop"].whole(0, MAX_SLOP) if "slop" in members else 0
+        return Near(None if name == RAW else name, value, slop, node.path)
 
     def _match_phrase(self, node: Node) -> Query:
-        name, body = _of_field(node)
-        members = _or_members(body, "query", _NAMED | {"query", "slop", "zero_terms_query"})
-        if "slop" in members:
-            members["slop"].whole(0, 0)
-        return self._words(name, _required(body, members, "query"), every=True, phrase=True)
+        name, body = field_and_body(node)
+        members = members_or(body, "query", _NAMED | {"query", "slop", "zero_terms_query"})
+        return self._phrase(name, required(body, members, "query"), members)
 
     def _wildcard(self, node: Node) -> Query:
-        name, body = _of_field(node)
-        members = _or_members(
+        name, body = field_and_body(node)
+        members = members_or(
             body, "value", _NAMED | {"value", "wildcard", "case_insensitive", "rewrite"}
         )
-        value = members.get("value") or _required(body, members, "wildcard")
-        return self._pattern(name, value, members, _wildcard_pattern(value.text()))
+        value = members.get("value") or required(body, members, "wildcard")
+        return self._pattern(name, value, members, whole_pattern(split_wildcards(value.text())))
 
     def _prefix(self, node: Node) -> Query:
-        name, body = _of_field(node)
-        members = _or_members(body, "value", _NAMED | {"value", "case_insensitive", "rewrite"})
-        value = _required(body, members, "value")
+        name, body = field_and_body(node)
+        members = members_or(body, "value", _NAMED | {"value", "case_insensitive", "rewrite"})
+        value = required(body, members, "value")
         return self._pattern(name, value, members, re.escape(value.text()) + ".*")
 
     def _pattern(self, name: str, value: Node, members: Mapping[str, Node], pattern: str) -> Query:
@@ -220,155 +259,123 @@ class QueryParser:
 
     def _multi_match(self, node: Node) -> Query:
         members = node.object(
-            _NAMED | {"query", "fields", "type", "operator", "lenient", "tie_breaker"}
+            _WORDS | {"fields", "type", "operator", "minimum_should_match", "slop", "tie_breaker"}
         )
         phrase = False
         if "type" in members:
             kind = members["type"].choice("best_fields", "most_fields", "phrase")
             phrase = kind == "phrase"
-        every = "operator" in members and members["operator"].choice("and", "or") == "and"
-        text = _required(node, members, "query")
-        names = _fields(members.get("fields"))
-        return any_of(
-            tuple(
-                self._words(name or RAW, text, every=every or phrase, phrase=phrase)
-                for name in names
-            )
-        )
+        text = required(node, members, "query")
+        parse = self._phrase if phrase else self._words
+        names = self._fields_of(members.get("fields"))
+        return any_of(tuple(parse(name, text, members) for name in names))
 
     def _exists(self, node: Node) -> Query:
         members = node.object(_NAMED | {"field"})
-        name = _field(_required(node, members, "field"))
-        return Exists(name, node.path)
+        wanted = required(node, members, "field")
+        return any_of(tuple(Exists(name, node.path) for name in self._like(wanted.name(), wanted)))
 
     def _ids(self, node: Node) -> Query:
         members = node.object(_NAMED | {"values"})
-        values = _required(node, members, "values").items()
+        values = required(node, members, "values").items()
         if len(values) > MAX_VALUES:
             raise node.refuse(f"expected at most {MAX_VALUES} values")
         return _ids(values)
 
     def _query_string(self, node: Node) -> Query:
-        members = node.object(
-            _NAMED
-            | {
-                "query",
-                "fields",
-                "default_field",
-                "default_operator",
-                "analyze_wildcard",
-                "lenient",
-                "time_zone",
-            }
-        )
+        members = node.object(_STRING | _LUCENE)
         fields = members.get("fields") or members.get("default_field")
-        return self._string(node, members, fields, Dialect.LUCENE)
-
-    def _simple_query_string(self, node: Node) -> Query:
-        members = node.object(
-            _NAMED | {"query", "fields", "default_operator", "analyze_wildcard", "lenient"}
-        )
-        return self._string(node, members, members.get("fields"), Dialect.SIMPLE)
-
-    def _string(
-        self, node: Node, members: Mapping[str, Node], fields: Node | None, dialect: Dialect
-    ) -> Query:
-        operator = members.get("default_operator")
-        every = operator is not None and operator.choice("and", "or") == "and"
-        zone = parse_zone(members["time_zone"]) if "time_zone" in members else ZONE_UTC
-        query, self._count = StringParser(
-            _required(node, members, "query"),
-            dialect=dialect,
-            fields=_fields(fields),
-            every=every,
-            now_ms=self._now_ms,
-            zone=zone,
+        if "type" in members:
+            members["type"].choice("best_fields", "most_fields")
+        query, self._count = LuceneParser(
+            required(node, members, "query"),
+            self._reading(members, fields),
+            leading_wildcards="allow_leading_wildcard" not in members
+            or members["allow_leading_wildcard"].flag(),
+            slop=members["phrase_slop"].whole(0, MAX_SLOP) if "phrase_slop" in members else 0,
+            fuzziness=parse_fuzziness(members["fuzziness"])
+            if "fuzziness" in members
+            else Fuzziness.AUTO,
             count=self._count,
         ).parse()
         return query
 
+    def _simple_query_string(self, node: Node) -> Query:
+        members = node.object(_STRING | {"flags"})
+        query, self._count = SimpleParser(
+            required(node, members, "query"),
+            self._reading(members, members.get("fields")),
+            flags=parse_flags(members.get("flags")),
+            count=self._count,
+        ).parse()
+        return query
 
-def _of_field(node: Node) -> tuple[str, Node]:
-    """The field that a query is about, and what it says of it."""
-    name, body = node.single("field")
-    return _field(Node(name, node.path)), body
+    def _reading(self, members: Mapping[str, Node], fields: Node | None) -> Reading:
+        """How the words of a query string are to be read."""
+        operator = members.get("default_operator")
+        minimum = members.get("minimum_should_match")
+        return Reading(
+            fields=self._fields_of(fields),
+            every=operator is not None and operator.choice("and", "or") == "and",
+            least=None if minimum is None else parse_minimum(minimum),
+            now_ms=self._now_ms,
+            zone=parse_zone(members["time_zone"]) if "time_zone" in members else ZONE_UTC,
+            lenient="lenient" in members and members["lenient"].flag(),
+            names_like=self.names_like,
+        )
+
+    def _fields_of(self, node: Node | None) -> tuple[str | None, ...]:
+        """Names of fields, without their boosts; None for the raw text, which is the default.
+
+        A pattern stands for what the LogStores have that is like it; ``*`` is the raw text.
+        """
+        if node is None or node.value == []:
+            return (None,)
+        found: dict[str | None, None] = {}
+        for item in node.items():
+            name = item.name().partition("^")[0]
+            if name in {"*", RAW}:
+                found[None] = None
+            else:
+                found |= dict.fromkeys(self.names_like(name, item))
+        if len(found) > MAX_TERMS:
+            raise node.refuse(f"expected at most {MAX_TERMS} fields")
+        return tuple(found)
+
+    def names_like(self, name: str, node: Node) -> tuple[str, ...]:
+        """The fields whose words a name or a pattern with ``*`` stands for.
+
+        Raises:
+            ControlError: InvalidParameter when they are too many.
+        """
+        found = self._like(name, node)
+        return tuple(one for one in found if one not in _OWN) if "*" in name else found
+
+    def _like(self, name: str, node: Node) -> tuple[str, ...]:
+        if "*" not in name:
+            return (one_field(Node(name, node.path)),)
+        fits = compile_pattern(name)
+        found = tuple(one for one in self._names() if fits(one))
+        if len(found) > MAX_TERMS:
+            raise node.refuse(f"stands for more than {MAX_TERMS} fields")
+        return found
 
 
-def _field(node: Node) -> str:
-    name = node.name()
-    if "*" in name:
-        raise node.refuse("expected the name of one field, found a pattern")
-    return name
+def parse_fuzziness(node: Node) -> Fuzziness | int:
+    """By how much words may differ: ``AUTO``, 0, 1 or 2."""
+    if isinstance(node.value, str) and node.value.upper() == "AUTO":
+        return Fuzziness.AUTO
+    if isinstance(node.value, str) and node.value in {"0", "1", "2"}:
+        return int(node.value)
+    return node.whole(0, MAX_EDITS)
 
 
-def _fields(node: Node | None) -> tuple[str | None, ...]:
-    """Names of fields, without their boosts; None for the raw text, which is the default."""
-    if node is None:
-        return (None,)
-    found: list[str | None] = []
-    for item in node.items():
-        name = item.name().partition("^")[0]
-        found.append(None if name in {"*", RAW} else _field(Node(name, item.path)))
-    if len(found) > MAX_TERMS:
-        raise node.refuse(f"expected at most {MAX_TERMS} fields")
-    return tuple(dict.fromkeys(found)) or (None,)
-
-
-def _or_members(node: Node, name: str, known: frozenset[str]) -> dict[str, Node]:
-    """The members of an object; a bare value stands for its member ``name``."""
-    return node.object(known) if isinstance(node.value, dict) else {name: node}
-
-
-def _required(node: Node, members: Mapping[str, Node], name: str) -> Node:
-    found = members.get(name)
-    if found is None:
-        raise node.refuse(f"{name} is required")
-    return found
-
-
-def _number(node: Node) -> int | float:
-    if not isinstance(node.value, str):
-        return node.number()
-    try:
-        return parse_number(node.value)
-    except ValueError as error:
-        raise node.refuse("expected a number; only @timestamp is compared with dates") from error
-
-
-def _least(node: Node, count: int) -> int:
-    """How many of ``count`` a ``minimum_should_match`` asks for."""
-    found = _MINIMUM.fullmatch(str(node.value)) if not isinstance(node.value, bool) else None
-    if found is None:
-        raise node.refuse("expected a number or a percentage")
-    number = int(found[1])
-    if found[2]:
-        # Elasticsearch rounds down what is asked for, or what may be missing.
-        number = math.trunc(number * count / 100)
-    return count + number if number < 0 else number
+def _check_zero_terms(members: Mapping[str, Node]) -> None:
+    if "zero_terms_query" in members:
+        members["zero_terms_query"].choice("none")
 
 
 def _ids(values: tuple[Node, ...]) -> Query:
     found = (_ID.fullmatch(str(value.scalar())) for value in values)
     ids = tuple((int(one[1]), int(one[2])) for one in found if one is not None)
     return Ids(ids) if ids else Nothing()
-
-
-def _one_of(operands: tuple[Query, ...]) -> Query:
-    return any_of(operands) if operands else Nothing()
-
-
-def _wildcard_pattern(text: str) -> str:
-    """``*`` and ``?`` as wildcards; a backslash takes the next character as it is."""
-    pattern = ""
-    position = 0
-    while position < len(text):
-        character = text[position]
-        if character == "\\" and position + 1 < len(text):
-            position += 1
-            pattern += re.escape(text[position])
-        elif character in "*?":
-            pattern += ".*" if character == "*" else "."
-        else:
-            pattern += re.escape(character)
-        position += 1
-    return pattern

@@ -1,81 +1,70 @@
-"""The two query languages that Elasticsearch has within a text: what of them the search
-language can do.
+"""Lucene's query language, within a text.
 
-Lucene's: ``field:word``, ``field:(a b)``, ``field:>=5``, ``field:[1 TO 5}``, quoted phrases,
-wildcards, AND, OR, NOT, ``&&``, ``||``, ``!``, ``+``, ``-``, parentheses. The simple one: ``+``,
-``|``, ``-``, quoted phrases, ``word*``, parentheses. Regular expressions, fuzziness, proximity and
-boosts are refused. Source: assumed: https://www.elastic.co/guide/en/elasticsearch/reference.
+``field:word``, ``field:(a b)``, ``field:>=5``, ``field:[1 TO 5}``, ``_exists_:field``, quoted
+phrases (``"a b"~2``), wildcards, regular expressions (``/ab+/``), fuzziness (``word~1``), boosts
+(``^2``, without effect), AND, OR, NOT, ``&&``, ``||``, ``!``, ``+``, ``-``, parentheses.
+Source: assumed: https://www.elastic.co/guide/en/elasticsearch/reference (query string query).
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from simulator.errors import ControlError
-from simulator.logstore.elastic.dates import Zone, parse_date
+from simulator.logstore.elastic.dates import parse_date
 from simulator.logstore.elastic.document import Node
+from simulator.logstore.elastic.minimum import EVERY
+from simulator.logstore.elastic.names import RAW, TIME
+from simulator.logstore.elastic.ranges import value_range
+from simulator.logstore.elastic.reading import (
+    ESCAPED,
+    MAX_DEPTH,
+    MAX_SLOP,
+    Reading,
+    plain,
+    split_wildcards,
+)
+from simulator.logstore.elastic.regexes import RegexError, translate_regex
 from simulator.logstore.elastic.tree import (
     Between,
     Exists,
+    Fuzziness,
     Leaf,
     Match,
+    Near,
     Negated,
     Nothing,
     Query,
+    Regex,
+    Wild,
     all_of,
     any_of,
 )
-from simulator.logstore.search import MAX_TERMS, Compare, Everything, Operator, Words
+from simulator.logstore.elastic.word_conditions import MAX_EDITS
+from simulator.logstore.search import MAX_TERMS, Everything, Operator
 from simulator.logstore.statement import MAX_LENGTH
-from simulator.logstore.typed import parse_number
 
-_MAX_DEPTH: Final = 50
-_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
-
-
-class Dialect(StrEnum):
-    """Which of the two languages."""
-
-    LUCENE = "query_string"
-    SIMPLE = "simple_query_string"
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
-
-
-_TOKENS: Final = {
-    Dialect.LUCENE: re.compile(
-        r"""\s*(?:
-        (?P<and>AND(?![^\s()"])|&&) | (?P<or>OR(?![^\s()"])|\|\|)
-        | (?P<not>NOT(?![^\s()"])|!|-) | (?P<plus>\+)
-        | (?P<open>\() | (?P<close>\))
-        | (?P<range>[\[{]\s*(?P<low>"[^"]*"|[^\s"\]}]+)\s+TO\s+(?P<high>"[^"]*"|[^\s"\]}]+)\s*[\]}])
-        | (?P<regex>/(?:\\.|[^/\\])+/(?=[\s)]|$))
-        | (?P<phrase>"(?:\\.|[^"\\])*")
-        | (?P<compare>[<>]=?\s*[^\s()"]+)
-        | (?P<field>(?:\\.|[^\s()"\[\]{}:<>\\])+:)
-        | (?P<word>(?:\\.|[^\s()"\[\]{}:\\])+)
-        )""",
-        re.VERBOSE | re.DOTALL,
-    ),
-    Dialect.SIMPLE: re.compile(
-        r"""\s*(?:
-        (?P<and>\+) | (?P<or>\|) | (?P<not>-)
-        | (?P<open>\() | (?P<close>\))
-        | (?P<phrase>"(?:\\.|[^"\\])*")
-        | (?P<word>(?:\\.|[^\s()"|+\\])+)
-        )""",
-        re.VERBOSE | re.DOTALL,
-    ),
-}
+_BOOST: Final = r"(?:\^\d+(?:\.\d+)?)?"
+_TOKENS: Final = re.compile(
+    rf"""\s*(?:
+    (?P<and>AND(?![^\s()"])|&&) | (?P<or>OR(?![^\s()"])|\|\|)
+    | (?P<not>NOT(?![^\s()"])|!|-) | (?P<plus>\+)
+    | (?P<open>\() | (?P<close>\){_BOOST})
+    | (?P<range>[\[{{]\s*(?P<low>"[^"]*"|[^\s"\]}}]+)\s+TO\s+(?P<high>"[^"]*"|[^\s"\]}}]+)\s*[\]}}])
+      {_BOOST}
+    | (?P<regex>/(?:\\.|[^/\\])+/){_BOOST}(?=[\s)]|$)
+    | (?P<phrase>"(?:\\.|[^"\\])*")(?:~(?P<slop>\d{{1,4}}))?{_BOOST}
+    | (?P<compare>[<>]=?\s*(?:"[^"]*"|[^\s()"]+))
+    | (?P<field>(?:\\.|[^\s()"\[\]{{}}:<>\\])+:)
+    | (?P<word>(?:\\.|[^\s()"\[\]{{}}:\\])+)
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+_WORD: Final = re.compile(
+    r"(?P<text>(?:\\.|[^\\])*?)(?:(?P<tilde>~)(?P<edits>\d{0,4}))?(?:\^\d+(?:\.\d+)?)?", re.DOTALL
+)
+_BOOSTED: Final = re.compile(r"(?<!\\)\^\d+(?:\.\d+)?$")
 _OPERATORS: Final = frozenset({"and", "or"})
-_SUFFIX: Final = re.compile(r"(?<!\\)[~^][\d.]*$")
 _RANGE_EDGES: Final = {
     "[": Operator.GE,
     "{": Operator.GT,
@@ -84,37 +73,42 @@ _RANGE_EDGES: Final = {
 }
 
 
-class StringParser:
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    at: int
+    slop: int | None = None
+
+
+class LuceneParser:
     """Parses one text.
 
     Args:
         node: the text.
-        dialect: its language.
-        fields: that words without a field are looked for in; None is the raw text.
-        every: whether words next to each other must all occur.
-        now_ms: what ``now`` is.
-        zone: of dates without one.
+        reading: how its words are to be read.
+        leading_wildcards: whether a word may begin with one.
+        slop: how far the words of phrases may be apart that do not say it.
+        fuzziness: by how much words may differ that have a bare ``~``.
         count: of conditions so far.
     """
 
     def __init__(
         self,
         node: Node,
+        reading: Reading,
         *,
-        dialect: Dialect,
-        fields: Sequence[str | None],
-        every: bool,
-        now_ms: int,
-        zone: Zone,
+        leading_wildcards: bool,
+        slop: int,
+        fuzziness: Fuzziness | int,
         count: int,
     ) -> None:
         self._node = node
-        self._dialect = dialect
-        self._every = every
-        self._now_ms = now_ms
-        self._zone = zone
+        self._reading = reading
+        self._leading_wildcards = leading_wildcards
+        self._slop = slop
+        self._fuzziness = fuzziness
         self._count = count
-        self._fields = tuple(fields)
         self._tokens = self._split(node.text())
         self._position = 0
 
@@ -126,7 +120,7 @@ class StringParser:
         """
         if not self._tokens:
             return Nothing(), self._count
-        query = self._chain(self._fields, 0)
+        query = self._chain(self._reading.fields, 0)
         if self._position < len(self._tokens):
             raise self._refuse("found `)` without `(`")
         return query, self._count
@@ -138,7 +132,7 @@ class StringParser:
         position = 0
         end = len(text.rstrip())
         while position < end:
-            found = _TOKENS[self._dialect].match(text, position)
+            found = _TOKENS.match(text, position)
             if found is None:
                 raise self._node.refuse(
                     f"found {text[position : position + 20]!r}, which is not supported;"
@@ -146,7 +140,8 @@ class StringParser:
                     position,
                 )
             kind = next(k for k, v in found.groupdict().items() if v is not None)
-            tokens.append(_Token(kind, found[kind], found.start(kind)))
+            slop = None if found["slop"] is None else int(found["slop"])
+            tokens.append(_Token(kind, found[kind], found.start(kind), slop))
             position = found.end()
         return tokens
 
@@ -167,8 +162,8 @@ class StringParser:
         these a clause with ``+`` is required, which makes the others optional, and one with
         ``-`` or NOT is excluded.
         """
-        if depth > _MAX_DEPTH:
-            raise self._refuse(f"nested more than {_MAX_DEPTH} levels deep")
+        if depth > MAX_DEPTH:
+            raise self._refuse(f"nested more than {MAX_DEPTH} levels deep")
         required: list[Query] = []
         excluded: list[Query] = []
         groups: list[list[Query]] = []
@@ -176,9 +171,7 @@ class StringParser:
         while (token := self._peek()) is not None and token.kind != "close":
             operator = self._take("and", "or")
             if operator is not None and first:
-                if self._dialect is Dialect.LUCENE:
-                    raise self._refuse(f"found {operator.text!r}, expected a word before it")
-                operator = None
+                raise self._refuse(f"found {operator.text!r}, expected a word before it")
             plus = self._take("plus") is not None
             negated = False
             while self._take("not") is not None:
@@ -187,7 +180,7 @@ class StringParser:
             clause = Negated(clause) if negated else clause
             following = self._peek()
             bare = operator is None and (following is None or following.kind not in _OPERATORS)
-            together = self._every if operator is None else operator.kind == "and"
+            together = self._reading.every if operator is None else operator.kind == "and"
             if bare and plus:
                 required.append(clause)
             elif bare and negated:
@@ -199,9 +192,9 @@ class StringParser:
             first = False
         if not (required or excluded or groups):
             raise self._refuse("expected a word")
-        rest = [all_of(tuple(group)) for group in groups]
-        if rest and not required:
-            required = [any_of(tuple(rest))]
+        rest = tuple(all_of(tuple(group)) for group in groups)
+        if rest and (not required or (depth == 0 and self._reading.least is not None)):
+            required.append(self._reading.some_of(rest, outermost=depth == 0))
         return all_of((*required, *excluded))
 
     def _clause(self, fields: tuple[str | None, ...], depth: int) -> Query:
@@ -210,99 +203,123 @@ class StringParser:
             raise self._refuse(f"more than {MAX_TERMS} conditions")
         field = self._take("field")
         if field is not None:
-            name = _plain(field.text[:-1])
+            name = plain(field.text[:-1])
             if name == "_exists_":
                 return self._exists()
-            fields = (None,) if name in {"*", "@raw"} else (name,)
-            if "*" in name and fields != (None,):
-                raise self._refuse("expected the name of one field, found a pattern", field.at)
+            fields = (None,) if name in {"*", RAW} else self._names_like(name, field)
         if self._take("open") is not None:
             inner = self._chain(fields, depth + 1)
             if self._take("close") is None:
                 raise self._refuse("expected `)`")
             return inner
-        token = self._take("word", "phrase", "compare", "range")
-        if token is None and self._take("regex") is not None:
-            self._position -= 1
-            raise self._refuse("regular expressions are not supported; quote a text with slashes")
+        token = self._take("word", "phrase", "compare", "range", "regex")
         if token is None:
             raise self._refuse("expected a word, a phrase or `(`")
-        self._count += len(fields) - 1
+        self._count += max(0, len(fields) - 1)
         return any_of(tuple(self._value(one, token) for one in fields))
+
+    def _names_like(self, name: str, token: _Token) -> tuple[str, ...]:
+        try:
+            return self._reading.names_like(name, self._node)
+        except ControlError as error:
+            raise self._refuse(
+                "expected the name of a field, or a shorter list", token.at
+            ) from error
 
     def _exists(self) -> Query:
         token = self._take("word", "phrase")
         if token is None:
             raise self._refuse("expected the name of a field")
-        text = token.text[1:-1] if token.kind == "phrase" else token.text
-        return Exists(_plain(text), self._node.path)
+        name = plain(token.text[1:-1] if token.kind == "phrase" else token.text)
+        names = self._names_like(name, token)
+        return any_of(tuple(Exists(one, self._node.path) for one in names))
 
     def _value(self, field: str | None, token: _Token) -> Query:
         path = self._node.path
-        if token.kind == "compare":
-            sign = token.text[: 2 if token.text[1] == "=" else 1]
-            return self._bound(field, Operator(sign), token.text[len(sign) :].lstrip(), token)
-        if token.kind == "range":
-            return self._range(field, token)
-        if token.kind == "phrase":
-            text = _plain(token.text[1:-1])
-            if field == "@timestamp":
-                return self._same_time(text, token)
-            return Match(field, text, True, path, True)
-        if _SUFFIX.search(token.text):
-            raise self._refuse("fuzziness and boosts are not supported", token.at)
-        if token.text == "*":
+        match token.kind:
+            case "compare":
+                sign = token.text[: 2 if token.text[1] == "=" else 1]
+                text = _BOOSTED.sub("", token.text[len(sign) :].strip()).strip('"')
+                return self._range(field, {Operator(sign): text}, token)
+            case "range":
+                return self._range(field, _bounds(token.text), token)
+            case "regex":
+                return self._regex(field, token)
+            case "phrase":
+                text = plain(token.text[1:-1])
+                if field == TIME:
+                    return self._same_time(text, token)
+                slop = self._slop if token.slop is None else token.slop
+                if slop > MAX_SLOP:
+                    raise self._refuse(f"a phrase with a slop above {MAX_SLOP}", token.at)
+                return Near(field, text, slop, path)
+            case _:
+                return self._word(field, token)
+
+    def _word(self, field: str | None, token: _Token) -> Query:
+        path = self._node.path
+        found = _WORD.fullmatch(token.text)
+        assert found is not None  # words are made of what it takes
+        text = found["text"]
+        if not text:
+            raise self._refuse(f"found {token.text!r}, expected a word before it", token.at)
+        if text == "*":
             return Leaf(Everything(), path) if field is None else Exists(field, path)
-        if field == "@timestamp":
-            return self._same_time(_plain(token.text), token)
-        wild = any(one in _ESCAPED.sub("", token.text) for one in "*?")
-        if wild:
-            return Leaf(Words(field, _plain(token.text), token.at), path)
-        return Match(field, _plain(token.text), True, path)
+        if field == TIME:
+            return self._same_time(plain(text), token)
+        if any(one in ESCAPED.sub("", text) for one in "*?"):
+            if text[0] in "*?" and not self._leading_wildcards:
+                raise self._refuse("a wildcard cannot begin a word", token.at)
+            return Wild(field, split_wildcards(text), path)
+        fuzziness: Fuzziness | int = 0
+        if found["tilde"]:
+            fuzziness = int(found["edits"]) if found["edits"] else self._fuzziness
+            if isinstance(fuzziness, int) and fuzziness > MAX_EDITS:
+                raise self._refuse(f"a fuzziness above {MAX_EDITS}", token.at)
+        return Match(field, plain(text), EVERY, path, fuzziness)
 
-    def _range(self, field: str | None, token: _Token) -> Query:
-        found = _TOKENS[Dialect.LUCENE].match(token.text)
-        assert found is not None  # it was matched as a range
-        bounds = (
-            (_RANGE_EDGES[token.text[0]], found["low"].strip('"')),
-            (_RANGE_EDGES[token.text[-1]], found["high"].strip('"')),
-        )
-        parts = tuple(self._bound(field, edge, text, token) for edge, text in bounds if text != "*")
-        if parts:
-            return all_of(parts)
-        if field is None:
-            raise self._refuse("a range needs a field", token.at)
-        return Exists(field, self._node.path)
-
-    def _bound(self, field: str | None, operator: Operator, text: str, token: _Token) -> Query:
-        if field is None:
-            raise self._refuse("a comparison needs a field", token.at)
-        if field == "@timestamp":
-            up = operator in {Operator.GT, Operator.LE}
-            at_ms = self._date(text, token, up=up)
-            match operator:
-                case Operator.GE:
-                    return Between(at_ms, None)
-                case Operator.GT:
-                    return Between(at_ms + 1, None)
-                case Operator.LE:
-                    return Between(None, at_ms)
-                case _:
-                    return Between(None, at_ms - 1)
+    def _regex(self, field: str | None, token: _Token) -> Query:
+        text = token.text[1:-1].replace("\\/", "/")
         try:
-            number = parse_number(_plain(text))
-        except ValueError as error:
-            raise self._refuse(f"found {text[:40]!r}, expected a number", token.at) from error
-        return Leaf(Compare(field, operator, number, token.at), self._node.path)
+            return Regex(field, translate_regex(text), self._node.path)
+        except RegexError as error:
+            raise self._refuse(error.message, token.at + 1 + error.at) from error
+
+    def _range(self, field: str | None, bounds: dict[Operator, str], token: _Token) -> Query:
+        if field is None:
+            raise self._refuse("a range and a comparison need a field", token.at)
+        if field == TIME:
+            return all_of(tuple(self._time(one, text, token) for one, text in bounds.items()))
+        nodes = {one: Node(plain(text), self._node.path) for one, text in bounds.items()}
+        return value_range(field, nodes, self._node.path, lenient=self._reading.lenient)
+
+    def _time(self, operator: Operator, text: str, token: _Token) -> Query:
+        at_ms = self._date(text, token, up=operator in {Operator.GT, Operator.LE})
+        if at_ms is None:
+            return Nothing()
+        match operator:
+            case Operator.GE:
+                return Between(at_ms, None)
+            case Operator.GT:
+                return Between(at_ms + 1, None)
+            case Operator.LE:
+                return Between(None, at_ms)
+            case _:
+                return Between(None, at_ms - 1)
 
     def _same_time(self, text: str, token: _Token) -> Query:
-        return Between(self._date(text, token, up=False), self._date(text, token, up=True))
+        start, end = (self._date(text, token, up=up) for up in (False, True))
+        return Nothing() if start is None or end is None else Between(start, end)
 
-    def _date(self, text: str, token: _Token, *, up: bool) -> int:
-        node = Node(_plain(text), self._node.path)
+    def _date(self, text: str, token: _Token, *, up: bool) -> int | None:
+        """An instant; None for what is none, when that is no error."""
+        node = Node(plain(text), self._node.path)
+        reading = self._reading
         try:
-            return parse_date(node, now_ms=self._now_ms, zone=self._zone, round_up=up)
+            return parse_date(node, now_ms=reading.now_ms, zone=reading.zone, round_up=up)
         except ControlError as error:
+            if reading.lenient:
+                return None
             raise self._refuse(f"found {text[:40]!r}, expected a date", token.at) from error
 
     def _refuse(self, message: str, at: int | None = None) -> ControlError:
@@ -312,5 +329,9 @@ class StringParser:
         return self._node.refuse(message, at)
 
 
-def _plain(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text)
+def _bounds(text: str) -> dict[Operator, str]:
+    """The bounds of ``[1 TO 5}``, without those that are open."""
+    found = _TOKENS.match(text)
+    assert found is not None  # it was matched as a range
+    both = ((text[0], found["low"]), (text[-1], found["high"]))
+    return {_RANGE_EDGES[edge]: bound.strip('"') for edge, bound in both if bound != "*"}

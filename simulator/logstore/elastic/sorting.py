@@ -11,7 +11,7 @@ from typing import Final
 
 from simulator.logstore.elastic.dates import encode_date, parse_date, parse_formats
 from simulator.logstore.elastic.document import Node
-from simulator.logstore.elastic.queries import TIME
+from simulator.logstore.elastic.names import TIME
 from simulator.logstore.values import Sort
 
 _NUMBER: Final = re.compile(r"-?\d{1,18}", re.ASCII)

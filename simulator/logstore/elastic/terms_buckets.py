@@ -7,7 +7,7 @@ from simulator.logstore.elastic.aggregations import Aggregation
 from simulator.logstore.elastic.dates import encode_date
 from simulator.logstore.elastic.groups import Context, Key, Keys, Runner, Shown
 from simulator.logstore.elastic.metrics import Metric, metric_columns, order_sql
-from simulator.logstore.elastic.queries import TIME
+from simulator.logstore.elastic.names import TIME
 from simulator.logstore.elastic.terms import Terms
 from simulator.logstore.typed import Kind, Typed, as_text
 

@@ -4,9 +4,11 @@ Leaves that the search language has too are the search language's own.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
-from simulator.logstore.search import Compare, Everything, Phrase, Words
+from simulator.logstore.elastic.minimum import Minimum
+from simulator.logstore.search import Compare, Everything, Operator
 
 Scalar: TypeAlias = str | int | float | bool
 
@@ -20,22 +22,58 @@ class Nothing:
 class Leaf:
     """A condition of the search language."""
 
-    search: Everything | Words | Phrase | Compare
+    search: Everything | Compare
     path: str
     """Where it stands in the document."""
 
 
+class Fuzziness(StrEnum):
+    """By how much a word may differ; another number is that many edits."""
+
+    AUTO = "auto"
+    """As its length allows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Words of a text occur: all of them, or a number; wildcards are words like others."""
+    """Words of a text occur: so many of them; wildcards are words like others."""
 
     field: str | None
     """None for the raw text."""
     text: str
-    every: bool
+    least: Minimum
     path: str
-    phrase: bool = False
-    """The words are next to each other, in order."""
+    fuzziness: "Fuzziness | int" = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The words of a text occur next to each other, in order."""
+
+    field: str | None
+    text: str
+    slop: int
+    """How far they may be moved apart, in words."""
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wild:
+    """A word, or the whole value, is like a pattern."""
+
+    field: str | None
+    pieces: tuple[tuple[str, bool], ...]
+    """Text, and whether it is a wildcard (``*`` or ``?``) rather than itself."""
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A word, or the whole value, is described by a regular expression in RE2's syntax."""
+
+    field: str | None
+    pattern: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +93,18 @@ class Pattern:
     field: str
     pattern: str
     any_case: bool
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The value is before or behind a text, by the order of characters."""
+
+    field: str
+    operator: Operator
+    text: str
+    lenient: bool
+    """Whether a field of numbers has no such value, rather than to be an error."""
     path: str
 
 
@@ -97,7 +147,20 @@ class Several:
 
 
 Query: TypeAlias = (
-    Nothing | Leaf | Match | Is | Pattern | Exists | Ids | Between | Negated | Several
+    Nothing
+    | Leaf
+    | Match
+    | Near
+    | Wild
+    | Regex
+    | Is
+    | Pattern
+    | Bound
+    | Exists
+    | Ids
+    | Between
+    | Negated
+    | Several
 )
 
 
@@ -107,5 +170,7 @@ def all_of(operands: "tuple[Query, ...]") -> "Query":
 
 
 def any_of(operands: "tuple[Query, ...]") -> "Query":
-    """Found by at least one operand."""
+    """Found by at least one operand; without any, nothing is."""
+    if not operands:
+        return Nothing()
     return operands[0] if len(operands) == 1 else Several(operands, 1)

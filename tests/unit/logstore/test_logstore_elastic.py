@@ -121,7 +121,12 @@ def test_a_query_finds(shop: Store, query: object, expected: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("least", "expected"), [(0, [0, 1, 2, 3]), (2, [0, 3]), ("67%", [0, 3]), (-1, [0, 3]), (4, [])]
+    ("least", "expected"),
+    [
+        *((0, [0, 3]), (1, [0, 3]), (2, [0, 3]), (3, []), (4, []), (-1, [0, 3]), (-2, [0, 3])),
+        *(("67%", [0, 3]), ("100%", []), ("-34%", [0, 3]), ("-33%", []), ("-100%", [0, 3])),
+        *(("3<50%", []), ("2<67%", [0, 3]), ("1<-25% 2<2", [0, 3]), ("1 < 1 9<3", [0, 3])),
+    ],
 )
 def test_how_many_of_should_must_be_found(shop: Store, least: object, expected: list[int]) -> None:
     should = [
@@ -286,19 +291,36 @@ def test_records_of_one_instant_are_told_apart_when_asked_for(store: Store) -> N
         ({"query": {}}, "[body.query]"),
         ({"query": {"fuzzy": {"a": "b"}}}, "[body.query]"),
         ({"query": {"bool": {"must": [{"match": []}]}}}, "[body.query.bool.must[0].match]"),
-        ({"query": {"range": {"msg": {"gte": "a"}}}}, "[body.query.range.msg.gte]"),
+        ({"query": {"range": {"cost": {"gte": "a"}}}}, "[body.query.range.cost.gte]: found 'a'"),
+        ({"query": {"range": {"n": {"gte": [1]}}}}, "[body.query.range.n.gte]"),
         ({"query": {"range": {"@timestamp": {"gte": "x"}}}}, "[body.query.range.@timestamp.gte]"),
         ({"query": {"term": {"a": {"value": [1]}}}}, "[body.query.term.a.value]"),
         ({"query": {"term": {"a": "\0"}}}, "[body.query.term.a]"),
         ({"query": {"term": {"a": 2**64}}}, "[body.query.term.a]"),
-        ({"query": {"match": {"a": {"query": "b", "fuzziness": 1}}}}, "match.a.fuzziness]"),
+        ({"query": {"match": {"a": {"query": "b", "fuzziness": 3}}}}, "match.a.fuzziness]"),
+        ({"query": {"match": {"a": {"query": "b", "analyzer": "x"}}}}, "match.a.analyzer]"),
+        ({"query": {"match_phrase": {"a": {"query": "b", "slop": 101}}}}, "match_phrase.a.slop]"),
+        ({"query": {"multi_match": {"query": "b", "type": "cross_fields"}}}, "multi_match.type]"),
+        ({"query": {"bool": {"minimum_should_match": "2<"}}}, "bool.minimum_should_match]"),
+        ({"query": {"bool": {"minimum_should_match": "many"}}}, "bool.minimum_should_match]"),
+        ({"query": {"bool": {"minimum_should_match": True}}}, "bool.minimum_should_match]"),
         ({"query": {"query_string": {"query": "a AND"}}}, "query] at character 6: expected"),
         ({"query": {"query_string": {"query": "a (b"}}}, "query] at character 5: expected `)`"),
         ({"query": {"query_string": {"query": "a )"}}}, "query] at character 3: found `)`"),
-        ({"query": {"query_string": {"query": "word~1"}}}, "query] at character 1: fuzziness"),
-        ({"query": {"query_string": {"query": "b:/a.*/"}}}, "character 3: regular expressions"),
-        ({"query": {"query_string": {"query": "x *y"}}}, "query] at character 3: a wildcard"),
-        ({"query": {"query_string": {"query": "a:>b"}}}, "query] at character 3: found 'b'"),
+        ({"query": {"query_string": {"query": "a word~3"}}}, "query] at character 3: a fuzziness"),
+        ({"query": {"query_string": {"query": '"a b"~101'}}}, "query] at character 1: a phrase"),
+        ({"query": {"query_string": {"query": "b:/a(.*/"}}}, "query] at character 8: expected `)`"),
+        ({"query": {"query_string": {"query": "b:/a{1001}/"}}}, "query] at character 5: repeats"),
+        ({"query": {"query_string": {"query": "b ~"}}}, "query] at character 3: found '~'"),
+        (
+            {"query": {"query_string": {"query": "x *y", "allow_leading_wildcard": False}}},
+            "query] at character 3: a wildcard",
+        ),
+        ({"query": {"query_string": {"query": "cost:>b"}}}, "query_string.query]: found 'b'"),
+        ({"query": {"query_string": {"query": ">5"}}}, "query] at character 1: a range"),
+        ({"query": {"query_string": {"query": "@timestamp:x"}}}, "character 12: found 'x'"),
+        ({"query": {"query_string": {"query": "a", "type": "phrase"}}}, "query_string.type]"),
+        ({"query": {"simple_query_string": {"query": "a", "flags": "XOR"}}}, "flags]"),
     ],
     ids=json.dumps,
 )
