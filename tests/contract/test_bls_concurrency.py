@@ -43,7 +43,7 @@ START, END = "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"
 START_MS = 1_772_323_200_000
 WRITERS = READERS = 8
 BATCH = 20
-READ = 40
+READ = 24
 """Passes of the readers before the kill."""
 
 
