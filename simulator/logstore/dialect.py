@@ -15,6 +15,10 @@ from simulator.logstore.typed import invalid_query
 
 MAX_NODES: Final = 5000
 """Parts of one statement. Source: assumed (a bound against abuse)."""
+MAX_STEPS: Final = 10_000
+MAX_STEPS_PER_WORD: Final = 10
+"""Words that are read in all. What is plain needs one step a word, some twos; but sqlglot tries
+several readings of a type or an array within another, each anew at every level."""
 
 _ENDS_OF_SELECT: Final = frozenset(
     {
@@ -36,6 +40,10 @@ _WORDY: Final = ("CONVERT", "GROUP_CONCAT", "JSON_VALUE", "OVERLAY", "TRY_CAST")
 """Functions that other dialects call with words between arguments, and that are not simulated."""
 
 
+class _TooManySteps(Exception):
+    """Not one of sqlglot's errors, which it takes for a reading that was wrong."""
+
+
 class _Dialect(MySQL):
     """MySQL's quoting and operators; every function stays a plain call with its arguments."""
 
@@ -45,6 +53,14 @@ class _Dialect(MySQL):
 
     class Parser(MySQLParser):
         """The parser without knowledge of functions: the allow-list is ours."""
+
+        _steps = 0
+
+        def _advance(self, times: int = 1) -> None:
+            self._steps += 1
+            if self._steps > MAX_STEPS + MAX_STEPS_PER_WORD * self._tokens_size:
+                raise _TooManySteps
+            super()._advance(times)
 
         FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
@@ -164,7 +180,7 @@ def parse_sql(part: Part) -> exp.Select:
         raise _parse_problem(error, part) from error
     except SqlglotError as error:
         raise invalid_query("the SQL cannot be split into words", part.at) from error
-    except RecursionError as error:
+    except (RecursionError, _TooManySteps) as error:
         raise invalid_query("nested too deeply", part.at) from error
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         # sqlglot trips over some nonsense in its own code; that is the caller's text all the same.

@@ -242,6 +242,8 @@ BOMBS = {
     + "'aaaaaaaaaaaaaaaa'"
     + ", 'a', 'aaaaaaaaaaaaaaaa')" * 12
     + ")",
+    "arrays in arrays, of which sqlglot tries two readings each": "select " + "array[" * 40 + "1" + "]" * 40,
+    "types in types": "select cast(1 as " + "decimal(" * 40 + "1" + ")" * 41,
     "a long filling": "select lpad('a', 999999999999, 'x')",
     "a long list": "select 1 where status in (" + ", ".join(map(str, range(6000))) + ")",
     "a long search": "match " + "a or " * 400 + "b",
