@@ -8,6 +8,7 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Final, NoReturn, TypeAlias
 
 from lark import Lark, Token, Transformer, v_args
@@ -167,7 +168,7 @@ def parse_search(text: str, at: int = 0) -> Search:
         ControlError: InvalidParameter with the position and what was expected.
     """
     try:
-        tree = _PARSER.parse(text)
+        tree = _parser().parse(text)
         search: Search = _Builder(at).transform(tree)
     except UnexpectedInput as error:
         _refuse(error, text, at)
@@ -294,4 +295,7 @@ def _refuse(error: UnexpectedInput, text: str, at: int) -> NoReturn:
     ) from error
 
 
-_PARSER: Final = Lark(_GRAMMAR, parser="lalr", lexer="contextual", maybe_placeholders=False)
+@cache
+def _parser() -> Lark:
+    """Made when the first text comes: it takes longer than most imports."""
+    return Lark(_GRAMMAR, parser="lalr", lexer="contextual", maybe_placeholders=False)

@@ -12,6 +12,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, NoReturn, TypeAlias
 
 from lark import Lark, Token, Transformer, v_args
@@ -147,7 +148,7 @@ def parse_condition(text: str) -> Condition:
         raise invalid("condition", f"expected 1 to {MAX_LENGTH} characters")
     builder = _Builder()
     try:
-        part: _Part = builder.transform(_PARSER.parse(text))
+        part: _Part = builder.transform(_parser().parse(text))
     except UnexpectedInput as error:
         _refuse(error, text)
     except VisitError as error:
@@ -294,4 +295,7 @@ def _refuse(error: UnexpectedInput, text: str) -> NoReturn:
     raise invalid("condition", where) from error
 
 
-_PARSER: Final = Lark(_GRAMMAR, parser="lalr", lexer="contextual", maybe_placeholders=False)
+@cache
+def _parser() -> Lark:
+    """Made when the first text comes: it takes longer than most imports."""
+    return Lark(_GRAMMAR, parser="lalr", lexer="contextual", maybe_placeholders=False)
