@@ -120,6 +120,7 @@ _STAGES: Final = {
     FaultStage.DELIVERY: "Whether, when and how often records arrive",
     FaultStage.OBJECT: "Objects in a bucket",
     FaultStage.MANAGEMENT: "The flow log and its destination",
+    FaultStage.LOG_STORE: "A LogStore as a whole",
     FaultStage.READ: "What meets a pipeline that reads",
 }
 """Headings of the catalogue of faults."""

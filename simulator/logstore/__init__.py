@@ -37,6 +37,7 @@ from simulator.logstore.ledger import (
 )
 from simulator.logstore.shipper_settings import ShipperSettings
 from simulator.logstore.shippers import Shipper
+from simulator.logstore.standing import Gate, not_ready
 from simulator.logstore.statement import is_search
 from simulator.logstore.templates import Template, TemplateContent, TemplateSettings
 from simulator.logstore.upkeep import Upkeep
@@ -89,6 +90,7 @@ __all__ = [
     "DownloadTask",
     "FastQuery",
     "FastQueryContent",
+    "Gate",
     "HeldPiece",
     "Histogram",
     "HistogramBucket",
@@ -129,6 +131,7 @@ __all__ = [
     "ViewStore",
     "compile_pattern",
     "is_search",
+    "not_ready",
     "parse_condition",
     "split_directory",
 ]

@@ -34,6 +34,7 @@ from simulator.logstore.queries import QueryRunner
 from simulator.logstore.retention import Retention
 from simulator.logstore.shippers import Shippers
 from simulator.logstore.shipping import Shipping
+from simulator.logstore.standing import NOT_READY, Standing
 from simulator.logstore.templates import Templates
 from simulator.logstore.upkeep import Job
 from simulator.logstore.values import (
@@ -129,11 +130,13 @@ class LogStoreEngine:
         self.indexes = Indexes(self._database, self._catalog, clock)
         self.bindings = Bindings(self._database, self._catalog)
         self.views = Views(self._database, self._catalog, clock)
-        self._origins = Origins(self._catalog, self.views, clock)
+        self.standing = Standing(clock)
+        """Whether a LogStore is to be had; its gate may be set."""
+        self._origins = Origins(self._catalog, self.views, self.standing, clock)
         self.fast_queries = FastQueries(self._database, self._catalog, self.views, clock)
         self.templates = Templates(self._database, clock)
         self.shippers = Shippers(self._database, self._catalog, clock)
-        self._shipping = Shipping(self._database, self._catalog, self.shippers)
+        self._shipping = Shipping(self._database, self._catalog, self.shippers, self.standing)
         self._temporary = ExitStack()
         files = downloads or Path(
             self._temporary.enter_context(TemporaryDirectory(prefix="blbsim-downloads-"))
@@ -312,6 +315,7 @@ class LogStoreEngine:
         batch = Batch(stream=stream, type=record_type, tags=tags or {}, received_at=now)
         with self._database.writing() as transaction:
             state = self._origins.log_store(project, log_store)
+            self.standing.take(state, sum(_byte_count(record) for record in stamped))
             return len(load_records(transaction, self._catalog, state, stamped, decoded, batch))
 
     def pull(
@@ -497,9 +501,14 @@ class LogStoreEngine:
         """A transaction on a LogStore; what goes wrong is a failing destination."""
         try:
             with self._database.writing() as transaction:
-                yield transaction, self._catalog.store(project, log_store)
+                state = self._catalog.store(project, log_store)
+                self.standing.check(state)
+                yield transaction, state
         except ControlError as error:
-            raise SinkError(f"LogStore {project}/{log_store}: {error}", retryable=False) from error
+            # It will be ready; what is missing or stopped refuses for good.
+            raise SinkError(
+                f"LogStore {project}/{log_store}: {error}", retryable=error.code == NOT_READY
+            ) from error
         except (LoadError, OSError) as error:
             raise SinkError(
                 f"LogStore {project}/{log_store}: {first_line(error)}",
@@ -531,6 +540,10 @@ class LogStoreEngine:
         """End all queries, write everything out and release the file. Fine to call twice."""
         self._database.close()
         self._temporary.close()
+
+
+def _byte_count(record: NewRecord) -> int:
+    return len(record.message.encode("utf-8", "surrogatepass"))
 
 
 def _stamped(records: Sequence[NewRecord], clock: Clock) -> list[NewRecord]:

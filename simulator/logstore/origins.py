@@ -15,6 +15,7 @@ from simulator.logstore.conditions import ConditionWriter
 from simulator.logstore.database import Cursor
 from simulator.logstore.retention import oldest_ms
 from simulator.logstore.search import Search
+from simulator.logstore.standing import Standing
 from simulator.logstore.typed import Bindings, Typed, invalid_query
 from simulator.logstore.values import LogStoreType, Selection
 from simulator.logstore.views import View, Views, ViewStore
@@ -174,12 +175,14 @@ class Origins:
     Args:
         catalog: of the LogStores.
         views: of the views.
+        standing: whether a LogStore is to be had.
         clock: what retention is judged by.
     """
 
-    def __init__(self, catalog: Catalog, views: Views, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, views: Views, standing: Standing, clock: Clock) -> None:
         self._catalog = catalog
         self._views = views
+        self._standing = standing
         self._clock = clock
 
     def find(
@@ -191,7 +194,8 @@ class Origins:
         column that the transaction does not see.
 
         Raises:
-            ControlError: LogStoreNotFound, LogStoreViewNotFound, LogStoreNotReady.
+            ControlError: LogStoreNotFound, LogStoreViewNotFound, LogStoreNotReady,
+                LogStoreStopped.
         """
         if log_store_type is LogStoreType.LOGSTORE:
             return Origin(members=(self._member(self.log_store(project, name), selection),))
@@ -208,15 +212,14 @@ class Origins:
         Source: doc https://cloud.baidu.com/doc/BLS (operation pages of push, pull and query).
 
         Raises:
-            ControlError: LogStoreNotFound, LogStoreNotReady.
+            ControlError: LogStoreNotFound, LogStoreNotReady, LogStoreStopped.
         """
         try:
             state = self._catalog.store(project, name)
         except ControlError as error:
             message = f"LogStore not found{self._catalog.explain_view(project, name)}"
             raise ControlError(error.code, error.status, message) from error
-        if self._clock.time() < state.ready_at:
-            raise ControlError("LogStoreNotReady", 409, "LogStore not ready")
+        self._standing.check(state)
         return state
 
     def _state_of(self, view: View, store: ViewStore) -> StoreState:
@@ -224,9 +227,12 @@ class Origins:
         state = self._catalog.stores.get((store.project, store.name))
         if state is None:
             raise missing_of_view(store.name, view.name)
-        if self._clock.time() < state.ready_at:
-            message = f"LogStore [{store.name}] of the view [{view.name}] not ready"
-            raise ControlError("LogStoreNotReady", 409, message)
+        try:
+            self._standing.check(state)
+        except ControlError as error:
+            where = f"LogStore [{store.name}] of the view [{view.name}]"
+            message = error.message.replace("LogStore", where, 1)
+            raise ControlError(error.code, error.status, message) from error
         return state
 
     def _member(

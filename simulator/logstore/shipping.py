@@ -18,6 +18,7 @@ from simulator.logstore.database import Database, LoadError, first_line
 from simulator.logstore.files import StoredRecord, encode_file, encode_head, encode_line
 from simulator.logstore.loader import SEQ_SHIFT
 from simulator.logstore.shippers import Shipper, ShipperRun, Shippers, ShipperStatus
+from simulator.logstore.standing import Standing
 from simulator.logstore.values import RecordType
 
 CHUNK_ROWS: Final = 5_000
@@ -38,10 +39,13 @@ class Shipping:
     a window is one of receipt and the records of it those not older than the shipper's start.
     """
 
-    def __init__(self, database: Database, catalog: Catalog, shippers: Shippers) -> None:
+    def __init__(
+        self, database: Database, catalog: Catalog, shippers: Shippers, standing: Standing
+    ) -> None:
         self._database = database
         self._catalog = catalog
         self._shippers = shippers
+        self._standing = standing
         self.buckets: Buckets | None = None
         """Where objects go; None: there are no buckets."""
 
@@ -75,6 +79,7 @@ class Shipping:
             shipper.status in {ShipperStatus.RUNNING, ShipperStatus.ABNORMAL}
             and _due_at(shipper) <= now
         ):
+            self._standing.check(self._catalog.store(shipper.project, shipper.log_store))
             ended_at = self._end_of_next(shipper, now)
             count, seq = self._ship(shipper, ended_at)
             run = ShipperRun(started_at=shipper.window_at, ended_at=ended_at, record_count=count)

@@ -34,6 +34,8 @@ class FaultStage(StrEnum):
     """Concerns the objects in a bucket."""
     MANAGEMENT = "management"
     """Concerns the flow log as a resource."""
+    LOG_STORE = "log store"
+    """Concerns a LogStore as a resource."""
     READ = "read"
     """Meets the pipeline when it reads."""
 
@@ -49,6 +51,7 @@ class Subject(StrEnum):
     FLOW_LOG = "flow log"
     CHANGE = "change"
     """An edit, start or stop of a flow log."""
+    LOG_STORE = "LogStore"
     REQUEST = "request"
     """Of a pipeline that reads."""
 
@@ -184,6 +187,14 @@ _OPERATION: Final = Knob(
     type=KnobType.TEXT,
     default="*",
     what="name of the operation such as `PullLogRecord` or `GetObject`; `*` stands for any run",
+)
+
+_WHICH_STORE: Final = Knob(
+    name="log_store",
+    type=KnobType.TEXT,
+    default="*",
+    what="a name, or project/name, in which `*` stands for any run of characters",
+    pattern=r"[A-Za-z0-9_.\-*/]{1,257}",
 )
 
 
@@ -565,6 +576,44 @@ _SPECS: Final = (
                 "readonly",
                 "throttled",
             ),
+        ),
+    ),
+    FaultSpec(
+        kind=FaultKind.STORE_STOPPED,
+        stage=FaultStage.LOG_STORE,
+        subject=Subject.LOG_STORE,
+        what="403 LogStoreStopped to push, pull, query and all that runs statements; what flow "
+        "logs would deliver meanwhile is lost, and shippers try again",
+        why="documented: an account in arrears",
+        destination=_LOG_STORE,
+        knobs=(_WHICH_STORE,),
+    ),
+    FaultSpec(
+        kind=FaultKind.STORE_NOTREADY,
+        stage=FaultStage.LOG_STORE,
+        subject=Subject.LOG_STORE,
+        what="409 LogStoreNotReady from a LogStore that was made while this is in force; "
+        "deliveries of flow logs are put off",
+        why="documented: a LogStore that is still being set up",
+        destination=_LOG_STORE,
+        knobs=(
+            _WHICH_STORE,
+            _knob("lasts", KnobType.DURATION, "30s", "from the making of each"),
+        ),
+    ),
+    FaultSpec(
+        kind=FaultKind.STORE_LIMIT,
+        stage=FaultStage.LOG_STORE,
+        subject=Subject.LOG_STORE,
+        what="429 RequestLimited to pushes above the write rate; a second's worth may come at once",
+        why="documented limits: 5 MB/s per shard, 250 MB/s per LogStore",
+        destination=_LOG_STORE,
+        knobs=(
+            _WHICH_STORE,
+            _knob(
+                "per_shard", KnobType.SIZE, "5MB", "that each of its `shardCount` takes a second"
+            ),
+            _knob("per_store", KnobType.SIZE, "250MB", "that it takes a second at most"),
         ),
     ),
     FaultSpec(

@@ -23,7 +23,9 @@ T = TypeVar("T")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _CONDITION: Final = re.compile(r"\s*(>=|<=|!=|=|<|>)?\s*(.*?)\s*", re.DOTALL)
 _LAYER_4_ONLY: Final = "F-SKIP"
-_READ_ONLY_KEYS: Final = ("where", "flow_log", "node", "to")
+_ON_THE_WAY_KEYS: Final = ("where", "flow_log", "node", "to")
+"""Keys that only faults on the way of records have."""
+_OFF_THE_WAY: Final = (FaultStage.LOG_STORE, FaultStage.READ)
 
 
 def parse_kind(text: str) -> FaultKind:
@@ -46,9 +48,9 @@ def parse_kind(text: str) -> FaultKind:
 def keys_of(spec: FaultSpec) -> tuple[str, ...]:
     """Every key that a fault of this kind can be given."""
     common: tuple[str, ...] = FAULT_KEYS
-    if spec.stage is FaultStage.READ:
-        # What a pipeline reads is of every flow log and node.
-        common = tuple(key for key in FAULT_KEYS if key not in _READ_ONLY_KEYS)
+    if spec.stage in _OFF_THE_WAY:
+        # What a LogStore holds, and a pipeline reads, is of every flow log and node.
+        common = tuple(key for key in FAULT_KEYS if key not in _ON_THE_WAY_KEYS)
     return (*common, *(knob.name for knob in spec.knobs))
 
 

@@ -27,6 +27,7 @@ from simulator.delivery import Archive, Delivery, segment_quantum_s
 from simulator.delivery.fault_board import FaultBoard
 from simulator.delivery.fault_reach import storm_factor
 from simulator.delivery.read_side import ReadSide
+from simulator.delivery.store_faults import StoreFaults
 from simulator.errors import ControlError, StartupError
 from simulator.logstore import LogStoreEngine
 from simulator.model import LoadBalancerId, Snapshot
@@ -281,6 +282,7 @@ class World:
         if newest > self.clock.time():
             self.clock.set_start(newest)
         board = self._start_faults()
+        stores.engine.standing.gate = StoreFaults(board)
         self._start_flow_logs(stores, board)
         stores.create_log_stores()
         versions = self.flow_logs.versions()
