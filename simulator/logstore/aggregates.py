@@ -142,14 +142,11 @@ def _quantiles(call: Call, shares: Sequence[str]) -> Typed:
 def _weighted(call: Call, share: str) -> str:
     """The first value at which the weights so far are that share of all weights."""
     value, weight = as_double(call.value(0)), as_double(call.value(1))
-    counted = f"FILTER (WHERE {value} IS NOT NULL AND {weight} > 0)"
-    pairs = f"list_sort(list(row({value}, {weight})) {counted})"
-    enough = f"s[2] >= {share} * (sum({weight}) {counted})"
-    # No subquery: it would carry the whole list along with each of its elements.
-    return (
-        f"list_reduce({pairs}, lambda s, e:"
-        f" CASE WHEN {enough} THEN s ELSE row(e[1], s[2] + e[2]) END)[1]"
-    )
+    counted = f"{value} IS NOT NULL AND {weight} > 0"
+    so_far, whole = call.totals.ask(value, f"CASE WHEN {counted} THEN {weight} END")
+    enough = f"min({value}) FILTER (WHERE {counted} AND {so_far} >= {share} * {whole})"
+    # All weights, added in another order, may be a little more than the last that was reached.
+    return f"coalesce({enough}, max({value}) FILTER (WHERE {counted}))"
 
 
 def _share(call: Call, number: str | float | None) -> str:

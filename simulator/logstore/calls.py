@@ -15,6 +15,7 @@ from simulator.logstore.typed import (
     as_text,
     invalid_query,
 )
+from simulator.logstore.windows import RunningTotals
 
 DATE_UNITS: Final = ("second", "minute", "hour", "day", "month", "year")
 """Source: doc https://cloud.baidu.com/doc/BLS/s/xk5cc9piu."""
@@ -60,6 +61,8 @@ class Call:
     scope: Scope
     order: str
     """SQL that orders the rows of the source, the first one least."""
+    totals: RunningTotals
+    """Of the select that it stands in."""
 
     def value(self, index: int) -> Typed:
         """The expression at ``index``."""

@@ -40,6 +40,7 @@ from simulator.logstore.typed import (
     invalid_query,
     parse_number,
 )
+from simulator.logstore.windows import RunningTotals
 
 MAX_DEPTH: Final = 50
 """Levels of nesting in one expression. Source: assumed (a bound against abuse)."""
@@ -91,6 +92,8 @@ class ExpressionWriter:
     def __init__(self, reader: Reader, scope: Scope, offset: int) -> None:
         self.aggregates_written = 0
         """How many aggregates have been written so far."""
+        self.totals = RunningTotals()
+        """What they need of the source."""
         self._reader = reader
         self._scope = scope
         self._offset = offset
@@ -414,6 +417,7 @@ class ExpressionWriter:
                 at=self.position(node),
                 scope=self._scope,
                 order=self._reader.order,
+                totals=self.totals,
             )
         finally:
             self._in_aggregate = within

@@ -66,7 +66,7 @@ class Level:
             if isinstance(node, exp.Alias)
         }
         positions = {name: index + 1 for index, name in enumerate(columns)}
-        places = _Places(writer, aliases, positions, len(items))
+        places = _Places(writer, aliases, positions, items)
         condition = _where(select, source, writer)
         tail = _grouping(select, places, writer, aliases)
         order = _order(select, places)
@@ -78,6 +78,9 @@ class Level:
         order += [str(index + 1) for index in range(len(items))] if folded else source.row_order
         if self._level == 0 or not row_order:
             tail.append(f"ORDER BY {', '.join(order)}")
+        below, condition = writer.totals.below(
+            source.sql() + "".join(source.joins), condition, source.tables, places.groups
+        )
         listed = [f"{item.sql} AS c{index}" for index, item in enumerate(items)]
         if self._level > 0:
             listed += [f"{name} AS {name.rpartition('.')[2]}" for name in row_order]
@@ -86,7 +89,7 @@ class Level:
             items=tuple(items),
             sql=(
                 f"SELECT {'DISTINCT ' if distinct else ''}{', '.join(listed)}"
-                f" FROM {source.sql()}{''.join(source.joins)} WHERE {condition} {' '.join(tail)}"
+                f" FROM {below} WHERE {condition} {' '.join(tail)}"
             ),
             limit=limit,
             offset=offset,
@@ -181,7 +184,7 @@ def _grouping(
         extras = any(value for key, value in group.args.items() if key != "expressions")
         if extras or not group.expressions:
             raise writer.refuse(group, "only a list of expressions can be grouped by")
-        written.append("GROUP BY " + ", ".join(places.place(node) for node in group.expressions))
+        written.append("GROUP BY " + ", ".join(places.group(node) for node in group.expressions))
     having = _optional(select, "having")
     if having is not None:
         written.append("HAVING " + as_bool(writer.write(having.this, aliases)))
@@ -196,22 +199,32 @@ class _Places:
         writer: ExpressionWriter,
         aliases: Mapping[str, Typed],
         positions: Mapping[str, int],
-        count: int,
+        items: Sequence[Typed],
     ) -> None:
         self._writer = writer
         self._aliases = aliases
         self._positions = positions
-        self._count = count
+        self._items = items
+        self.groups: list[str] = []
+        """What the rows are grouped by, without places."""
+
+    def group(self, node: exp.Expr) -> str:
+        """SQL for one entry of GROUP BY."""
+        place = self.place(node)
+        self.groups.append(self._items[int(place) - 1].sql if place.isdecimal() else place)
+        return place
 
     def place(self, node: exp.Expr) -> str:
         """SQL for one entry."""
         if isinstance(node, exp.Literal) and not node.is_string:
-            if not node.name.isdigit() or not 1 <= int(node.name[:9]) <= self._count:
-                raise self._writer.refuse(node, f"expected a place from 1 to {self._count}")
+            if not node.name.isdigit() or not 1 <= int(node.name[:9]) <= len(self._items):
+                raise self._writer.refuse(node, f"expected a place from 1 to {len(self._items)}")
             return str(int(node.name[:9]))
         if isinstance(node, exp.Column) and len(node.parts) == 1 and node.name in self._aliases:
             return str(self._positions[node.name])
-        return self._writer.write(node, self._aliases).sql
+        sql = self._writer.write(node, self._aliases).sql
+        # A number is a place for DuckDB, and some functions are one.
+        return f"CAST({sql} AS BIGINT)" if sql.isdecimal() else sql
 
 
 def _optional(select: exp.Select, name: str) -> exp.Expr | None:

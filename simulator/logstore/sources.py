@@ -51,6 +51,8 @@ class Source:
     row_order: tuple[str, ...]
     joins: list[str] = field(default_factory=list)
     """Filled by the reader, as earlier ranges are asked for."""
+    tables: list[str] = field(default_factory=list)
+    """What columns are qualified by, joined tables included; none if they are bare."""
 
 
 class Subquery:
@@ -86,6 +88,7 @@ class Subquery:
             )
         }
         self._joins: list[str] = []
+        self._tables = [name]
         self._earlier: dict[tuple[str, int, bool], str] = {}
 
     def source(self, *, comparing: bool) -> Source:
@@ -105,6 +108,7 @@ class Subquery:
             names=tuple(dict.fromkeys(self._now.columns)),
             row_order=row_order,
             joins=self._joins,
+            tables=self._tables,
         )
 
     def _field(self, wanted: str) -> Typed:
@@ -143,6 +147,7 @@ class Subquery:
                     other = f"({other} + INTERVAL {seconds} SECOND)"
                 same.append(f"{value.sql} IS NOT DISTINCT FROM {other}")
             earlier = _written(self._compiled(seconds * 1000), name)
+            self._tables.append(name)
             self._joins.append(f" LEFT JOIN {earlier} ON {' AND '.join(same) or 'TRUE'}")
         return name
 
