@@ -1,9 +1,7 @@
 """Turns records into the bytes of files: lines of JSON, CSV, Parquet. No store, no clock."""
 
-import bz2
 import math
 import tempfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +11,10 @@ import duckdb
 import msgspec
 
 from simulator.logstore.database import quote_text
+from simulator.logstore.packing import pack
 from simulator.logstore.shipper_settings import ColumnType, Compression, FileLayout, StorageFormat
 from simulator.logstore.values import RecordType
 
-_GZIP_WINDOW: Final = 31
-"""A gzip header (zlib writes it without name and with time 0) around the widest window."""
 _PARQUET_TYPES: Final = {
     ColumnType.STRING: "VARCHAR",
     ColumnType.INTEGER: "BIGINT",
@@ -68,18 +65,7 @@ def encode_file(lines: bytes, layout: FileLayout) -> bytes:
     """The whole file of some lines. The same lines make the same bytes."""
     if layout.format is StorageFormat.PARQUET:
         return _parquet(lines, layout)
-    plain = encode_head(layout) + lines
-    match layout.compression:
-        case Compression.GZIP:
-            packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP_WINDOW)
-            return packer.compress(plain) + packer.flush()
-        case Compression.BZIP2:
-            return bz2.compress(plain)
-        case Compression.NONE:
-            return plain
-        case Compression.SNAPPY | Compression.LZOP:
-            raise ValueError(f"{layout.compression} is refused when a shipper is made")
-    assert_never(layout.compression)
+    return pack(encode_head(layout) + lines, layout.compression)
 
 
 def _values(record: StoredRecord, layout: FileLayout) -> list[object]:

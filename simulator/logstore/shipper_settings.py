@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from simulator.errors import ControlError
 from simulator.logstore.resources import invalid
 
 DEFAULT_PARTITION: Final = "%Y/%m/%d/%H/%M/"
@@ -39,6 +38,15 @@ class Compression(StrEnum):
     BZIP2 = "bzip2"
     SNAPPY = "snappy"
     LZOP = "lzop"
+
+
+_EXTENSIONS: Final = {
+    Compression.GZIP: ".gz",
+    Compression.BZIP2: ".bz2",
+    Compression.SNAPPY: ".snappy",
+    Compression.LZOP: ".lzo",
+}
+"""Of files that hold text. Source: assumed (those that Hadoop's codecs go by)."""
 
 
 class ColumnType(StrEnum):
@@ -137,10 +145,9 @@ class FileLayout:
 
     def __post_init__(self) -> None:
         base = "log" if self.format is StorageFormat.JSON else self.format.value
-        packed = {Compression.GZIP: ".gz", Compression.BZIP2: ".bz2"}
         extension = base
         if self.format is not StorageFormat.PARQUET:
-            extension += packed.get(self.compression, "")
+            extension += _EXTENSIONS.get(self.compression, "")
         object.__setattr__(self, "extension", extension)
 
 
@@ -208,18 +215,11 @@ def _check_columns(settings: ShipperSettings) -> None:
 
 
 def _check_compression(settings: ShipperSettings) -> None:
-    """Only what can really be written is taken."""
+    """Only what can really be written is taken: Parquet itself knows neither bzip2 nor lzop."""
     packed = Compression(settings.compression.lower())
-    if packed is Compression.NONE or packed is Compression.GZIP:
-        return
     is_parquet = settings.storage_format.lower() == StorageFormat.PARQUET
-    if packed is Compression.LZOP or (packed is Compression.SNAPPY) != is_parquet:
-        raise ControlError(
-            "InvalidParameter",
-            400,
-            f"Request param invalid: [compressType] {packed} is not supported for"
-            f" {settings.storage_format}",
-        )
+    if is_parquet and packed in {Compression.BZIP2, Compression.LZOP}:
+        raise invalid("compressType", f"{packed} is not a compression of Parquet")
 
 
 def _split(names: str) -> tuple[str, ...]:

@@ -5,9 +5,11 @@ import gzip
 import json
 from pathlib import Path
 
+import cramjam
 import duckdb
 import pytest
 from bls_served import START_S, MemoryBuckets, Served
+from lzallright import LZOCompressor
 
 from simulator.clock import ManualClock
 from simulator.errors import ControlError
@@ -178,8 +180,6 @@ async def test_bulk_delete_takes_a_body_and_a_deleted_store_ends_its_shippers(
                 {"deliverInterval": 4},
                 {"deliverInterval": 61},
                 {"storageFormat": "orc"},
-                {"compressType": "lzop"},
-                {"compressType": "snappy"},
                 {"compressType": "zip"},
                 {"shipperType": "xml"},
                 {"shipperType": "kv"},
@@ -190,12 +190,15 @@ async def test_bulk_delete_takes_a_body_and_a_deleted_store_ends_its_shippers(
                 {"storageFormat": "csv", "selectedColumnName": "a", "csvDelimiter": ";"},
                 {"storageFormat": "csv", "selectedColumnName": "a", "csvQuote": "''"},
                 {"storageFormat": "parquet", "selectedColumnName": "a"},
-                {
-                    "storageFormat": "parquet",
-                    "selectedColumnName": "a",
-                    "selectedColumnType": "long",
-                    "compressType": "bzip2",
-                },
+                *(
+                    {
+                        "storageFormat": "parquet",
+                        "selectedColumnName": "a",
+                        "selectedColumnType": "long",
+                        "compressType": packed,
+                    }
+                    for packed in ("bzip2", "lzop")
+                ),
             )
         ),
     ],
@@ -220,12 +223,24 @@ async def test_only_running_and_paused_can_be_set(served: Served, body: object) 
         assert (await served.go("GET", f"{SHIPPER}?pageSize={size}"))[0] == expected
 
 
+def first_snappy(packed: bytes) -> bytes:
+    """The first block of a file in Hadoop's framing."""
+    return bytes(cramjam.snappy.decompress_raw(packed[8:]))
+
+
+def first_lzop(packed: bytes) -> bytes:
+    """The first block of a file of lzop, behind its header of 38 bytes."""
+    return LZOCompressor.decompress(packed[50:-4], int.from_bytes(packed[38:42]))
+
+
 @pytest.mark.parametrize(
     ("config", "extension", "unpack", "text"),
     [
         ({}, "log", bytes, "\n".join(LINES) + "\n"),
         ({"compressType": "gzip"}, "log.gz", gzip.decompress, "\n".join(LINES) + "\n"),
         ({"compressType": "bzip2"}, "log.bz2", bz2.decompress, "\n".join(LINES) + "\n"),
+        ({"compressType": "snappy"}, "log.snappy", first_snappy, "\n".join(LINES) + "\n"),
+        ({"compressType": "lzop"}, "log.lzo", first_lzop, "\n".join(LINES) + "\n"),
         (
             {
                 "shipperType": "kv",

@@ -27,7 +27,7 @@ _NO_NOTICE = "nobody is notified, no original logs"
 _ACTION = "/v3/bls?action="
 _DOWNLOAD = "/v2/logstore/download"
 _SHIPPER = "/v1/logshipper"
-_NO_SHIPPING = "not to Kafka; no lzop, snappy in Parquet only, bzip2 not in Parquet"
+_NO_SHIPPING = "not to Kafka; bzip2 and lzop not in Parquet"
 _done = partial(Operation, service="bls", status=OperationStatus.DONE)
 _partly = partial(Operation, service="bls", status=OperationStatus.PARTLY)
 
