@@ -19,7 +19,7 @@ from aiohttp import web
 
 from simulator.accesslog import FIELDS
 from simulator.api.admin import add_admin_routes
-from simulator.api.bls import bls_operations
+from simulator.api.bls import Workers, bls_operations
 from simulator.api.flow_log_values import FlowLogRegistry
 from simulator.api.flow_logs import flow_log_operations
 from simulator.api.operations import OperationStatus
@@ -165,6 +165,7 @@ def bls_coverage() -> str:
         lambda _operation: None,
         lambda _bucket, key: key,
         "",
+        Workers(),
     )
     counts = Counter(one.status for one in operations)
     done, partly = counts[OperationStatus.DONE], counts[OperationStatus.PARTLY]

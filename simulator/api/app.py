@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from simulator.api.auth import Authenticator
-from simulator.api.bls import FILES, bls_operations, file_server
+from simulator.api.bls import FILES, Workers, bls_operations, file_server
 from simulator.api.connections import Runner
 from simulator.api.errors import error_middleware
 from simulator.api.flow_log_values import FlowLogRegistry
@@ -53,7 +53,10 @@ def make_api_app(
     Returns:
         An application to which routes and sub-applications may still be added.
     """
-    operations = bls_operations(engine, clock, on_change or _ignore, object_url or _path_of, region)
+    workers = Workers()
+    operations = bls_operations(
+        engine, clock, on_change or _ignore, object_url or _path_of, region, workers
+    )
     if flow_logs is not None:
         operations += flow_log_operations(flow_logs, clock)
     middlewares = [error_middleware(), _auth_middleware(auth)]
@@ -67,7 +70,11 @@ def make_api_app(
         engine.interrupt_queries()
 
     # The server waits for its handlers before it stops; a query may have a minute left.
+    async def close(_app: web.Application) -> None:
+        workers.close()
+
     app.on_shutdown.append(interrupt)
+    app.on_cleanup.append(close)
     app[OPERATIONS] = operations
     return app
 

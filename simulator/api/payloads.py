@@ -26,11 +26,11 @@ async def read_payload(request: web.Request) -> bytes:
     most = request.client_max_size
     if request.content_length is not None and request.content_length > most:
         raise overload()
-    window = _window_of(request)
+    packing = _packing_of(request)
     raw = await request.read()
-    if window is None or not raw:
+    if packing is None or not raw:
         return raw
-    unpacker = _Unpacker(window)
+    unpacker = _Unpacker(packing)
     unpacked = unpacker.unpack(raw, most + 1)
     if len(unpacked) > most:
         raise overload()
@@ -44,8 +44,8 @@ async def read_blocks(request: web.Request) -> AsyncIterator[bytes]:
     Raises:
         ControlError: InvalidHTTPRequest, as ``read_payload``.
     """
-    window = _window_of(request)
-    unpacker = None if window is None else _Unpacker(window)
+    packing = _packing_of(request)
+    unpacker = None if packing is None else _Unpacker(packing)
     async for chunk in request.content.iter_any():
         if unpacker is None:
             yield chunk
@@ -67,21 +67,22 @@ def overload() -> ControlError:
     return ControlError("RequestOverload", 413, "Requested body too large, size exceed limit")
 
 
-def _window_of(request: web.Request) -> int | None:
-    """How the body is packed, for zlib; None when it is not."""
+def _packing_of(request: web.Request) -> str | None:
+    """How the body is packed; None when it is not."""
     name = request.headers.get("Content-Encoding", "identity").strip().lower()
     if name in {"", "identity"}:
         return None
     if name not in _WINDOWS:
         raise _unreadable(f"the Content-Encoding {name[:40]!r} is not gzip or deflate")
-    return _WINDOWS[name]
+    return name
 
 
 class _Unpacker:
     """Unpacks one body, which may be of several gzip members."""
 
-    def __init__(self, window: int) -> None:
-        self._window = window
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._window = window = _WINDOWS[name]
         self._inner = zlib.decompressobj(window)
         self._begun = False
         self.rest = b""
@@ -99,13 +100,13 @@ class _Unpacker:
                 found += self._inner.decompress(self.rest, most - len(found))
                 self.rest = self._inner.unconsumed_tail or self._inner.unused_data
         except zlib.error as error:
-            raise _unreadable(f"it is not in its Content-Encoding: {error}") from error
+            raise _unreadable(f"it is not {self._name}: {error}") from error
         return bytes(found)
 
     def finish(self) -> None:
         """See that nothing is missing at the end."""
         if self._begun and not self._inner.eof:
-            raise _unreadable("it ends within its Content-Encoding")
+            raise _unreadable(f"its {self._name} has no end")
 
 
 def _unreadable(what: str) -> ControlError:

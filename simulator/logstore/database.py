@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import duckdb
 
 from simulator.errors import ControlError, StartupError
+from simulator.logstore.admission import Admission
 from simulator.logstore.typed import LOCAL_HOURS
 from simulator.logstore.watchdog import QueryHandle, Watchdog, timed_out
 
@@ -87,6 +88,7 @@ class Database:
     ) -> None:
         self._writing = threading.Lock()
         self._watchdog = Watchdog(query_limit_s)
+        self._admission = Admission()
         self._closed = False
         self._connection = duckdb.connect(
             ":memory:",
@@ -128,6 +130,19 @@ class Database:
         execute("SET lock_configuration = true")
 
     @contextmanager
+    def querying(self, handle: QueryHandle | None = None) -> Iterator[Cursor]:
+        """Like ``reading``, for statements of a caller's: a few are at work, the others wait.
+
+        Waiting counts as time that the query takes.
+
+        Raises:
+            ControlError: as ``reading``.
+        """
+        deadline = self._watchdog.deadline_of(handle)
+        with self._admission.place(deadline, handle), self._reading(deadline, handle) as cursor:
+            yield cursor
+
+    @contextmanager
     def reading(self, handle: QueryHandle | None = None) -> Iterator[Cursor]:
         """A cursor with one snapshot of the data of LogStores for all its statements.
 
@@ -135,10 +150,15 @@ class Database:
             ControlError: ExecutionTimeout when the block took too long, was given up, or the
                 database is closed; LogStoreNotFound when a LogStore was deleted meanwhile.
         """
+        with self._reading(self._watchdog.deadline_of(handle), handle) as cursor:
+            yield cursor
+
+    @contextmanager
+    def _reading(self, deadline: float, handle: QueryHandle | None) -> Iterator[Cursor]:
         try:
             with (
                 self._connection.cursor() as cursor,
-                self._watchdog.watching(cursor.interrupt, handle),
+                self._watchdog.watching(cursor.interrupt, deadline, handle),
             ):
                 cursor.execute("BEGIN TRANSACTION")
                 yield cursor
@@ -181,11 +201,13 @@ class Database:
         return True
 
     def interrupt_readers(self) -> None:
-        """End what is being read now, with ExecutionTimeout."""
+        """End what is being read now, or waits for that, with ExecutionTimeout."""
+        self._admission.interrupt_all()
         self._watchdog.interrupt_all()
 
     def close(self) -> None:
         """End what is being read, write everything out, release the file. Fine to call twice."""
+        self._admission.close()
         self._watchdog.close()
         with self._writing:
             if not self._closed:

@@ -34,6 +34,7 @@ from simulator.logstore.values import (
     Value,
 )
 from simulator.logstore.views import Views
+from simulator.logstore.watchdog import QueryHandle
 from simulator.rng import access_token
 
 MAX_DOWNLOAD_ROWS: Final = 1_000_000
@@ -44,6 +45,8 @@ PAGE_ROWS: Final = 20_000
 """Of a search that are read at a time."""
 MAX_OBJECT_BYTES: Final = 1024 * 1024 * 1024
 """Of a file for a bucket, which is held in memory whole. Source: assumed."""
+QUERIES_LONG: Final = 10
+"""A task may take so many times as long as a query. Source: assumed."""
 KEPT_S: Final = 7 * 86_400
 """How long a file stays behind its link. Source: assumed (that it expires is documented)."""
 
@@ -147,6 +150,7 @@ class Query(Protocol):
         selection: Selection,
         query: str,
         paging: Paging,
+        handle: QueryHandle | None = None,
         *,
         log_store_type: LogStoreType = LogStoreType.LOGSTORE,
     ) -> QueryResult:
@@ -164,6 +168,7 @@ class Downloads:
         clock: the time of tasks.
         query: runs their statements.
         directory: where files are kept that go to no bucket.
+        query_limit_s: seconds of real time that one query may take.
     """
 
     def __init__(
@@ -174,7 +179,9 @@ class Downloads:
         clock: Clock,
         query: Query,
         directory: Path,
+        query_limit_s: float,
     ) -> None:
+        self._limit_s = query_limit_s * QUERIES_LONG
         self._database = database
         self._catalog = catalog
         self._views = views
@@ -186,14 +193,19 @@ class Downloads:
         """Where files may go; None: there are no buckets."""
         self._remove_strays()
 
-    def create(self, request: DownloadRequest) -> str:
+    def create(self, request: DownloadRequest, handle: QueryHandle | None = None) -> str:
         """Run a task; its uuid. A statement that fails makes a failed task.
+
+        ``handle`` lets another thread give it up, which makes a failed task too (assumed: BLS
+        answers before it runs one).
 
         Raises:
             ControlError: LogStoreNotFound, LogStoreViewNotFound; InvalidParameter, also for a
                 bucket that is missing.
         """
         self._check(request)
+        handle = handle or QueryHandle()
+        handle.begin(self._limit_s)
         if request.log_store_type is LogStoreType.LOGSTORE_VIEW:
             self._views.describe(request.owner, request.log_store)
         else:
@@ -219,7 +231,7 @@ class Downloads:
             ended_at=now,
         )
         try:
-            task = replace(task, written_rows=self._write(task))
+            task = replace(task, written_rows=self._write(task, handle))
         except ControlError as error:
             self._file(task).unlink(missing_ok=True)
             task = replace(
@@ -305,14 +317,14 @@ class Downloads:
             if self.buckets is None or not self.buckets.has_bucket(bucket):
                 raise invalid("fileDir", f"there is no bucket {bucket}")
 
-    def _write(self, task: DownloadTask) -> int:
+    def _write(self, task: DownloadTask, handle: QueryHandle) -> int:
         """Write the file; the number of rows."""
         request = task.request
         file = self._file(task)
         self._directory.mkdir(parents=True, exist_ok=True)
         rows = 0
         with file.open("wb") as out:
-            for columns, page in self._pages(request):
+            for columns, page in self._pages(request, handle):
                 if request.file_format is DownloadFormat.JSON:
                     out.write(_json_lines(columns, page))
                 else:
@@ -343,7 +355,7 @@ class Downloads:
             file.unlink(missing_ok=True)
 
     def _pages(
-        self, request: DownloadRequest
+        self, request: DownloadRequest, handle: QueryHandle
     ) -> Iterator[tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]]:
         """Columns and some rows at a time, ``row_limit`` rows in all, at least one page."""
         selection = Selection(
@@ -358,6 +370,7 @@ class Downloads:
                 selection,
                 request.statement,
                 paging,
+                handle,
                 log_store_type=request.log_store_type,
             )
             yield found.columns, found.rows[:left]

@@ -142,7 +142,13 @@ class LogStoreEngine:
             self._temporary.enter_context(TemporaryDirectory(prefix="blbsim-downloads-"))
         )
         self.downloads = Downloads(
-            self._database, self._catalog, self.views, clock, self.query, files
+            self._database,
+            self._catalog,
+            self.views,
+            clock,
+            self.query,
+            files,
+            query_limit_s,
         )
         self.alarms = Alarms(self._database, self._catalog, clock, self.query)
         self.elastic = Elastic(self._database, self._catalog, clock, self._origins.log_store)
@@ -326,16 +332,18 @@ class LogStoreEngine:
         *,
         limit: int = 100,
         marker: str | None = None,
+        handle: QueryHandle | None = None,
         log_store_type: LogStoreType = LogStoreType.LOGSTORE,
     ) -> Page:
         """Records in the order of their time, oldest first; ``log_store_type`` is what
-        ``log_store`` names.
+        ``log_store`` names, and ``handle`` lets another thread give the pull up.
 
         Raises:
-            ControlError: LogStoreNotFound, LogStoreViewNotFound, InvalidParameter.
+            ControlError: LogStoreNotFound, LogStoreViewNotFound, InvalidParameter,
+                ExecutionTimeout.
         """
         origin = self._origins.find(project, log_store, log_store_type, selection)
-        return self._queries.pull(origin, limit, marker)
+        return self._queries.pull(origin, limit, marker, handle)
 
     def pull_matching(
         self,

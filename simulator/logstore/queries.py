@@ -67,14 +67,16 @@ class QueryRunner:
         self._spans: dict[tuple[int, ...], int] = {}
         """How many milliseconds the last full page of each origin went over."""
 
-    def pull(self, origin: Origin, limit: int, marker: str | None) -> Page:
-        """Records oldest first."""
+    def pull(
+        self, origin: Origin, limit: int, marker: str | None, handle: QueryHandle | None = None
+    ) -> Page:
+        """Records oldest first; it waits for no query."""
         selection = origin.selection
         paging = Paging(limit=limit, sort=Sort.ASC, marker=marker)
         start_ms = selection.start_ms if marker is None else parse_marker(marker).time_ms
         span_ms = 2 * self._spans.get(origin.key, selection.end_ms - start_ms)
         near_ms = start_ms + span_ms + 1
-        with self._reading(origin) as cursor:
+        with self._naming(origin), self._database.reading(handle) as cursor:
             # A page is mostly as long as the one before: the records beyond need no look.
             rows, next_marker = find_page(cursor, origin.before(near_ms), None, paging)
             if not next_marker and near_ms < selection.end_ms:
@@ -92,7 +94,7 @@ class QueryRunner:
     ) -> Page:
         """Records that a search finds."""
         paging = self._seeded(paging)
-        with plus_explained(query), self._reading(origin, handle) as cursor:
+        with plus_explained(query), self._querying(origin, handle) as cursor:
             statement = parse_statement(query)
             if statement.search is None or statement.sql is not None:
                 raise invalid_query("only `match <search>` can be pulled")
@@ -110,7 +112,7 @@ class QueryRunner:
         """What a statement finds, asked at the simulated instant ``now_ms``."""
         began = monotonic()
         paging = self._seeded(paging)
-        with plus_explained(query), self._reading(origin, handle) as cursor:
+        with plus_explained(query), self._querying(origin, handle) as cursor:
             statement = parse_statement(query)
             scanned = _scan_size(cursor, origin)
             if statement.search is not None and statement.sql is None:
@@ -157,7 +159,7 @@ class QueryRunner:
         interval_ms = _interval_ms(selection)
         counts: Counter[int] = Counter()
         bindings = Bindings()
-        with plus_explained(query), self._reading(origin, handle) as cursor:
+        with plus_explained(query), self._querying(origin, handle) as cursor:
             statement = parse_statement(query)
             origin.check_indexed()
             conditions = origin.conditions(_parsed(statement), cursor, bindings)
@@ -184,11 +186,16 @@ class QueryRunner:
         )
 
     @contextmanager
-    def _reading(self, origin: Origin, handle: QueryHandle | None = None) -> Iterator[Cursor]:
-        """A cursor for all statements of one query; what is missing of a view is named."""
+    def _querying(self, origin: Origin, handle: QueryHandle | None) -> Iterator[Cursor]:
+        """A cursor for all statements of one query."""
+        with self._naming(origin), self._database.querying(handle) as cursor:
+            yield cursor
+
+    @contextmanager
+    def _naming(self, origin: Origin) -> Iterator[None]:
+        """Name what turns out to be missing of a view."""
         try:
-            with self._database.reading(handle) as cursor:
-                yield cursor
+            yield
         except ControlError as error:
             if error.code == "LogStoreNotFound" and origin.view:
                 for member in origin.members:

@@ -28,16 +28,23 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._closed = False
 
+    def deadline_of(self, handle: "QueryHandle | None" = None) -> float:
+        """When the time of a reader that begins now is up, as ``monotonic`` counts.
+
+        Readers of one handle have one deadline, that of the first.
+        """
+        return (handle or QueryHandle()).begin(self._limit_s)
+
     @contextmanager
     def watching(
-        self, interrupt: Callable[[], None], handle: "QueryHandle | None" = None
+        self, interrupt: Callable[[], None], deadline: float, handle: "QueryHandle | None" = None
     ) -> Iterator[None]:
         """Call ``interrupt`` while the block runs and its time is up; never after the block.
 
         Raises:
             ControlError: ExecutionTimeout when it is closed, or ``handle`` cancelled, already.
         """
-        entry = _Watched(interrupt, monotonic() + self._limit_s)
+        entry = _Watched(interrupt, deadline)
         with self._changed:
             if self._closed:
                 raise timed_out()
@@ -101,7 +108,17 @@ class QueryHandle:
     def __init__(self) -> None:
         self.cancelled = False
         self.stop: Callable[[], None] | None = None
-        """Set by the watchdog once the query runs."""
+        """Set by what the query is at: waiting for its place, or running."""
+        self._deadline: float | None = None
+
+    def begin(self, limit_s: float) -> float:
+        """When the query's time is up, as ``monotonic`` counts.
+
+        It is ``limit_s`` seconds from the first call on, whatever is said later.
+        """
+        if self._deadline is None:
+            self._deadline = monotonic() + limit_s
+        return self._deadline
 
     def cancel(self) -> None:
         """End the query soon, with ExecutionTimeout; fine before it begins and after it ends."""

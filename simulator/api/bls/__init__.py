@@ -2,5 +2,6 @@
 
 from simulator.api.bls.downloads import FILES, file_server
 from simulator.api.bls.table import bls_operations
+from simulator.api.bls.workers import Workers
 
-__all__ = ["FILES", "bls_operations", "file_server"]
+__all__ = ["FILES", "Workers", "bls_operations", "file_server"]

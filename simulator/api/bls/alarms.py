@@ -34,6 +34,7 @@ from simulator.logstore import (
     AlarmExecution,
     AlarmPolicy,
     Paging,
+    QueryHandle,
     Reference,
     Selection,
     StoreName,
@@ -197,13 +198,17 @@ class Alarms(Service):
         for store in map(store_name, body.log_stores):
             result["logStore"] = from_store(store)
             try:
-                found = await self.call(
+                handle = QueryHandle()
+                found = await self.query(
+                    request,
+                    handle,
                     self.engine.query,
                     store.project,
                     store.log_store,
                     minute,
                     body.query or "",
                     Paging(),
+                    handle,
                 )
             except ControlError as error:
                 result |= {

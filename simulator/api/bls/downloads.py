@@ -18,8 +18,9 @@ from simulator.api.bls.wire import (
     parse_log_store_type,
     read_body,
 )
+from simulator.api.bls.workers import Workers
 from simulator.api.operations import Handle
-from simulator.clock import Clock
+from simulator.clock import Clock, Hold
 from simulator.logstore import (
     DEFAULT_PROJECT,
     DEFAULT_QUERY,
@@ -30,6 +31,7 @@ from simulator.logstore import (
     DownloadTask,
     LogStoreEngine,
     LogStoreType,
+    QueryHandle,
     Sort,
     split_directory,
 )
@@ -68,6 +70,7 @@ class Downloads(Service):
         engine: runs them.
         clock: held while one runs.
         on_change: told the name of each operation that has changed something.
+        workers: the threads that the engine works in.
         object_url: the address of an object in a bucket.
     """
 
@@ -76,9 +79,10 @@ class Downloads(Service):
         engine: LogStoreEngine,
         clock: Clock,
         on_change: Callable[[str], None],
+        workers: Workers,
         object_url: Callable[[str, str], str],
     ) -> None:
-        super().__init__(engine, clock, on_change)
+        super().__init__(engine, clock, on_change, workers)
         self._object_url = object_url
 
     async def create(self, request: web.Request) -> web.Response:
@@ -106,7 +110,10 @@ class Downloads(Service):
             file_dir=body.file_dir or "",
             log_store_type=parse_log_store_type(body.log_store_type),
         )
-        uuid = await self.change("CreateDownloadTask", self.engine.downloads.create, asked)
+        handle = QueryHandle()
+        with Hold(self.clock):
+            uuid = await self.query(request, handle, self.engine.downloads.create, asked, handle)
+            self.tell("CreateDownloadTask")
         return json_response({"message": "", "result": {"uuid": uuid}})
 
     async def describe(self, request: web.Request) -> web.Response:

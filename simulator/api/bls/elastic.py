@@ -47,7 +47,7 @@ class Elastic(Service):
             parameters = search_parameters(request)
             document = with_parameters(await read_body(request, _Document), parameters)
             work = partial(self.engine.elastic.search, options=parameters.names())
-            found = await self.call_watched(request, handle, work, index, document, handle)
+            found = await self.query(request, handle, work, index, document, handle)
         return _plain(request, parameters, found)
 
     async def field_caps(self, request: web.Request) -> web.Response:
@@ -65,7 +65,7 @@ class Elastic(Service):
             work = partial(
                 self.engine.elastic.field_caps, options=parameters.names(), request=wanted
             )
-            found = await self.call_watched(request, handle, work, index, document, handle)
+            found = await self.query(request, handle, work, index, document, handle)
         return _plain(request, parameters, found)
 
     async def terms_enum(self, request: web.Request) -> web.Response:
@@ -76,7 +76,7 @@ class Elastic(Service):
             parameters = terms_parameters(request)
             document = await read_body(request, _Document)
             work = partial(self.engine.elastic.terms_enum, options=parameters.names())
-            found = await self.call_watched(request, handle, work, index, document, handle)
+            found = await self.query(request, handle, work, index, document, handle)
         return _plain(request, parameters, found)
 
     async def resolve(self, request: web.Request) -> web.Response:

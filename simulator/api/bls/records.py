@@ -65,13 +65,13 @@ class Records(Service):
         parameters = parse_query(request)
         if "query" in parameters:
             return await self._query(request, parameters)
-        return await self._pull(request.match_info["name"], parameters)
+        return await self._pull(request, parameters)
 
     async def pull_v3(self, request: web.Request) -> web.Response:
         """PullLogRecord v3: a pull that filters and sorts. Source: assumed but for parameters."""
         parameters = parse_query(request)
         handle = QueryHandle()
-        page = await self.call_watched(
+        page = await self.query(
             request,
             handle,
             self.engine.pull_matching,
@@ -85,14 +85,18 @@ class Records(Service):
         )
         return _pulled(page, parameters)
 
-    async def _pull(self, name: str, parameters: Mapping[str, str]) -> web.Response:
-        page = await self.call(
+    async def _pull(self, request: web.Request, parameters: Mapping[str, str]) -> web.Response:
+        handle = QueryHandle()
+        page = await self.pull(
+            request,
+            handle,
             self.engine.pull,
             project_of(parameters.get("project")),
-            name,
+            request.match_info["name"],
             parse_selection(parameters),
             limit=parse_whole(parameters, "limit", DEFAULT_ROWS, MAX_ROWS) or DEFAULT_ROWS,
             marker=parameters.get("marker") or None,
+            handle=handle,
             log_store_type=parse_log_store_type(parameters.get("logStoreType")),
         )
         return _pulled(page, parameters)
@@ -102,7 +106,7 @@ class Records(Service):
         # Sampling and paging are for searches; SQL statements ignore them.
         searching = is_search(query)
         handle = QueryHandle()
-        result = await self.call_watched(
+        result = await self.query(
             request,
             handle,
             self.engine.query,
@@ -123,7 +127,7 @@ class Records(Service):
         if not parameters.get("query"):
             raise invalid("query", "is required")
         handle = QueryHandle()
-        found = await self.call_watched(
+        found = await self.query(
             request,
             handle,
             self.engine.histogram,

@@ -3,11 +3,13 @@
 import asyncio
 import contextvars
 from collections.abc import Callable
+from concurrent.futures import Executor
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
 from aiohttp import web
 
+from simulator.api.bls.workers import Workers
 from simulator.clock import Clock, Hold
 from simulator.logstore import LogStoreEngine, QueryHandle
 
@@ -25,33 +27,68 @@ class Service:
         engine: holds the LogStores.
         clock: held while the engine is at work.
         on_change: told the name of each operation that has changed something.
+        workers: the threads that the engine works in.
     """
 
     def __init__(
-        self, engine: LogStoreEngine, clock: Clock, on_change: Callable[[str], None]
+        self,
+        engine: LogStoreEngine,
+        clock: Clock,
+        on_change: Callable[[str], None],
+        workers: Workers,
     ) -> None:
         self.engine = engine
         self.clock = clock
         self._on_change = on_change
+        self._workers = workers
 
     async def call(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do ``work`` in a thread with the clock held."""
+        """Do ``work``, which runs no statement of the caller's, in a thread with the clock held."""
         with Hold(self.clock):
-            return await asyncio.to_thread(work, *args, **kwargs)
+            return await _start(self._workers.changes, work, *args, **kwargs)
 
-    async def call_watched(
+    async def query(
         self,
         request: web.Request,
         handle: QueryHandle,
         work: Callable[P, R],
+        /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        """Do ``work`` like ``call``, and cancel ``handle`` once the client has gone."""
-        loop = asyncio.get_running_loop()
-        context = contextvars.copy_context()
+        """Do ``work``, which is a query, and cancel ``handle`` once the client has gone.
+
+        Raises:
+            ControlError: RequestLimited; and what ``work`` raises.
+        """
+        with self._workers.querying():
+            pool = self._workers.queries
+            return await self._watched(request, handle, pool, work, *args, **kwargs)
+
+    async def pull(
+        self,
+        request: web.Request,
+        handle: QueryHandle,
+        work: Callable[P, R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """The same for what waits for no query."""
+        return await self._watched(request, handle, self._workers.pulls, work, *args, **kwargs)
+
+    async def _watched(
+        self,
+        request: web.Request,
+        handle: QueryHandle,
+        pool: Executor,
+        work: Callable[P, R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
         with Hold(self.clock):
-            done = loop.run_in_executor(None, partial(context.run, work, *args, **kwargs))
+            done = _start(pool, work, *args, **kwargs)
             done.add_done_callback(_look_at)
             try:
                 while not done.done():
@@ -67,9 +104,21 @@ class Service:
     ) -> R:
         """Do ``work``, which changes a project or LogStore, and tell."""
         with Hold(self.clock):
-            result = await asyncio.to_thread(work, *args, **kwargs)
-            self._on_change(operation)
+            result = await _start(self._workers.changes, work, *args, **kwargs)
+            self.tell(operation)
         return result
+
+    def tell(self, operation: str) -> None:
+        """Say that ``operation`` has changed something."""
+        self._on_change(operation)
+
+
+def _start(
+    pool: Executor, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+) -> "asyncio.Future[R]":
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    return loop.run_in_executor(pool, partial(context.run, work, *args, **kwargs))
 
 
 def _look_at(done: asyncio.Future[Any]) -> None:  # Any: whatever the work gives

@@ -17,6 +17,7 @@ from simulator.api.bls.records import Records
 from simulator.api.bls.shippers import Shippers
 from simulator.api.bls.templates import Templates
 from simulator.api.bls.views import Views
+from simulator.api.bls.workers import Workers
 from simulator.api.operations import Handle, Operation, OperationStatus
 from simulator.clock import Clock
 from simulator.logstore import LogStoreEngine
@@ -38,6 +39,7 @@ def bls_operations(
     on_change: Callable[[str], None],
     object_url: Callable[[str, str], str],
     region: str,
+    workers: Workers,
 ) -> tuple[Operation, ...]:
     """Every operation, simulated or not.
 
@@ -47,16 +49,18 @@ def bls_operations(
         on_change: told the name of each operation that has changed a resource.
         object_url: the address of an object, from its bucket and key.
         region: of everything that is served.
+        workers: the threads that the engine works in.
     """
-    projects = Projects(engine, clock, on_change)
-    stores = LogStores(engine, clock, on_change)
-    rec = Records(engine, clock, on_change)
-    indexes = Indexes(engine, clock, on_change)
-    fast = FastQueries(engine, clock, on_change)
-    templates = Templates(engine, clock, on_change)
-    views = Views(engine, clock, on_change, region)
-    shippers = Shippers(engine, clock, on_change)
-    downloads = Downloads(engine, clock, on_change, object_url)
+    shared = (engine, clock, on_change, workers)
+    projects = Projects(*shared)
+    stores = LogStores(*shared)
+    rec = Records(*shared)
+    indexes = Indexes(*shared)
+    fast = FastQueries(*shared)
+    templates = Templates(*shared)
+    views = Views(*shared, region)
+    shippers = Shippers(*shared)
+    downloads = Downloads(*shared, object_url)
     return (
         *_rows(
             ("CreateProject", "POST", "/v1/project", projects.create),
@@ -113,8 +117,8 @@ def bls_operations(
             ("SetSingleLogShipperStatus", "PUT", f"{_SHIPPER}/{{id}}/status", shippers.set_status),
             ("ListLogShipperRecord", "GET", f"{_SHIPPER}/{{id}}/record", shippers.list_records),
         ),
-        *_alarm_rows(Alarms(engine, clock, on_change)),
-        *_elastic_rows(Elastic(engine, clock, on_change)),
+        *_alarm_rows(Alarms(*shared)),
+        *_elastic_rows(Elastic(*shared)),
         _partly(
             name="CreateLogShipper",
             method="POST",

@@ -15,6 +15,7 @@ from simulator.api.bls.wire import (
     project_of,
     read_body,
 )
+from simulator.api.bls.workers import Workers
 from simulator.clock import Clock
 from simulator.logstore import LogStoreEngine, View, ViewColumn, ViewStore
 
@@ -51,6 +52,7 @@ class Views(Service):
         engine: holds them.
         clock: held while a call is at work.
         on_change: told the name of each operation that has changed something.
+        workers: the threads that the engine works in.
         region: the one that LogStores are in.
     """
 
@@ -59,9 +61,10 @@ class Views(Service):
         engine: LogStoreEngine,
         clock: Clock,
         on_change: Callable[[str], None],
+        workers: Workers,
         region: str,
     ) -> None:
-        super().__init__(engine, clock, on_change)
+        super().__init__(engine, clock, on_change, workers)
         self._region = region
 
     async def create(self, request: web.Request) -> web.Response:

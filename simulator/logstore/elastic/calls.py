@@ -127,7 +127,7 @@ class Elastic:
         wanted = members.get("aggs") or members.get("aggregations")
         aggregations = () if wanted is None else AggregationParser(queries, now_ms).parse(wanted)
         response: dict[str, object] = {"took": 0, "timed_out": False, "_shards": _SHARDS}
-        with self._database.reading(handle) as cursor:
+        with self._database.querying(handle) as cursor:
             bindings = Bindings()
             parts = tuple(self._parts(stores, query, cursor, bindings))
             response["hits"] = {"hits": find_hits(cursor, parts, bindings, hits)}
@@ -182,7 +182,7 @@ class Elastic:
         if "index_filter" in members:
             names = partial(searchable_fields, stores.values())
             query = QueryParser(self._now_ms(), names).parse(members["index_filter"])
-            with self._database.reading(handle) as cursor:
+            with self._database.querying(handle) as cursor:
                 bindings = Bindings()
                 stores = {
                     part.index: part.state
@@ -231,7 +231,7 @@ class Elastic:
         any_case = "case_insensitive" in members and members["case_insensitive"].flag()
         names = partial(searchable_fields, stores.values())
         query = _query(members.get("index_filter"), QueryParser(self._now_ms(), names))
-        with self._database.reading(handle) as cursor:
+        with self._database.querying(handle) as cursor:
             bindings = Bindings()
             begins = f"starts_with(term, {bindings.text(start)})"
             if any_case:
