@@ -124,7 +124,7 @@ async def test_a_body_in_no_encoding_is_the_clients_fault(served: Served) -> Non
     packed = {"Content-Encoding": "gzip"}
     status, answer = await served.go("POST", "/v1/logstore", raw=b"plain", extra=packed)
     assert (status, answer["code"]) == (400, "InvalidHTTPRequest")
-    assert "gzip" in answer["message"]
+    assert answer["message"].startswith("The body cannot be read: ")
     body = gzip.compress(json.dumps({"logStoreName": "demo", "retention": 1}).encode())
     assert (await served.go("POST", "/v1/logstore", raw=body, extra=packed))[0] == 200
 
