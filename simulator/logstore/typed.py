@@ -6,6 +6,7 @@ are printed anew from their value, columns have opaque names.
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -36,6 +37,7 @@ TEXTUAL: Final = frozenset({Kind.STRING, Kind.MIXED})
 WHOLE: Final = frozenset({Kind.INT, Kind.BOOL, Kind.TIME})
 """What counts, or can be counted with, in 64 bits."""
 NESTED: Final = frozenset({Kind.ARRAY, Kind.MAP})
+_TYPES: Final = {Kind.INT: "BIGINT", Kind.FLOAT: "DOUBLE", Kind.BOOL: "BOOLEAN"}
 LOCAL_HOURS: Final = 8
 """The service reads and renders local time in Asia/Shanghai, which has no summer time."""
 MAX_WRITTEN: Final = 262_144
@@ -224,6 +226,26 @@ def as_bool(value: Typed) -> str:
     not a boolean give NULL.
     """
     return value.sql if value.kind is Kind.BOOL else "CAST(NULL AS BOOLEAN)"
+
+
+def common_kind(values: Sequence[Typed | None]) -> Kind:
+    """The kind that holds the values of a field of several LogStores; None is one without it.
+
+    Source: assumed: as within a LogStore whose records differ.
+    """
+    kinds = {value.kind for value in values if value is not None}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return Kind.FLOAT if kinds and kinds <= NUMERIC else Kind.MIXED
+
+
+def as_kind(value: Typed | None, kind: Kind) -> str:
+    """SQL for ``value`` as what ``common_kind`` has found."""
+    if value is None:
+        return f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')})"
+    if value.kind is kind:
+        return value.sql
+    return as_number(value) if kind is Kind.FLOAT else as_text(value)
 
 
 def as_time(value: Typed) -> str:

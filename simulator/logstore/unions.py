@@ -13,7 +13,7 @@ from simulator.logstore.expressions import Reader
 from simulator.logstore.fields import RESERVED
 from simulator.logstore.origins import Member, Origin
 from simulator.logstore.sources import Records, Source, order_key
-from simulator.logstore.typed import NUMERIC, Bindings, Kind, Typed, as_number, as_text
+from simulator.logstore.typed import Bindings, Typed, as_kind, common_kind
 
 _PROPERTIES: Final = tuple(name for name in RESERVED if name != "@seq")
 _OWN_NAMES: Final = {typed.sql: name for name, typed in RESERVED.items()}
@@ -137,31 +137,9 @@ class _Union:
                 member.typed_if_known(name, self._cursor, self._bindings)
                 for member in self._members
             ]
-            kind = _common_kind(values)
+            kind = common_kind(values)
             column = self._columns[name] = _Column(
-                parts=tuple(_as_kind(value, kind) for value in values),
+                parts=tuple(as_kind(value, kind) for value in values),
                 typed=Typed(f"v{len(self._columns)}", kind),
             )
         return column
-
-
-_TYPES: Final = {Kind.INT: "BIGINT", Kind.FLOAT: "DOUBLE", Kind.BOOL: "BOOLEAN"}
-
-
-def _common_kind(values: Sequence[Typed | None]) -> Kind:
-    """The kind that holds the values of every LogStore.
-
-    Source: assumed: as within a LogStore whose records differ.
-    """
-    kinds = {value.kind for value in values if value is not None}
-    if len(kinds) == 1:
-        return kinds.pop()
-    return Kind.FLOAT if kinds and kinds <= NUMERIC else Kind.MIXED
-
-
-def _as_kind(value: Typed | None, kind: Kind) -> str:
-    if value is None:
-        return f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')})"
-    if value.kind is kind:
-        return value.sql
-    return as_number(value) if kind is Kind.FLOAT else as_text(value)

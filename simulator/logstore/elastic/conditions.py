@@ -103,22 +103,23 @@ class ElasticConditions:
         Raises:
             ControlError: InvalidParameter when it must have an index and has none.
         """
+        self._check(field, path)
         if field not in self._known:
-            if self._strict and not self._is_indexed(field) and field not in RESERVED:
-                raise Node(field, path).refuse(f"the field {field[:60]} has no index")
             self._known[field] = self._fields.typed(field, self._cursor, self.bindings, self._index)
         return self._known[field]
 
-    def knows(self, field: str) -> bool:
-        """Whether the LogStore has seen a field, or has an index of it."""
-        return (
-            field in RESERVED
-            or field in {INDEX, ID}
-            or self._fields.has(field)
-            or self._fields.has(field.partition(".")[0])
-            or field in self._fields.tag_keys
-            or self._is_indexed(field)
-        )
+    def typed_if_known(self, field: str, path: str) -> Typed | None:
+        """How to read a field; None where all records are known not to have a value."""
+        self._check(field, path)
+        if field in self._known:
+            return self._known[field]
+        return self._fields.typed_if_known(field, self._cursor, self.bindings, self._index)
+
+    def _check(self, field: str, path: str) -> None:
+        """Refuse a field that must have an index and has none."""
+        own = field in RESERVED or field in {INDEX, ID}
+        if self._strict and not own and not self._is_indexed(field):
+            raise Node(field, path).refuse(f"the field {field[:60]} has no index")
 
     def _is_indexed(self, field: str) -> bool:
         return self._index is not None and find_indexed(self._index, field) is not None

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from simulator.logstore.catalog import StoreState
 from simulator.logstore.elastic.conditions import ElasticConditions
 from simulator.logstore.elastic.tree import Query
-from simulator.logstore.typed import Bindings, Kind, Typed, as_double, as_text
+from simulator.logstore.typed import Bindings, Kind, Typed, as_kind, common_kind
 
 _OWN: Final = {"@timestamp": Typed("ts", Kind.INT), "@seq": Typed("seq", Kind.INT)}
 
@@ -113,22 +113,13 @@ class RecordsOfSeveral:
         return [f"{sql[number]} AS c{name}" for name, sql in enumerate(self._columns)]
 
     def typed(self, field: str, path: str) -> Typed:
-        """How to read a field: as what it is in those LogStores that have it.
-
-        Where they differ it is a floating number, if it is a number in all of them, and else text.
-        Source: assumed: Elasticsearch refuses to aggregate what differs.
-        """
+        """How to read a field: as what it is in those LogStores that have it."""
         if field in _OWN:
             return _OWN[field]
         if field not in self._fields:
-            values = [part.conditions.typed(field, path) for part in self._parts]
-            known = [
-                value.kind
-                for part, value in zip(self._parts, values, strict=True)
-                if part.conditions.knows(field)
-            ]
-            kind = _common(known or [value.kind for value in values])
-            self._columns.append([_as_kind(value, kind) for value in values])
+            values = [part.conditions.typed_if_known(field, path) for part in self._parts]
+            kind = common_kind(values)
+            self._columns.append([as_kind(value, kind) for value in values])
             self._fields[field] = Typed(f"c{len(self._columns) - 1}", kind)
         return self._fields[field]
 
@@ -136,22 +127,3 @@ class RecordsOfSeveral:
         """SQL for whether a query finds a record, as it is understood in its LogStore."""
         self._columns.append([part.conditions.write(query) for part in self._parts])
         return f"c{len(self._columns) - 1}"
-
-
-def _common(kinds: Sequence[Kind]) -> Kind:
-    found = {kind for kind in kinds if kind is not Kind.NULL}
-    if len(found) == 1:
-        return found.pop()
-    return Kind.FLOAT if found == {Kind.INT, Kind.FLOAT} else Kind.MIXED
-
-
-def _as_kind(value: Typed, kind: Kind) -> str:
-    match kind:
-        case _ if value.kind is kind:
-            return value.sql
-        case Kind.INT | Kind.BOOL:
-            return f"TRY_CAST({as_text(value)} AS {'BIGINT' if kind is Kind.INT else 'BOOLEAN'})"
-        case Kind.FLOAT:
-            return as_double(value)
-        case _:
-            return as_text(value)
