@@ -88,6 +88,22 @@ async def test_a_search(client: AsyncElasticsearch) -> None:
     assert [hit["_index"] for hit in following["response"]["hits"]["hits"]] == ["shop$orders"]
 
 
+async def test_names_with_their_types(client: AsyncElasticsearch) -> None:
+    found = await client.async_search.submit(
+        index="access",
+        size=0,
+        typed_keys=True,
+        aggs={
+            "time": {
+                "date_histogram": {"field": "@timestamp", "calendar_interval": "1h"},
+                "aggs": {"by": {"terms": {"field": "status"}}},
+            }
+        },
+    )
+    (hour,) = found["response"]["aggregations"]["date_histogram#time"]["buckets"]
+    assert [one["key"] for one in hour["lterms#by"]["buckets"]] == [200, 404, 500]
+
+
 async def test_a_search_in_the_address(client: AsyncElasticsearch) -> None:
     found = await client.async_search.submit(
         index="access",

@@ -46,7 +46,9 @@ class Elastic(Service):
         with _elastic_errors():
             parameters = search_parameters(request)
             document = with_parameters(await read_body(request, _Document), parameters)
-            work = partial(self.engine.elastic.search, options=parameters.names())
+            typed_keys = parameters.flag("typed_keys")
+            names = parameters.names()
+            work = partial(self.engine.elastic.search, options=names, typed_keys=typed_keys)
             found = await self.query(request, handle, work, index, document, handle)
         return _plain(request, parameters, found)
 

@@ -181,7 +181,7 @@ def _elastic_rows(elastic: Elastic) -> tuple[Operation, ...]:
             method="POST",
             path="/{index}/_async_search",
             handle=elastic.search,
-            remark="no highlights; no `typed_keys`",
+            remark="no highlights",
         ),
         *_rows(
             ("FieldCaps", "POST", "/{index}/_field_caps", elastic.field_caps),

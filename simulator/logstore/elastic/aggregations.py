@@ -4,7 +4,7 @@ Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10) for their type
 and defaults are Elasticsearch's (assumed).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -26,13 +26,12 @@ from simulator.logstore.elastic.histograms import (
 )
 from simulator.logstore.elastic.metrics import (
     METRICS,
-    STATS,
     Metric,
+    has_value,
     parse_metric,
-    percent_name,
 )
 from simulator.logstore.elastic.queries import QueryParser
-from simulator.logstore.elastic.terms import Terms, parse_terms
+from simulator.logstore.elastic.terms import Order, Terms, parse_terms
 
 MAX_AGGREGATIONS: Final = 100
 """Of one request, those within others too. Source: assumed (a bound against abuse)."""
@@ -123,21 +122,33 @@ class AggregationParser:
 
 def _check_orders(terms: Terms, inner: tuple[Aggregation, ...], node: Node) -> None:
     """Refuse an order by what the buckets do not have."""
-    metrics = {one.name: one.what for one in inner if isinstance(one.what, Metric)}
     for order in terms.orders:
+        found = find_ordered(order, inner)
+        if order.within and not found:
+            raise node.refuse(f"order: {'>'.join(order.within)[:60]!r} is no filter within")
         if order.by in {"_count", "_key"}:
             continue
-        metric = metrics.get(order.by)
-        if metric is None:
+        if not found:
             raise node.refuse(f"order: {order.by[:60]!r} is no metric aggregation within")
-        match metric.type:
-            case "stats":
-                fits = order.value in STATS
-            case "percentiles":
-                fits = order.value in {percent_name(one) for one in metric.percents} | {
-                    f"{one:g}" for one in metric.percents
-                }
-            case _:
-                fits = order.value in {"", "value"}
+        last = found[-1]
+        fits = order.value in {"", "_count", "doc_count"}
+        if isinstance(last, Metric):
+            fits = has_value(last, order.value)
         if not fits:
             raise node.refuse(f"order: {order.by[:60]!r} has no value {order.value[:60]!r}")
+
+
+def find_ordered(order: Order, inner: Sequence[Aggregation]) -> "tuple[Filter | Metric, ...]":
+    """The filters that an order goes through, and what it is by, if it is by an aggregation.
+
+    Empty when there is no such one.
+    """
+    found: list[Filter | Metric] = []
+    own = order.by in {"_count", "_key"}
+    for name in (*order.within, *(() if own else (order.by,))):
+        one = next((each for each in inner if each.name == name), None)
+        if one is None or not isinstance(one.what, (Filter, Metric)):
+            return ()
+        found.append(one.what)
+        inner = one.inner
+    return tuple(found)

@@ -4,7 +4,7 @@ The buckets around an aggregation are keys that its statement groups by. Where o
 are shown, which is so within ``terms``, the statement is confined to their keys.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
@@ -13,18 +13,26 @@ from simulator.logstore.elastic.aggregations import Aggregation
 from simulator.logstore.elastic.filters import Filter, Filters, RandomSample, Sample
 from simulator.logstore.elastic.groups import Context, Groups, Keys, Shown
 from simulator.logstore.elastic.histogram_buckets import (
+    no_dates,
+    no_numbers,
     run_date_histogram,
     run_number_histogram,
-    show_dates,
-    show_numbers,
 )
 from simulator.logstore.elastic.histograms import DateHistogram, NumberHistogram
 from simulator.logstore.elastic.metrics import Metric, MetricColumns, metric_columns
 from simulator.logstore.elastic.records import FoundRecords
 from simulator.logstore.elastic.terms import Terms
-from simulator.logstore.elastic.terms_buckets import NO_TERMS, run_terms
+from simulator.logstore.elastic.terms_buckets import no_terms, run_terms, terms_title
 
 _SAMPLE_PARTS: Final = 1_000_000
+_TITLES: Final[Mapping[type, str]] = {
+    DateHistogram: "date_histogram",
+    NumberHistogram: "histogram",
+    Sample: "sampler",
+    RandomSample: "random_sampler",
+    Filter: "filter",
+    Filters: "filters",
+}
 
 
 class BucketRunner:
@@ -33,10 +41,12 @@ class BucketRunner:
     Args:
         cursor: reads.
         records: what is aggregated.
+        typed_keys: whether names of results have their type before them: ``avg#name``.
     """
 
-    def __init__(self, cursor: Cursor, records: FoundRecords) -> None:
+    def __init__(self, cursor: Cursor, records: FoundRecords, *, typed_keys: bool = False) -> None:
         self._records = records
+        self._typed_keys = typed_keys
         self.groups = Groups(cursor, records)
 
     def run(self, aggregations: Sequence[Aggregation]) -> Shown:
@@ -69,8 +79,21 @@ class BucketRunner:
             shown = found[one.name] if one.name in found else self._empty(one)
             if one.meta is not None and isinstance(shown, dict):
                 shown = {"meta": one.meta, **shown}
-            complete[one.name] = shown
+            complete[self._title(one)] = shown
         return complete
+
+    def _title(self, one: Aggregation) -> str:
+        """The name of a result. Source: assumed: Elasticsearch's names of types."""
+        if not self._typed_keys:
+            return one.name
+        match one.what:
+            case Metric(type=type_):
+                title = "tdigest_percentiles" if type_ == "percentiles" else type_
+            case Terms():
+                title = terms_title(self.groups, one.what)
+            case _:
+                title = _TITLES[type(one.what)]
+        return f"{title}#{one.name}"
 
     def _metrics(self, aggregations: Sequence[Aggregation], context: Context) -> dict[Keys, Shown]:
         columns = {
@@ -92,7 +115,7 @@ class BucketRunner:
 
     def _columns(self, metric: Metric, context: Context) -> MetricColumns:
         value = self._records.typed(metric.field, metric.path)
-        return metric_columns(metric, value, context.scale)
+        return metric_columns(metric, value, context.scale, self._records.bindings.text)
 
     def _buckets(self, one: Aggregation, context: Context) -> dict[Keys, Shown]:
         match one.what:
@@ -122,13 +145,13 @@ class BucketRunner:
                 assert_never(one.what)
 
     def _newest(self, size: int, context: Context) -> str:
-        identity = self._records.identity
+        identity, order = self._records.identity, self._records.newest_first
         apart = (
             f"PARTITION BY {', '.join(key.sql for key in context.keys)} " if context.keys else ""
         )
         return (
             f"({identity}) IN (SELECT {identity} FROM {self._records.sql} WHERE {context.where}"
-            f" QUALIFY row_number() OVER ({apart}ORDER BY ts DESC, seq DESC) <= {size})"
+            f" QUALIFY row_number() OVER ({apart}ORDER BY {order}) <= {size})"
         )
 
     def _single(self, one: Aggregation, context: Context) -> dict[Keys, Shown]:
@@ -158,8 +181,15 @@ class BucketRunner:
         names = [name for name, _ in filters.queries]
         names += [] if filters.other is None else [filters.other]
         self.groups.count_buckets(len(names))
-        shown = {name: found.get(name) or self._no_records(one) for name in names}
-        return {"buckets": shown if filters.keyed else list(shown.values())}
+        shown: dict[str, Shown] = {}
+        for name in names:
+            known = found.get(name)
+            shown[name] = known if isinstance(known, dict) else self._no_records(one)
+        if filters.keyed:
+            return {"buckets": shown}
+        if filters.named:
+            return {"buckets": [{"key": name, **one} for name, one in shown.items()]}
+        return {"buckets": list(shown.values())}
 
     def _no_records(self, one: Aggregation) -> Shown:
         return {"doc_count": 0, **self.complete(one.inner, {})}
@@ -171,11 +201,11 @@ class BucketRunner:
                 columns = self._columns(one.what, Context(where="TRUE"))
                 return columns.result([None] * len(columns.sql))
             case Terms():
-                return dict(NO_TERMS)
+                return no_terms()
             case DateHistogram():
-                return show_dates(self, one, one.what, (), {}, {})
+                return no_dates(self, one, one.what)
             case NumberHistogram():
-                return show_numbers(self, one, one.what, (), {}, {})
+                return no_numbers(self, one, one.what)
             case RandomSample(probability=probability, seed=seed):
                 return {"seed": seed, "probability": probability, **self._no_records(one)}
             case Sample() | Filter():

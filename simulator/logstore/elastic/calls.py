@@ -100,6 +100,7 @@ class Elastic:
         handle: QueryHandle | None = None,
         *,
         options: IndexOptions = _ALL_THERE,
+        typed_keys: bool = False,
     ) -> dict[str, object]:
         """Hits and aggregations, as the wire shows them.
 
@@ -132,7 +133,8 @@ class Elastic:
             parts = tuple(self._parts(stores, query, cursor, bindings))
             response["hits"] = {"hits": find_hits(cursor, parts, bindings, hits)}
             if aggregations:
-                runner = BucketRunner(cursor, found_records(parts, bindings))
+                records = found_records(parts, bindings)
+                runner = BucketRunner(cursor, records, typed_keys=typed_keys)
                 response["aggregations"] = (
                     runner.run(aggregations) if parts else runner.complete(aggregations, {})
                 )

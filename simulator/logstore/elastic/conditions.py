@@ -111,7 +111,7 @@ class ElasticConditions:
     def typed_if_known(self, field: str, path: str) -> Typed | None:
         """How to read a field; None where all records are known not to have a value."""
         self._check(field, path)
-        if field in self._known:
+        if field in {INDEX, ID}:
             return self._known[field]
         return self._fields.typed_if_known(field, self._cursor, self.bindings, self._index)
 

@@ -11,9 +11,12 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from simulator.logstore.elastic.date_formats import compile_format
 from simulator.logstore.elastic.document import Node
 from simulator.logstore.typed import MAX_MS, MIN_MS
 
+MAX_FORMAT: Final = 100
+"""Characters of a format. Source: assumed (a bound against abuse)."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE: Final = re.compile(
     r"(?P<y>\d{4})(-(?P<mo>\d\d)(-(?P<d>\d\d)"
@@ -99,8 +102,12 @@ def parse_formats(node: Node | None) -> tuple[str, ...]:
         return ()
     formats = tuple(node.text().split("||"))
     known = _MILLIS | _SECONDS | _ISO
-    if not known.issuperset(formats):
-        raise node.refuse(f"expected formats out of {', '.join(sorted(known))}")
+    for one in formats:
+        if one not in known and (len(one) > MAX_FORMAT or compile_format(one) is None):
+            raise node.refuse(
+                f"found {one[:40]!r}, expected a format such as yyyy-MM-dd HH:mm, or one of"
+                f" {', '.join(sorted(known))}"
+            )
     return formats
 
 
@@ -110,6 +117,10 @@ def encode_date(at_ms: int, formats: Sequence[str] = (), zone: Zone = ZONE_UTC) 
         return str(at_ms)
     if formats and formats[0] in _SECONDS:
         return str(at_ms // 1000)
+    if formats and formats[0] not in _ISO:
+        format_ = compile_format(formats[0])
+        assert format_ is not None  # it was looked at when it was parsed
+        return format_.write(in_zone(at_ms, zone))
     text = in_zone(at_ms, zone).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
@@ -148,21 +159,25 @@ def parse_date(
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _checked(node, value * (1000 if _in_seconds(formats) else 1))
     text = node.text()
-    if _NUMBER.fullmatch(text) and (len(text) != 4 or not _ISO.issuperset(formats)):
+    number = _NUMBER.fullmatch(text) and (len(text) != 4 or not _ISO.issuperset(formats))
+    if number and _in_formats(text, formats) is None:
         return _checked(node, int(text) * (1000 if _in_seconds(formats) else 1))
     try:
-        return _checked(node, to_ms(_moment(node, text, now_ms, zone, round_up=round_up)))
+        moment = _moment(node, text, now_ms, zone, formats, round_up=round_up)
+        return _checked(node, to_ms(moment))
     except (ValueError, OverflowError) as error:
         raise node.refuse("expected a date from the year 1 to 9999") from error
 
 
-def _moment(node: Node, text: str, now_ms: int, zone: Zone, *, round_up: bool) -> datetime:
+def _moment(
+    node: Node, text: str, now_ms: int, zone: Zone, formats: Sequence[str], *, round_up: bool
+) -> datetime:
     if text.startswith("now"):
         base, steps = in_zone(now_ms, zone), text[3:]
         unit = ""
     else:
         date, _, steps = text.partition("||")
-        base, unit = _written_date(node, date, zone)
+        base, unit = _written_date(node, date, zone, formats)
     if unit and round_up:
         base = add_units(base, unit, 1) - timedelta(milliseconds=1)
     position = 0
@@ -184,26 +199,40 @@ def _moment(node: Node, text: str, now_ms: int, zone: Zone, *, round_up: bool) -
     return base
 
 
-def _written_date(node: Node, text: str, zone: Zone) -> tuple[datetime, str]:
+def _written_date(
+    node: Node, text: str, zone: Zone, formats: Sequence[str]
+) -> tuple[datetime, str]:
     """The beginning of what a text names, and how long that is; no unit for a millisecond."""
-    found = _DATE.fullmatch(text)
-    if found is None:
-        raise node.refuse("expected a date such as 2026-03-01T08:00:00Z, or date math on now")
-    rules = zone.rules if found["zone"] is None else _written_zone(found["zone"])
+    parts = _in_formats(text, formats)
+    if parts is None:
+        found = _DATE.fullmatch(text)
+        if found is None:
+            raise node.refuse("expected a date such as 2026-03-01T08:00:00Z, or date math on now")
+        parts = found.groupdict()
+    written = {name: part for name, part in parts.items() if part is not None}
+    rules = _written_zone(written["zone"]) if "zone" in written else zone.rules
     moment = datetime(
-        int(found["y"]),
-        int(found["mo"] or 1),
-        int(found["d"] or 1),
-        int(found["h"] or 0),
-        int(found["mi"] or 0),
-        int(found["s"] or 0),
-        int((found["f"] or "0").ljust(6, "0")[:6]),
+        int(written.get("y", "1970")),
+        int(written.get("mo", "1")),
+        int(written.get("d", "1")),
+        int(written.get("h", "0")),
+        int(written.get("mi", "0")),
+        int(written.get("s", "0")),
+        int(written.get("f", "0").ljust(6, "0")[:6]),
         tzinfo=rules,
     )
-    for group, unit in (("f", ""), ("s", "second"), ("mi", "minute"), ("h", "hour"), ("d", "day")):
-        if found[group] is not None:
-            return moment, unit
-    return moment, "month" if found["mo"] else "year"
+    units = {"f": "", "s": "second", "mi": "minute", "h": "hour", "d": "day", "mo": "month"}
+    return moment, next((unit for part, unit in units.items() if part in written), "year")
+
+
+def _in_formats(text: str, formats: Sequence[str]) -> dict[str, str] | None:
+    """The parts of a date that a text has in one of the formats in letters."""
+    for one in formats:
+        format_ = None if one in _MILLIS | _SECONDS | _ISO else compile_format(one)
+        found = None if format_ is None else format_.match(text.partition("||")[0])
+        if found is not None:
+            return found
+    return None
 
 
 def _written_zone(text: str) -> tzinfo:

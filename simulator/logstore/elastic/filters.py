@@ -43,6 +43,9 @@ class Filters:
 
     queries: tuple[tuple[str, Query], ...]
     keyed: bool
+    """Whether buckets are shown by name."""
+    named: bool
+    """Whether they have names at all."""
     other: str | None
     """Name of the bucket of what none of them finds; None without."""
 
@@ -76,19 +79,18 @@ def parse_filters(node: Node, queries: QueryParser) -> Filters:
     filters = members.get("filters")
     if filters is None:
         raise node.refuse("filters is required")
-    keyed = not isinstance(filters.value, list)
-    named = tuple(filters.object().items()) if keyed else _numbered(filters)
-    if not 1 <= len(named) <= MAX_FILTERS:
+    named = not isinstance(filters.value, list)
+    listed = tuple(filters.object().items()) if named else _numbered(filters)
+    if not 1 <= len(listed) <= MAX_FILTERS:
         raise filters.refuse(f"expected 1 to {MAX_FILTERS} filters")
     other: str | None = None
     if "other_bucket_key" in members:
         other = members["other_bucket_key"].text()
     elif "other_bucket" in members and members["other_bucket"].flag():
         other = "_other_"
-    if "keyed" in members:
-        keyed = members["keyed"].flag()
     return Filters(
-        queries=tuple((name, queries.parse(query)) for name, query in named),
-        keyed=keyed,
+        queries=tuple((name, queries.parse(query)) for name, query in listed),
+        keyed=named and not ("keyed" in members and not members["keyed"].flag()),
+        named=named,
         other=other,
     )

@@ -63,6 +63,7 @@ class Groups:
         self._cursor = cursor
         self._made = 0
         self._values = 0
+        self._span: tuple[int, ...] | None = None
         self.records = records
 
     def select(
@@ -79,6 +80,16 @@ class Groups:
         sql += f"{tail} LIMIT {MAX_BUCKETS + 1}"
         _, rows = run_statement(self._cursor, sql, self.records.bindings.used_in(sql))
         return [(row[:count], row[count:]) for row in rows]
+
+    def span(self) -> tuple[int, ...]:
+        """The times of the first and the last of all records, epoch milliseconds; asked for once.
+
+        Empty without any record.
+        """
+        if self._span is None:
+            ends = self.select(Context(where=self.records.where), ["min(ts)", "max(ts)"])
+            self._span = tuple(cell for _, cells in ends for cell in cells if cell is not None)
+        return self._span
 
     def count_buckets(self, buckets: int) -> None:
         """Account for buckets that were made.

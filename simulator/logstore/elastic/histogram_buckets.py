@@ -2,26 +2,21 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from simulator.logstore.elastic.aggregations import Aggregation
-from simulator.logstore.elastic.dates import (
-    Zone,
-    add_units,
-    encode_date,
-    floor_unit,
-    in_zone,
-    to_ms,
-)
+from simulator.logstore.elastic.dates import encode_date
 from simulator.logstore.elastic.groups import Context, Key, Keys, Runner, Shown
 from simulator.logstore.elastic.histograms import DateHistogram, NumberHistogram
+from simulator.logstore.elastic.rounding import Rounding
+from simulator.logstore.elastic.terms import Order
 from simulator.logstore.typed import as_double, encode_number
 
 _LARGEST: Final = "1e100"
 """Numbers beyond have no bucket in a histogram."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_Show: TypeAlias = Callable[[Keys, Mapping[int, int], Mapping[Keys, Shown]], Shown]
+_Counts: TypeAlias = Mapping[int, int]
+"""How many records each bucket has, by its key in SQL."""
+_Show: TypeAlias = Callable[[Keys, _Counts, Mapping[Keys, Shown]], Shown]
 
 
 def run_date_histogram(
@@ -33,21 +28,18 @@ def run_date_histogram(
         context = context.within(f"ts >= {low}")
     if high is not None:
         context = context.within(f"ts <= {high}")
-    local = f"(ts + {what.zone.offset_ms})"
-    if what.zone.name:
-        zone = runner.groups.records.bindings.text(what.zone.name)
-        local = f"epoch_ms(timezone({zone}, timezone('UTC', epoch_ms(ts))))"
-    if what.interval_ms:
-        step = what.interval_ms
-        key = f"({local} - ({local} % {step} + {step}) % {step})"
-    else:
-        key = f"epoch_ms(date_trunc('{what.unit}', epoch_ms({local})))"
+    rounding = _rounding(runner, what)
     return _run(
         runner,
         one,
-        context.grouped(Key(sql=key, type="BIGINT")),
-        lambda keys, counts, inner: show_dates(runner, one, what, keys, counts, inner),
+        context.grouped(Key(sql=rounding.sql, type="BIGINT")),
+        lambda keys, counts, inner: _show_dates(runner, one, what, rounding, keys, counts, inner),
     )
+
+
+def no_dates(runner: Runner, one: Aggregation, what: DateHistogram) -> Shown:
+    """The result without any record."""
+    return _show_dates(runner, one, what, _rounding(runner, what), (), {}, {})
 
 
 def run_number_histogram(
@@ -66,8 +58,13 @@ def run_number_histogram(
         runner,
         one,
         context.grouped(Key(sql=key, type="DOUBLE")),
-        lambda keys, counts, inner: show_numbers(runner, one, what, keys, counts, inner),
+        lambda keys, counts, inner: _show_numbers(runner, one, what, keys, counts, inner),
     )
+
+
+def no_numbers(runner: Runner, one: Aggregation, what: NumberHistogram) -> Shown:
+    """The result without any record."""
+    return _show_numbers(runner, one, what, (), {}, {})
 
 
 def _run(runner: Runner, one: Aggregation, context: Context, show: _Show) -> dict[Keys, Shown]:
@@ -80,103 +77,103 @@ def _run(runner: Runner, one: Aggregation, context: Context, show: _Show) -> dic
     return {keys: show(keys, counts, inner) for keys, counts in found.items()}
 
 
-def show_dates(
+def _rounding(runner: Runner, what: DateHistogram) -> Rounding:
+    """Where buckets begin that records are in, or that are shown without."""
+    instants = [*runner.groups.span(), *(bound for bound in what.shown if bound is not None)]
+    return Rounding(
+        what.zone,
+        step_ms=what.interval_ms,
+        unit=what.unit,
+        offset_ms=what.offset_ms,
+        low_ms=min(instants, default=0),
+        high_ms=max(instants, default=0),
+    )
+
+
+def _show_dates(
     runner: Runner,
     one: Aggregation,
     what: DateHistogram,
+    rounding: Rounding,
     keys: Keys,
-    counts: Mapping[int, int],
+    counts: _Counts,
     inner: Mapping[Keys, Shown],
 ) -> Shown:
-    """The buckets with these counts, and the empty ones between them.
-
-    Args:
-        runner: completes what is within.
-        one: the aggregation.
-        what: the same.
-        keys: of the buckets around it.
-        counts: by the local time of the bucket.
-        inner: what is within, by ``keys`` and local time.
-    """
-    wanted = set(counts)
-    if what.shown is not None and what.least == 0:
-        wanted |= {_local_start(at_ms, what) for at_ms in what.shown}
-    buckets: Shown = {}
-    for local_ms in _filled(runner, wanted, what) if what.least == 0 else sorted(wanted):
-        count = counts.get(local_ms, 0)
+    """The buckets, and the empty ones between them."""
+    begins = {rounding.begin(key): key for key in counts}
+    wanted = set(begins)
+    if what.least == 0:
+        wanted |= {rounding.floor(bound) for bound in what.shown if bound is not None}
+        wanted = _filled(runner, wanted, rounding)
+    shown: list[tuple[str, Shown]] = []
+    for begin_ms in sorted(wanted):
+        key = begins.get(begin_ms)
+        count = 0 if key is None else counts[key]
         if count < what.least:
             continue
-        key_ms = _to_utc(local_ms, what.zone)
-        title = encode_date(key_ms, what.formats, what.zone)
-        buckets[title] = {
+        title = encode_date(begin_ms, what.formats, what.zone)
+        bucket: Shown = {
             "key_as_string": title,
-            "key": key_ms,
+            "key": begin_ms,
             "doc_count": count,
-            **runner.complete(one.inner, inner.get((*keys, local_ms), {})),
+            **runner.complete(one.inner, inner.get((*keys, key), {})),
         }
-    return {"buckets": buckets if what.keyed else list(buckets.values())}
+        shown.append((title, bucket))
+    return _listed(shown, what.orders, keyed=what.keyed)
 
 
-def show_numbers(
+def _filled(runner: Runner, wanted: set[int], rounding: Rounding) -> set[int]:
+    """Every bucket from the first to the last."""
+    filled: set[int] = set()
+    if wanted:
+        begin_ms, last_ms = min(wanted), max(wanted)
+        while begin_ms < last_ms:
+            runner.groups.count_buckets(1)
+            filled.add(begin_ms)
+            begin_ms = rounding.following(begin_ms)
+        filled.add(last_ms)
+    return filled
+
+
+def _show_numbers(
     runner: Runner,
     one: Aggregation,
     what: NumberHistogram,
     keys: Keys,
-    counts: Mapping[int, int],
+    counts: _Counts,
     inner: Mapping[Keys, Shown],
 ) -> Shown:
-    """The same for numbers; ``counts`` are by the number of the bucket."""
     wanted: Sequence[int] = sorted(counts)
     if what.least == 0:
         ends = [*wanted[:1], *wanted[-1:]]
-        if what.shown is not None:
-            ends += [math.floor((at - what.offset) / what.interval) for at in what.shown]
+        bounds = [bound for bound in what.shown if bound is not None]
+        ends += [math.floor((bound - what.offset) / what.interval) for bound in bounds]
         if ends:
             runner.groups.count_buckets(max(ends) - min(ends) + 1)
             wanted = range(min(ends), max(ends) + 1)
-    buckets: Shown = {}
+    shown: list[tuple[str, Shown]] = []
     for place in wanted:
         count = counts.get(place, 0)
         if count < what.least:
             continue
         key = place * what.interval + what.offset
-        buckets[str(key)] = {
+        bucket: Shown = {
             "key": key,
             "doc_count": count,
             **runner.complete(one.inner, inner.get((*keys, float(place)), {})),
         }
-    return {"buckets": buckets if what.keyed else list(buckets.values())}
+        shown.append((str(key), bucket))
+    return _listed(shown, what.orders, keyed=what.keyed)
 
 
-def _filled(runner: Runner, wanted: set[int], what: DateHistogram) -> list[int]:
-    """Every bucket from the first to the last."""
-    if not wanted:
-        return []
-    last = max(wanted)
-    filled = [min(wanted)]
-    while filled[-1] < last:
-        runner.groups.count_buckets(1)
-        filled.append(_next(filled[-1], what))
-    return filled
+def _listed(shown: list[tuple[str, Shown]], orders: Sequence[Order], *, keyed: bool) -> Shown:
+    """The buckets in their order; ``shown`` is in that of their keys."""
+    for order in reversed(orders):
+        by = "doc_count" if order.by == "_count" else "key"
+        shown.sort(key=lambda one: _number(one[1][by]), reverse=order.descending)
+    return {"buckets": dict(shown) if keyed else [bucket for _, bucket in shown]}
 
 
-def _local_start(at_ms: int, what: DateHistogram) -> int:
-    """The bucket that an instant is in, by the clock of the zone."""
-    moment = in_zone(at_ms, what.zone).replace(tzinfo=UTC)
-    if what.interval_ms:
-        local_ms = to_ms(moment)
-        return local_ms - local_ms % what.interval_ms
-    return to_ms(floor_unit(moment, what.unit))
-
-
-def _next(local_ms: int, what: DateHistogram) -> int:
-    if what.interval_ms:
-        return local_ms + what.interval_ms
-    return to_ms(add_units(_EPOCH + timedelta(milliseconds=local_ms), what.unit, 1))
-
-
-def _to_utc(local_ms: int, zone: Zone) -> int:
-    if not zone.name:
-        return local_ms - zone.offset_ms
-    moment = (_EPOCH + timedelta(milliseconds=local_ms)).replace(tzinfo=zone.rules)
-    return to_ms(moment.astimezone(UTC))
+def _number(value: object) -> float:
+    assert isinstance(value, (int, float))  # keys of histograms and counts are numbers
+    return value

@@ -19,7 +19,7 @@ from simulator.logstore.elastic.dates import (
 from simulator.logstore.elastic.document import Node
 from simulator.logstore.elastic.names import TIME
 from simulator.logstore.elastic.parameters import bounds_of, field_of, least_of
-from simulator.logstore.elastic.terms import parse_order
+from simulator.logstore.elastic.terms import Order, parse_orders
 
 MAX_INTERVAL_MS: Final = 366 * 86_400_000
 _FIXED: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)", re.ASCII)
@@ -33,6 +33,9 @@ _CALENDAR: Final = {
     "1q": "quarter",
     "1y": "year",
 }
+_SHARED: Final = frozenset(
+    {"field", "offset", "min_doc_count", "keyed", "extended_bounds", "hard_bounds", "order"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +45,15 @@ class DateHistogram:
     interval_ms: int
     """0 where a unit of the calendar is given."""
     unit: str
+    offset_ms: int
+    """By how much buckets begin later."""
     zone: Zone
     formats: tuple[str, ...]
     least: int
     keyed: bool
-    shown: tuple[int, int] | None
+    orders: tuple[Order, ...]
+    """Empty for the order of their keys."""
+    shown: tuple[int | None, int | None]
     """First and last instant for which there are buckets, though empty."""
     kept: tuple[int | None, int | None]
     """First and last instant that is looked at."""
@@ -61,55 +68,73 @@ class NumberHistogram:
     offset: float
     least: int
     keyed: bool
-    shown: tuple[float, float] | None
+    orders: tuple[Order, ...]
+    shown: tuple[float | None, float | None]
     kept: tuple[float | None, float | None]
     path: str
 
 
+def parse_date_histogram(node: Node, now_ms: int) -> DateHistogram:
+    """The aggregation that a body describes; ``now_ms`` is what ``now`` is.
+
+    ``missing`` is for records without a time, which there are none of.
+    """
+    members = node.object(
+        _SHARED | {"fixed_interval", "calendar_interval", "time_zone", "format", "missing"}
+    )
+    field = field_of(node, members)
+    if field != TIME:
+        raise node.refuse(f"only {TIME} is a date, found {field[:60]!r}")
+    interval_ms, unit = _date_interval(node, members)
+    zone = parse_zone(members["time_zone"]) if "time_zone" in members else ZONE_UTC
+    formats = parse_formats(members.get("format"))
+
+    def date(bound: Node) -> int:
+        return parse_date(bound, now_ms=now_ms, zone=zone, formats=formats)
+
+    return DateHistogram(
+        interval_ms=interval_ms,
+        unit=unit,
+        offset_ms=_date_offset(members["offset"]) if "offset" in members else 0,
+        zone=zone,
+        formats=formats,
+        least=least_of(members, 0),
+        keyed="keyed" in members and members["keyed"].flag(),
+        orders=_by_key_or_count(members.get("order")),
+        shown=_whole_bounds(bounds_of(members.get("extended_bounds"), date)),
+        kept=_whole_bounds(bounds_of(members.get("hard_bounds"), date)),
+    )
+
+
 def parse_histogram(node: Node) -> NumberHistogram:
     """The aggregation that a body describes."""
-    members = node.object(
-        frozenset(
-            {
-                "field",
-                "interval",
-                "offset",
-                "min_doc_count",
-                "keyed",
-                "extended_bounds",
-                "hard_bounds",
-                "order",
-            }
-        )
-    )
+    members = node.object(_SHARED | {"interval"})
     if "interval" not in members:
         raise node.refuse("interval is required")
-    _check_by_key(members)
     interval = float(members["interval"].number())
     if not 1e-9 <= interval <= 1e18:
         raise members["interval"].refuse("expected a number greater than 0")
     offset = float(members["offset"].number()) if "offset" in members else 0.0
     if abs(offset) > 1e18:
         raise members["offset"].refuse("expected a number up to 1e18")
-    low, high = bounds_of(members.get("extended_bounds"), _any_number)
     return NumberHistogram(
         field=field_of(node, members),
         interval=interval,
         offset=offset,
         least=least_of(members, 0),
         keyed="keyed" in members and members["keyed"].flag(),
-        shown=None if low is None or high is None else (low, high),
+        orders=_by_key_or_count(members.get("order")),
+        shown=bounds_of(members.get("extended_bounds"), _any_number),
         kept=bounds_of(members.get("hard_bounds"), _any_number),
         path=node.path,
     )
 
 
-def _check_by_key(members: Mapping[str, Node]) -> None:
-    """Histograms are in the order of their keys, and in no other."""
-    if "order" in members:
-        order = parse_order(members["order"])
-        if order.by != "_key" or order.descending:
-            raise members["order"].refuse("only the order by _key asc is supported")
+def _by_key_or_count(node: Node | None) -> tuple[Order, ...]:
+    orders = () if node is None else parse_orders(node)
+    if node is not None and any(order.by not in {"_key", "_count"} for order in orders):
+        raise node.refuse("only _key and _count can be ordered by")
+    return orders
 
 
 def _date_interval(node: Node, members: Mapping[str, Node]) -> tuple[int, str]:
@@ -124,12 +149,28 @@ def _date_interval(node: Node, members: Mapping[str, Node]) -> tuple[int, str]:
                 f"expected one of {', '.join(_CALENDAR)} or their names"
             )
         return 0, unit
-    interval = members["fixed_interval"]
-    found = _FIXED.fullmatch(interval.text())
-    interval_ms = int(found[1]) * _FIXED_MS[found[2]] if found else 0
-    if not 1 <= interval_ms <= MAX_INTERVAL_MS:
-        raise interval.refuse("expected 500ms, 30s, 5m, 12h, 1d or the like, at most 366d")
+    interval_ms = _milliseconds(members["fixed_interval"].text())
+    if interval_ms is None or not 1 <= interval_ms <= MAX_INTERVAL_MS:
+        raise members["fixed_interval"].refuse(
+            "expected 500ms, 30s, 5m, 12h, 1d or the like, at most 366d"
+        )
     return interval_ms, ""
+
+
+def _date_offset(node: Node) -> int:
+    """Milliseconds; ``+6h``, ``-1d`` and the like, or a number of them."""
+    if not isinstance(node.value, str):
+        return node.whole(-MAX_INTERVAL_MS, MAX_INTERVAL_MS)
+    text = node.value
+    offset_ms = _milliseconds(text.lstrip("+-")) if text[1:] == text[1:].lstrip("+-") else None
+    if offset_ms is None or offset_ms > MAX_INTERVAL_MS:
+        raise node.refuse("expected +6h, -1d or the like, at most 366d")
+    return -offset_ms if text.startswith("-") else offset_ms
+
+
+def _milliseconds(text: str) -> int | None:
+    found = _FIXED.fullmatch(text)
+    return None if found is None else int(found[1]) * _FIXED_MS[found[2]]
 
 
 def _whole_bounds(bounds: tuple[float | None, float | None]) -> tuple[int | None, int | None]:
@@ -142,46 +183,3 @@ def _any_number(node: Node) -> float:
     if abs(number) > 1e18:
         raise node.refuse("expected a number up to 1e18")
     return number
-
-
-def parse_date_histogram(node: Node, now_ms: int) -> DateHistogram:
-    """The aggregation that a body describes; ``now_ms`` is what ``now`` is."""
-    members = node.object(
-        frozenset(
-            {
-                "field",
-                "fixed_interval",
-                "calendar_interval",
-                "time_zone",
-                "format",
-                "min_doc_count",
-                "keyed",
-                "extended_bounds",
-                "hard_bounds",
-                "order",
-            }
-        )
-    )
-    field = field_of(node, members)
-    if field != TIME:
-        raise node.refuse(f"only {TIME} is a date, found {field[:60]!r}")
-    _check_by_key(members)
-    interval_ms, unit = _date_interval(node, members)
-    zone = parse_zone(members["time_zone"]) if "time_zone" in members else ZONE_UTC
-    formats = parse_formats(members.get("format"))
-
-    def date(bound: Node) -> int:
-        return parse_date(bound, now_ms=now_ms, zone=zone, formats=formats)
-
-    shown = bounds_of(members.get("extended_bounds"), date)
-    low, high = shown
-    return DateHistogram(
-        interval_ms=interval_ms,
-        unit=unit,
-        zone=zone,
-        formats=formats,
-        least=least_of(members, 0),
-        keyed="keyed" in members and members["keyed"].flag(),
-        shown=None if low is None or high is None else (int(low), int(high)),
-        kept=_whole_bounds(bounds_of(members.get("hard_bounds"), date)),
-    )

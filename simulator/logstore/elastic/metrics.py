@@ -6,11 +6,11 @@ SQL part are, and ``cardinality`` is exact. Source: assumed: as in Elasticsearch
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.logstore.elastic.dates import encode_date
+from simulator.logstore.elastic.dates import encode_date, parse_formats
 from simulator.logstore.elastic.document import Node
 from simulator.logstore.elastic.names import TIME
 from simulator.logstore.elastic.parameters import field_of
@@ -22,6 +22,11 @@ METRICS: Final = frozenset(
     {"value_count", "cardinality", "max", "min", "sum", "avg", "stats", "percentiles"}
 )
 STATS: Final = ("count", "min", "max", "avg", "sum")
+_MEMBERS: Final = frozenset({"field", "missing", "format"})
+_OWN_MEMBERS: Final = {
+    "percentiles": frozenset({"percents", "keyed", "tdigest"}),
+    "cardinality": frozenset({"precision_threshold", "execution_hint", "rehash"}),
+}
 _DATED: Final = frozenset({"min", "max", "avg"})
 
 
@@ -31,7 +36,10 @@ class Metric:
 
     type: str
     field: str
-    missing: float | None = None
+    missing: str | int | float | bool | None = None
+    """The value of records without one; None leaves them out."""
+    formats: tuple[str, ...] = ()
+    """How a time is written."""
     percents: tuple[float, ...] = ()
     keyed: bool = True
     path: str
@@ -39,10 +47,7 @@ class Metric:
 
 def parse_metric(type_: str, node: Node) -> Metric:
     """The metric that a body describes."""
-    known = {"field", "missing", "format"}
-    known |= {"percents", "keyed", "tdigest"} if type_ == "percentiles" else set()
-    known |= {"precision_threshold"} if type_ == "cardinality" else set()
-    members = node.object(frozenset(known))
+    members = node.object(_MEMBERS | _OWN_MEMBERS.get(type_, frozenset()))
     percents: tuple[float, ...] = ()
     if type_ == "percentiles":
         percents = _PERCENTS
@@ -50,10 +55,16 @@ def parse_metric(type_: str, node: Node) -> Metric:
             percents = tuple(float(one.number()) for one in members["percents"].items())
         if not 1 <= len(percents) <= MAX_PERCENTS or not all(0 <= one <= 100 for one in percents):
             raise node.refuse(f"expected 1 to {MAX_PERCENTS} percents from 0 to 100")
+    field = field_of(node, members)
+    missing: str | int | float | bool | None = None
+    if "missing" in members:
+        counted = type_ in {"cardinality", "value_count"}
+        missing = members["missing"].scalar() if counted else float(members["missing"].number())
     return Metric(
         type=type_,
-        field=field_of(node, members),
-        missing=float(members["missing"].number()) if "missing" in members else None,
+        field=field,
+        missing=missing,
+        formats=parse_formats(members.get("format")) if field == TIME else (),
         percents=percents,
         keyed="keyed" not in members or members["keyed"].flag(),
         path=node.path,
@@ -75,20 +86,31 @@ class MetricColumns:
     """What share of the records is looked at; counts and sums are divided by it."""
 
     def result(self, cells: Sequence[object]) -> dict[str, object]:
-        """What the wire shows for the values of the columns."""
+        """What the wire shows for the values of the columns.
+
+        Instants are written out beside their numbers.
+        """
         match self.metric.type:
             case "percentiles":
                 return self._percentiles(cells[0])
             case "stats":
-                return {
+                shown = {
                     name: self._shown(name, cell) for name, cell in zip(STATS, cells, strict=True)
                 }
+                return shown | self._dates({name: shown[name] for name in STATS if name in _DATED})
             case type_:
                 value = self._shown(type_, cells[0])
-                shown: dict[str, object] = {"value": value}
-                if self.metric.field == TIME and type_ in _DATED and isinstance(value, float):
-                    shown["value_as_string"] = encode_date(round(value))
-                return shown
+                dates = self._dates({"value": value}) if type_ in _DATED else {}
+                return {"value": value} | dates
+
+    def _dates(self, values: Mapping[str, object]) -> dict[str, object]:
+        if self.metric.field != TIME:
+            return {}
+        return {
+            f"{name}_as_string": encode_date(round(value), self.metric.formats)
+            for name, value in values.items()
+            if isinstance(value, float)
+        }
 
     def _shown(self, name: str, cell: object) -> object:
         match name:
@@ -103,25 +125,35 @@ class MetricColumns:
 
     def _percentiles(self, cell: object) -> dict[str, object]:
         values = cell if isinstance(cell, list) else [None] * len(self.metric.percents)
-        named = {
+        named: dict[str, object] = {
             percent_name(percent): _finite(_number(value, math.nan))
             for percent, value in zip(self.metric.percents, values, strict=True)
         }
+        dates = self._dates(named)
         if self.metric.keyed:
-            return {"values": named}
-        return {"values": [{"key": float(key), "value": value} for key, value in named.items()]}
+            return {"values": named | dates}
+        return {
+            "values": [
+                {"key": float(key), "value": value}
+                | ({"value_as_string": dates[f"{key}_as_string"]} if dates else {})
+                for key, value in named.items()
+            ]
+        }
 
 
-def metric_columns(metric: Metric, value: Typed, scale: float) -> MetricColumns:
-    """The columns of a metric of ``value``."""
+def metric_columns(
+    metric: Metric, value: Typed, scale: float, bind: Callable[[str], str]
+) -> MetricColumns:
+    """The columns of a metric of ``value``; ``bind`` gives a placeholder for a text."""
     number = as_double(value)
     if value.kind is not Kind.INT:
         # Text may spell what JSON has no number for.
         number = f"CASE WHEN isfinite({number}) THEN {number} END"
     counted = value.sql
-    if metric.missing is not None:
+    if isinstance(metric.missing, float):
         number = f"coalesce({number}, {metric.missing!r})"
-        counted = f"coalesce({as_text(value)}, '{metric.missing!r}')"
+    if metric.missing is not None:
+        counted = f"coalesce({as_text(value)}, {bind(text_of(metric.missing))})"
     match metric.type:
         case "value_count":
             sql: tuple[str, ...] = (f"count({counted})",)
@@ -137,16 +169,34 @@ def metric_columns(metric: Metric, value: Typed, scale: float) -> MetricColumns:
     return MetricColumns(metric=metric, sql=sql, scale=scale)
 
 
-def order_sql(columns: MetricColumns, value: str) -> str:
-    """SQL for one of the numbers of a metric."""
+def order_sql(columns: MetricColumns, value: str, where: str = "") -> str:
+    """SQL for one of the numbers of a metric, of the records that fulfil a condition."""
+    of_some = f" FILTER (WHERE {where})" if where else ""
     match columns.metric.type:
         case "stats":
-            return columns.sql[STATS.index(value)]
+            return columns.sql[STATS.index(value)] + of_some
         case "percentiles":
             position = columns.metric.percents.index(float(value)) + 1
-            return f"({columns.sql[0]})[{position}]"
+            return f"({columns.sql[0]}{of_some})[{position}]"
         case _:
-            return columns.sql[0]
+            return columns.sql[0] + of_some
+
+
+def has_value(metric: Metric, value: str) -> bool:
+    """Whether a metric has a number of that name."""
+    match metric.type:
+        case "stats":
+            return value in STATS
+        case "percentiles":
+            names = {percent_name(one) for one in metric.percents}
+            return value in names | {f"{one:g}" for one in metric.percents}
+        case _:
+            return value in {"", "value"}
+
+
+def text_of(value: str | float | bool) -> str:
+    """A value as records have it in text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _number(cell: object, default: float) -> float:

@@ -38,6 +38,8 @@ class FoundRecords(Protocol):
     """SQL that a record fulfils when it was found."""
     identity: str
     """The columns that tell a record from all others."""
+    newest_first: str
+    """What stands after ORDER BY, as that of hits."""
 
     @property
     def sql(self) -> str:
@@ -45,6 +47,9 @@ class FoundRecords(Protocol):
 
     def typed(self, field: str, path: str) -> Typed:
         """How to read a field, whose name stands at ``path`` of the document."""
+
+    def knows(self, field: str, path: str) -> bool:
+        """Whether some record may have a field."""
 
     def write(self, query: Query) -> str:
         """SQL for whether a query finds a record, never NULL."""
@@ -61,6 +66,7 @@ class RecordsOfOne:
     """What a search has found in one LogStore."""
 
     identity = "seq"
+    newest_first = "ts DESC, seq DESC"
 
     def __init__(self, part: Part, bindings: Bindings) -> None:
         self._part = part
@@ -76,13 +82,17 @@ class RecordsOfOne:
         """How to read a field."""
         return self._part.conditions.typed(field, path)
 
+    def knows(self, field: str, path: str) -> bool:
+        """Whether some record may have a field."""
+        return self._part.conditions.typed_if_known(field, path) is not None
+
     def write(self, query: Query) -> str:
         """SQL for whether a query finds a record."""
         return self._part.conditions.write(query)
 
 
 class RecordsOfSeveral:
-    """What a search has found in several LogStores.
+    """What a search has found in several LogStores, or in none.
 
     Args:
         parts: the LogStores.
@@ -90,6 +100,7 @@ class RecordsOfSeveral:
     """
 
     identity = "part, seq"
+    newest_first = "ts DESC, seq DESC, part"
     where = "TRUE"
 
     def __init__(self, parts: Sequence[Part], bindings: Bindings) -> None:
@@ -107,6 +118,10 @@ class RecordsOfSeveral:
             f" FROM {part.state.table} WHERE {part.where}"
             for number, part in enumerate(self._parts)
         ]
+        if not branches:
+            columns = [f"NULL AS c{name}" for name in range(len(self._columns))]
+            nothing = ", ".join(("0 AS part", "0 AS ts", "0 AS seq", *columns))
+            branches = [f"SELECT {nothing} WHERE FALSE"]
         return f"({' UNION ALL '.join(branches)}) AS found"
 
     def _columns_of(self, number: int) -> list[str]:
@@ -122,6 +137,11 @@ class RecordsOfSeveral:
             self._columns.append([as_kind(value, kind) for value in values])
             self._fields[field] = Typed(f"c{len(self._columns) - 1}", kind)
         return self._fields[field]
+
+    def knows(self, field: str, path: str) -> bool:
+        """Whether some record may have a field."""
+        values = (part.conditions.typed_if_known(field, path) for part in self._parts)
+        return any(value is not None for value in values)
 
     def write(self, query: Query) -> str:
         """SQL for whether a query finds a record, as it is understood in its LogStore."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from simulator.logstore.elastic.document import Node
 from simulator.logstore.elastic.parameters import field_of, least_of
+from simulator.logstore.elastic.regexes import RegexError, translate_regex
 
 MAX_TERMS_SIZE: Final = 10_000
 
@@ -21,7 +22,19 @@ class Order:
     """``_count``, ``_key`` or the name of an aggregation within."""
     value: str
     """Which number of that aggregation."""
+    within: tuple[str, ...]
+    """The names of the filters that it is within, outermost first."""
     descending: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which values there are buckets for."""
+
+    values: tuple[str, ...] | None
+    """Exactly these; None where a pattern says it."""
+    pattern: str
+    """What the whole value is like, in RE2's syntax."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +45,12 @@ class Terms:
     size: int
     least: int
     orders: tuple[Order, ...]
-    missing: str | None
-    include: tuple[str, ...] | None
-    exclude: tuple[str, ...]
+    missing: str | int | float | bool | None
+    """The value of records without one; None leaves them out."""
+    include: Choice | None
+    exclude: Choice | None
+    show_error: bool
+    """Whether each bucket says by how much its count may be off, which is 0."""
     path: str
 
 
@@ -48,42 +64,65 @@ def parse_terms(node: Node) -> Terms:
                 "shard_size",
                 "order",
                 "min_doc_count",
+                "shard_min_doc_count",
                 "missing",
                 "include",
                 "exclude",
                 "show_term_doc_count_error",
                 "execution_hint",
                 "collect_mode",
+                "format",
+                "value_type",
             }
         )
     )
     orders = members.get("order")
+    error = members.get("show_term_doc_count_error")
     return Terms(
         field=field_of(node, members),
         size=members["size"].whole(1, MAX_TERMS_SIZE) if "size" in members else 10,
         least=least_of(members, 1),
-        orders=() if orders is None else tuple(parse_order(one) for one in orders.items()),
-        missing=str(members["missing"].scalar()) if "missing" in members else None,
-        include=_texts(members["include"]) if "include" in members else None,
-        exclude=_texts(members["exclude"]) if "exclude" in members else (),
+        orders=() if orders is None else parse_orders(orders),
+        missing=members["missing"].scalar() if "missing" in members else None,
+        include=_choice(members["include"]) if "include" in members else None,
+        exclude=_choice(members["exclude"]) if "exclude" in members else None,
+        show_error=error is not None and error.flag(),
         path=node.path,
     )
 
 
-def parse_order(node: Node) -> Order:
+def parse_orders(node: Node) -> tuple[Order, ...]:
     """What buckets are sorted by."""
-    by, direction = node.single("order")
-    name, _, value = by.replace(">", ".").partition(".")
+    if isinstance(node.value, dict):
+        return tuple(
+            _order(Node({name: value}, node.path), name) for name, value in node.value.items()
+        )
+    return tuple(_order(item, item.single("order")[0]) for item in node.items())
+
+
+def _order(node: Node, by: str) -> Order:
+    """``name``, ``name.value``, or that of an aggregation within filters: ``filter>name.value``."""
+    _, direction = node.single("order")
     descending = direction.choice("asc", "desc") == "desc"
-    return Order(by="_key" if by == "_term" else name, value=value, descending=descending)
+    *path, last = by.split(">")
+    name, _, value = last.partition(".")
+    name = {"_term": "_key", "_time": "_key"}.get(name, name)
+    return Order(by=name, value=value, within=tuple(path), descending=descending)
 
 
-def _texts(node: Node) -> tuple[str, ...]:
+def _choice(node: Node) -> Choice:
+    """A regular expression, or a list of values."""
+    if isinstance(node.value, str):
+        try:
+            return Choice(values=None, pattern=translate_regex(node.value))
+        except RegexError as error:
+            raise node.refuse(error.message, error.at) from error
     if not isinstance(node.value, list):
-        raise node.refuse("expected an array of exact values; patterns are not supported")
+        raise node.refuse("expected a regular expression or an array of values")
     if len(node.value) > MAX_TERMS_SIZE:
         raise node.refuse(f"expected at most {MAX_TERMS_SIZE} values")
-    return tuple(
-        str(one).lower() if isinstance(one, bool) else str(one)
-        for one in (item.scalar() for item in node.items())
+    values = (item.scalar() for item in node.items())
+    return Choice(
+        values=tuple(str(one).lower() if isinstance(one, bool) else str(one) for one in values),
+        pattern="",
     )

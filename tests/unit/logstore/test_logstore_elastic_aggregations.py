@@ -124,6 +124,18 @@ def keys_and_counts(found: object) -> list[tuple[object, int]]:
         ({"field": "user", "size": 2}, [("u0", 1), ("u1", 1)], 1),
         ({"field": "user", "missing": "none", "size": 1}, [("none", 5)], 3),
         ({"field": "none"}, [], None),
+        ({"field": "method", "include": "P.*"}, [("POST", 4)], 0),
+        ({"field": "method", "include": "G"}, [], None),
+        ({"field": "status", "exclude": "[45]\\d+"}, [(200, 3)], 0),
+        ({"field": "user", "include": "u.", "exclude": ["u1"]}, [("u0", 1), ("u2", 1)], 0),
+        ({"field": "cost", "include": [0, 0.5, "1", "x"]}, [(0.0, 1), (0.5, 1), (1.0, 1)], 0),
+        ({"field": "ok", "include": [True]}, [(1, 4)], 0),
+        ({"field": "status", "missing": 0}, [(200, 3), (404, 3), (502, 2)], 0),
+        ({"field": "status", "missing": "x"}, [("200", 3), ("404", 3), ("502", 2)], 0),
+        ({"field": "none", "missing": 7}, [(7, 8)], 0),
+        ({"field": "none", "missing": 0.5}, [(0.5, 8)], 0),
+        ({"field": "none", "missing": True}, [(1, 8)], 0),
+        ({"field": "none", "missing": "x"}, [("x", 8)], 0),
     ],
     ids=json.dumps,
 )
@@ -143,6 +155,43 @@ def test_a_term_that_is_no_text_is_written_out(shop: Store) -> None:
     assert newest["buckets"] == [
         {"key": NOW_MS, "key_as_string": "2026-03-01T00:00:00.000Z", "doc_count": 1}
     ]
+
+
+def test_the_error_of_a_count_is_shown_when_asked_for(shop: Store) -> None:
+    found = aggregate(shop, terms={"field": "method", "show_term_doc_count_error": True})
+    assert found["buckets"] == [
+        {"key": key, "doc_count": 4, "doc_count_error_upper_bound": 0} for key in ("GET", "POST")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ({"h": "desc"}, ["POST", "GET"]),
+        ({"h.doc_count": "asc"}, ["GET", "POST"]),
+        ({"h>_count": "desc"}, ["POST", "GET"]),
+        ({"f>c": "desc"}, ["POST", "GET"]),
+        ({"f>p.50": "desc"}, ["POST", "GET"]),
+        ({"f>g>c.value": "desc"}, ["POST", "GET"]),
+        ({"f>n": "asc", "_key": "desc"}, ["POST", "GET"]),
+    ],
+    ids=json.dumps,
+)
+def test_terms_in_the_order_of_what_is_in_a_filter(
+    shop: Store, order: object, expected: list[str]
+) -> None:
+    metrics = {
+        "c": {"avg": {"field": "cost"}},
+        "p": {"percentiles": {"field": "cost", "percents": [50]}},
+        "n": {"max": {"field": "none"}},
+    }
+    deeper = {"g": {"filter": {"range": {"cost": {"gte": 3}}}, "aggs": metrics}}
+    inner = {
+        "f": {"filter": {"range": {"cost": {"gte": 2}}}, "aggs": metrics | deeper},
+        "h": {"filter": {"range": {"cost": {"gte": 0.5}}}},
+    }
+    found = aggregate(shop, terms={"field": "method", "order": order}, aggs=inner)
+    assert [one["key"] for one in found["buckets"]] == expected
 
 
 @pytest.mark.parametrize(
@@ -251,6 +300,110 @@ def test_days_with_a_change_of_the_clock(store: Store) -> None:
     assert found[2]["key_as_string"] == "2025-03-31T00:00:00.000+02:00"
 
 
+def test_an_hour_that_comes_twice_is_two_buckets(store: Store) -> None:
+    # In Berlin the clock shows 02:30 twice on 2025-10-26.
+    minute_ms = 60_000
+    first_ms = 1_761_438_600_000  # 2025-10-26T02:30:00+02:00
+    for number, minutes in enumerate((0, 20, 60, 61, 62)):
+        store.push({"n": number, "host": "ab"[number % 2]}, at_ms=first_ms + minutes * minute_ms)
+    inner = {"hosts": {"terms": {"field": "host"}}, "n": {"max": {"field": "n"}}}
+    for interval in ({"calendar_interval": "1h"}, {"fixed_interval": "60m"}):
+        body = {"field": "@timestamp", "time_zone": "Europe/Berlin", **interval}
+        found = aggregate(store, date_histogram=body, aggs=inner)["buckets"]
+        assert [(one["key_as_string"], one["doc_count"], one["n"]["value"]) for one in found] == [
+            ("2025-10-26T02:00:00.000+02:00", 2, 1.0),
+            ("2025-10-26T02:00:00.000+01:00", 3, 4.0),
+        ]
+        assert keys_and_counts(found[1]["hosts"]) == [("a", 2), ("b", 1)]
+    half = {"field": "@timestamp", "time_zone": "Europe/Berlin", "fixed_interval": "12h"}
+    assert len(aggregate(store, date_histogram=half)["buckets"]) == 1
+    empty = {**half, "fixed_interval": "30m", "extended_bounds": {"max": first_ms + 3 * 3_600_000}}
+    counts = [one["doc_count"] for one in aggregate(store, date_histogram=empty)["buckets"]]
+    assert counts == [2, 0, 3, 0, 0, 0, 0]
+
+
+def test_dates_with_an_offset(shop: Store) -> None:
+    body = {"field": "@timestamp", "calendar_interval": "day", "offset": "-2m"}
+    assert [one["doc_count"] for one in aggregate(shop, date_histogram=body)["buckets"]] == [5, 3]
+    body = {"field": "@timestamp", "fixed_interval": "5m", "offset": "+1m"}
+    found = aggregate(shop, date_histogram=body)["buckets"]
+    assert [(one["key"] - NOW_MS, one["doc_count"]) for one in found] == [
+        (-9 * MINUTE_MS, 3),
+        (-4 * MINUTE_MS, 5),
+    ]
+    later = {"field": "@timestamp", "fixed_interval": "1d", "offset": 3_600_000}
+    assert aggregate(shop, date_histogram=later)["buckets"][0]["key"] == NOW_MS - 23 * 3_600_000
+
+
+def test_one_end_of_the_bounds_is_enough(shop: Store) -> None:
+    body = {"field": "@timestamp", "fixed_interval": "1m", "format": "HH:mm"}
+    early = aggregate(shop, date_histogram=body | {"extended_bounds": {"min": "now-9m"}})
+    assert [one["key_as_string"] for one in early["buckets"]][:2] == ["23:51", "23:52"]
+    assert len(early["buckets"]) == 10
+    late = aggregate(shop, date_histogram=body | {"extended_bounds": {"max": NOW_MS + MINUTE_MS}})
+    assert [one["doc_count"] for one in late["buckets"]][-2:] == [1, 0]
+    alone = aggregate(
+        shop, date_histogram=body | {"extended_bounds": {"max": "now"}}, query=NOTHING
+    )
+    assert [one["key"] for one in alone["buckets"]] == [NOW_MS]
+    numbers = {"field": "cost", "interval": 1, "extended_bounds": {"max": 5}}
+    found = aggregate(shop, histogram=numbers, query=NOTHING)
+    assert keys_and_counts(found) == [(5.0, 0)]
+
+
+def test_histograms_in_another_order(shop: Store) -> None:
+    body = {"field": "@timestamp", "fixed_interval": "5m"}
+    down = aggregate(shop, date_histogram=body | {"order": {"_key": "desc"}})
+    assert [one["doc_count"] for one in down["buckets"]] == [1, 5, 2]
+    common = aggregate(shop, date_histogram=body | {"order": [{"_count": "desc"}]})
+    assert [one["doc_count"] for one in common["buckets"]] == [5, 2, 1]
+    by_time = aggregate(shop, date_histogram=body | {"order": {"_time": "asc"}})
+    assert [one["doc_count"] for one in by_time["buckets"]] == [2, 5, 1]
+    numbers = {"field": "status", "interval": 100, "order": {"_count": "asc", "_key": "desc"}}
+    found = aggregate(shop, histogram=numbers | {"keyed": True})["buckets"]
+    assert list(found) == ["300.0", "500.0", "400.0", "200.0"]
+
+
+@pytest.mark.parametrize(
+    ("format_", "title"),
+    [
+        ("yyyy-MM-dd", "2026-03-01"),
+        ("dd.MM.uuuu 'at' HH:mm:ss", "01.03.2026 at 00:00:00"),
+        ("d/M/yyyy H:m:s.SSS", "1/3/2026 0:0:0.000"),
+        ("basic_date", "20260301"),
+        ("strict_date_hour_minute", "2026-03-01T00:00"),
+        ("yyyy-MM-dd'T'HH:mm:ssXXX", "2026-03-01T00:00:00Z"),
+        ("HH''mm xx", "00'00 +0000"),
+        ("epoch_second", str(NOW_S)),
+    ],
+)
+def test_dates_in_other_formats(shop: Store, format_: str, title: str) -> None:
+    latest = {"term": {"cost": 0}}
+    body = {"field": "@timestamp", "fixed_interval": "1m", "format": format_}
+    found = aggregate(shop, date_histogram=body, query=latest)["buckets"]
+    assert [one["key_as_string"] for one in found] == [title]
+    newest = aggregate(shop, max={"field": "@timestamp", "format": format_})
+    assert newest == {"value": float(NOW_MS), "value_as_string": title}
+
+
+def test_numbers_of_times_are_written_out(shop: Store) -> None:
+    stats = aggregate(shop, stats={"field": "@timestamp", "format": "HH:mm"})
+    assert (stats["min_as_string"], stats["max_as_string"]) == ("23:53", "00:00")
+    assert "sum_as_string" not in stats
+    both = {"field": "@timestamp", "percents": [0, 100]}
+    found = aggregate(shop, percentiles=both)["values"]
+    assert found["100.0_as_string"] == "2026-03-01T00:00:00.000Z"
+    listed = aggregate(shop, percentiles=both | {"keyed": False, "format": "HH:mm"})["values"]
+    assert [one["value_as_string"] for one in listed] == ["23:53", "00:00"]
+    assert aggregate(shop, stats={"field": "@timestamp"}, query=NOTHING)["min"] is None
+
+
+def test_what_has_no_value_can_be_counted(shop: Store) -> None:
+    assert aggregate(shop, value_count={"field": "user", "missing": "none"}) == {"value": 8}
+    assert aggregate(shop, cardinality={"field": "user", "missing": "none"}) == {"value": 4}
+    assert aggregate(shop, cardinality={"field": "user", "missing": "u0"}) == {"value": 3}
+
+
 def test_numbers(shop: Store) -> None:
     found = aggregate(shop, histogram={"field": "status", "interval": 100})
     assert keys_and_counts(found) == [(200.0, 3), (300.0, 0), (400.0, 3), (500.0, 2)]
@@ -317,6 +470,8 @@ def test_filters(shop: Store) -> None:
     }
     listed = aggregate(shop, filters={"filters": [ok, NOTHING], "other_bucket_key": "rest"})
     assert listed["buckets"] == [{"doc_count": 3}, {"doc_count": 0}, {"doc_count": 5}]
+    as_list = aggregate(shop, filters={"filters": {"ok": ok, "bad": bad}, "keyed": False})
+    assert as_list["buckets"] == [{"key": "ok", "doc_count": 3}, {"key": "bad", "doc_count": 2}]
     other = aggregate(shop, filters={"filters": {"ok": ok}, "other_bucket": True})
     assert other["buckets"] == {"ok": {"doc_count": 3}, "_other_": {"doc_count": 5}}
 
@@ -375,6 +530,53 @@ def test_aggregations_within_each_other(shop: Store) -> None:
     ]
 
 
+def test_names_with_their_types(shop: Store) -> None:
+    metrics = {
+        kind: {kind: {"field": "cost"}}
+        for kind in (
+            "value_count",
+            "cardinality",
+            "max",
+            "min",
+            "sum",
+            "avg",
+            "stats",
+            "percentiles",
+        )
+    }
+    aggs = {
+        **{
+            field: {"terms": {"field": field}}
+            for field in ("status", "cost", "ok", "method", "none", "@timestamp", "_index")
+        },
+        "d": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1h"}, "aggs": metrics},
+        "h": {"histogram": {"field": "cost", "interval": 1}},
+        "s": {"sampler": {"shard_size": 2}, "aggs": {"t": {"terms": {"field": "method"}}}},
+        "r": {"random_sampler": {"probability": 1}},
+        "f": {"filter": {"match_all": {}}},
+        "fs": {"filters": {"filters": {"all": {"match_all": {}}}}, "aggs": {"m": metrics["max"]}},
+    }
+    found = shop.engine.elastic.search("demo", {"size": 0, "aggs": aggs}, typed_keys=True)
+    results = found["response"]["aggregations"]
+    assert set(results) == {
+        *("lterms#status", "dterms#cost", "lterms#ok", "sterms#method", "umterms#none"),
+        *("lterms#@timestamp", "sterms#_index", "date_histogram#d", "histogram#h", "sampler#s"),
+        *("random_sampler#r", "filter#f", "filters#fs"),
+    }
+    assert set(results["date_histogram#d"]["buckets"][0]) - {
+        "key",
+        "key_as_string",
+        "doc_count",
+    } == {
+        *("value_count#value_count", "cardinality#cardinality", "max#max", "min#min", "sum#sum"),
+        *("avg#avg", "stats#stats", "tdigest_percentiles#percentiles"),
+    }
+    assert keys_and_counts(results["sampler#s"]["sterms#t"]) == [("GET", 1), ("POST", 1)]
+    assert results["filters#fs"]["buckets"]["all"]["max#m"] == {"value": 3.5}
+    nothing = shop.engine.elastic.search("no*", {"aggs": aggs}, typed_keys=True)
+    assert "umterms#status" in nothing["response"]["aggregations"]
+
+
 def test_what_is_attached_to_an_aggregation_comes_back(shop: Store) -> None:
     found = aggregate(shop, sum={"field": "cost"}, meta={"panel": 1})
     assert found == {"meta": {"panel": 1}, "value": 14.0}
@@ -408,7 +610,31 @@ def test_what_is_attached_to_an_aggregation_comes_back(shop: Store) -> None:
         ),
         ({"histogram": {"field": "cost", "interval": 0}}, "interval]"),
         ({"terms": {"field": "status", "size": 0}}, "size]"),
-        ({"terms": {"field": "status", "include": "4.*"}}, "include]"),
+        ({"terms": {"field": "status", "include": "4(.*"}}, "include] at character 5: expected"),
+        ({"terms": {"field": "status", "include": {"partition": 0}}}, "include]"),
+        ({"terms": {"field": "status", "order": {"f>c": "asc"}}}, "'f' is no filter within"),
+        ({"terms": {"field": "status", "order": [{"_count": "up"}]}}, "order"),
+        ({"sum": {"field": "cost", "missing": "x"}}, "missing]"),
+        ({"max": {"field": "@timestamp", "format": "QQ"}}, "max.format]: found 'QQ'"),
+        (
+            {"date_histogram": {"field": "@timestamp", "fixed_interval": "1d", "offset": "+-1h"}},
+            "offset]",
+        ),
+        (
+            {"date_histogram": {"field": "@timestamp", "fixed_interval": "1d", "offset": "1M"}},
+            "offset]",
+        ),
+        (
+            {
+                "date_histogram": {
+                    "field": "@timestamp",
+                    "fixed_interval": "1d",
+                    "order": {"m": "asc"},
+                }
+            },
+            "order]: only _key and _count",
+        ),
+        ({"histogram": {"field": "cost", "interval": 1, "order": "_key"}}, "order]"),
         ({"terms": {"field": "status", "order": {"x": "asc"}}}, "[body.aggs.a.terms]"),
         ({"percentiles": {"field": "cost", "percents": [101]}}, "percentiles]"),
         ({"random_sampler": {"probability": 0.7}}, "probability]"),
