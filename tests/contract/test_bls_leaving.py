@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import duckdb
 import pytest
 from aiohttp import web
+from bls_served import FROM, START_S, TO
 
 from simulator.api import Authenticator, make_api_app, make_runner
 from simulator.api.auth import AuthMode
@@ -17,7 +18,6 @@ from simulator.logstore import LogStoreEngine, LogStoreSettings
 from simulator.logstore.admission import PLACES
 from simulator.logstore.database import Database
 from simulator.logstore.watchdog import QueryHandle
-from tests.contract.bls_served import FROM, START_S, TO
 
 RANGE = f"startDateTime={FROM}&endDateTime={TO}"
 FOR_EVER = "SELECT count(*) FROM range(100000000) a(i), range(100000000) b(j) WHERE (i * j) % 7 = 3"

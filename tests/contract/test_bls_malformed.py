@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from bls_served import START_S
 
 from simulator.api import Authenticator, make_api_app, make_runner
 from simulator.api.auth import AuthMode
 from simulator.clock import ManualClock
 from simulator.logstore import LogStoreEngine, LogStoreSettings
-from tests.contract.bls_served import START_S
 
 GET = b"GET /v1/logstore HTTP/1.1\r\nHost: x\r\n"
 PUSH = b"POST /v1/logstore/demo/logrecord HTTP/1.1\r\nHost: x\r\n"

@@ -3,9 +3,9 @@
 from urllib.parse import quote
 
 import pytest
+from bls_served import FROM, START_MS, TO, Served
 
 from simulator.logstore import LogStoreSettings, NewRecord
-from tests.contract.bls_served import FROM, START_MS, TO, Served
 
 RECORDS = "/v1/logstore/demo/logrecord"
 RANGE = f"startDateTime={FROM}&endDateTime={TO}"

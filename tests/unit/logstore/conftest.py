@@ -1,47 +1,14 @@
 """An engine on a clock that stands still, and what the tests put into it."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from demo_store import NOW_MS, NOW_S, Store
 
 from simulator.accesslog import AccessRecord, Attempt, RecordEncoder, ServedBy
 from simulator.clock import ManualClock
-from simulator.logstore import LogStoreEngine, LogStoreSettings, NewRecord, RecordType, Selection
-
-NOW_S = 1_772_323_200
-NOW_MS = NOW_S * 1000
-EVERYTHING = Selection(start_ms=0, end_ms=NOW_MS * 2)
-
-
-class Store:
-    """One LogStore named ``default/demo``."""
-
-    def __init__(self, engine: LogStoreEngine) -> None:
-        self.engine = engine
-
-    def push(self, *records: object, at_ms: int = NOW_MS, **options: object) -> None:
-        """Texts go in as TEXT, anything else as JSON; one millisecond apart."""
-        for index, record in enumerate(records):
-            text = isinstance(record, str)
-            message = record if text else json.dumps(record, ensure_ascii=False)
-            self.engine.push(
-                "default",
-                "demo",
-                [NewRecord(message=message, timestamp_ms=at_ms + index)],
-                record_type=RecordType.TEXT if text else RecordType.JSON,
-                **options,
-            )
-
-    def find(self, query: str) -> list[str]:
-        """Raw texts of all hits of a search, oldest first."""
-        rows = self.engine.query("default", "demo", EVERYTHING, query).rows
-        return [str(row[3]) for row in reversed(rows)]
-
-    def select(self, query: str) -> list[tuple[object, ...]]:
-        """The rows of a statement."""
-        return list(self.engine.query("default", "demo", EVERYTHING, query).rows)
+from simulator.logstore import LogStoreEngine, LogStoreSettings
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 
 import pytest
-from conftest import NOW_MS, Store
+from demo_store import NOW_MS, Store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
