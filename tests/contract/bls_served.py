@@ -4,7 +4,8 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +16,11 @@ from baidubce.auth.bce_credentials import BceCredentials
 from baidubce.bce_client_configuration import BceClientConfiguration
 from baidubce.services.bls.bls_client import BlsClient
 
-from simulator.api.auth import canonical_request, sign
+from simulator.api import Authenticator, make_api_app, make_runner
+from simulator.api.auth import AuthMode, canonical_request, sign
 from simulator.clock import ManualClock, wall_time
 from simulator.errors import ControlError
-from simulator.logstore import LogStoreEngine
+from simulator.logstore import LogStoreEngine, LogStoreSettings
 
 AK, SK = "ak-of-the-tests", "sk-of-the-tests"
 START_S = 1_772_323_200
@@ -137,3 +139,18 @@ class Served:
             elif target.startswith("/v"):  # what is compatible with another product is without
                 assert (answer["success"], answer["code"]) == (True, "OK")
             return response.status, answer
+
+
+@asynccontextmanager
+async def unsigned_api() -> AsyncIterator[tuple[int, LogStoreEngine]]:
+    """The port of an API that looks at no signature, and its engine with ``default/demo``."""
+    clock = ManualClock(float(START_S))
+    engine = LogStoreEngine(None, clock, threads=1)
+    engine.create_log_store("default", "demo", LogStoreSettings(retention_days=-1))
+    auth = Authenticator({"ak": "sk"}, mode=AuthMode.OFF)
+    runner = make_runner(make_api_app(engine=engine, clock=clock, auth=auth), shutdown_s=0.5)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1], engine
+    await runner.cleanup()
+    engine.close()

@@ -4,23 +4,16 @@ Every pass of a reader goes over a range of time that writers are still writing 
 all that was acknowledged before it began, and nothing twice.
 """
 
-import json
 import signal
-import subprocess
-import sys
 import threading
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
 
-from baidubce.auth.bce_credentials import BceCredentials
-from baidubce.bce_client_configuration import BceClientConfiguration
 from baidubce.exception import BceHttpClientError, BceServerError
-from baidubce.retry.retry_policy import NoRetryPolicy
 from baidubce.services.bls.bls_client import BlsClient
+from processes import SimulatorProcess
 
 SCENARIO = """\
 version: 1
@@ -45,51 +38,6 @@ WRITERS = READERS = 8
 BATCH = 20
 READ = 24
 """Passes of the readers before the kill."""
-
-
-class Simulator:
-    """``blbsim up`` in a process of its own."""
-
-    def __init__(self, directory: Path, *more: str) -> None:
-        scenario = directory / "scenario.yaml"
-        scenario.write_text(SCENARIO)
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "simulator", "up", scenario, "--json", "--free-ports"),
-                *("--data-dir", directory / "data", *more),
-            ],
-            stdout=subprocess.PIPE,
-        )
-        assert self.process.stdout is not None
-        self.endpoints = json.loads(self.process.stdout.readline())
-
-    def client(self) -> BlsClient:
-        return BlsClient(
-            BceClientConfiguration(
-                credentials=BceCredentials(
-                    self.endpoints["access_key"], self.endpoints["secret_key"]
-                ),
-                endpoint=self.endpoints["api"],
-                retry_policy=NoRetryPolicy(),
-            )
-        )
-
-    def ask(self, path: str, body: object = None) -> dict[str, Any]:
-        data = None if body is None else json.dumps(body).encode()
-        url = f"{self.endpoints['api']}/_sim/v1/{path}"
-        with urllib.request.urlopen(urllib.request.Request(url, data)) as response:
-            return json.load(response)
-
-    def stop(self, number: int) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(timeout=10)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self.process:  # closes its pipe and waits
-            self.process.kill()
 
 
 class Ledger:
@@ -126,7 +74,7 @@ class Ledger:
                 self.enough.set()
 
 
-def write(simulator: Simulator, ledger: Ledger, writer: int) -> type[Exception] | None:
+def write(simulator: SimulatorProcess, ledger: Ledger, writer: int) -> type[Exception] | None:
     client = simulator.client()
     for round_ in range(1000):
         names = [f"{writer}/{round_}/{number}" for number in range(BATCH)]
@@ -154,7 +102,7 @@ def pages(client: BlsClient, limit: int) -> Iterator[list[str]]:
         marker = page.next_marker
 
 
-def read(simulator: Simulator, ledger: Ledger, reader: int) -> type[Exception] | None:
+def read(simulator: SimulatorProcess, ledger: Ledger, reader: int) -> type[Exception] | None:
     client = simulator.client()
     for _ in range(1000):
         before = ledger.before()
@@ -170,7 +118,10 @@ def read(simulator: Simulator, ledger: Ledger, reader: int) -> type[Exception] |
 
 def test_writers_and_readers_over_the_api_survive_a_kill(tmp_path: Path) -> None:
     ledger = Ledger()
-    with Simulator(tmp_path) as simulator, ThreadPoolExecutor(WRITERS + READERS) as threads:
+    with (
+        SimulatorProcess(tmp_path, SCENARIO) as simulator,
+        ThreadPoolExecutor(WRITERS + READERS) as threads,
+    ):
         work = [threads.submit(write, simulator, ledger, number) for number in range(WRITERS)]
         work += [threads.submit(read, simulator, ledger, number) for number in range(READERS)]
         enough = ledger.enough.wait(timeout=60)
@@ -178,9 +129,9 @@ def test_writers_and_readers_over_the_api_survive_a_kill(tmp_path: Path) -> None
         ended_by = [one.result() for one in work]
     assert enough
     assert BceServerError not in ended_by
-    with Simulator(tmp_path, "--no-traffic") as again:
-        again.ask("clock/advance", {"by": "1m"})
-        (flow_log,) = again.ask("status")["flow_logs"]
+    with SimulatorProcess(tmp_path, SCENARIO, "--no-traffic") as again:
+        again.advance("1m")
+        (flow_log,) = again.call("/_sim/v1/status")["flow_logs"]
         found = [name for page in pages(again.client(), 1000) for name in page]
         assert again.stop(signal.SIGTERM) == 0
     ledger.judge(found, ledger.before())

@@ -7,14 +7,10 @@ from contextlib import contextmanager
 
 import duckdb
 import pytest
-from aiohttp import web
-from bls_served import FROM, START_S, TO
+from bls_served import FROM, TO, unsigned_api
 
-from simulator.api import Authenticator, make_api_app, make_runner
-from simulator.api.auth import AuthMode
 from simulator.api.bls import service, workers
-from simulator.clock import ManualClock
-from simulator.logstore import LogStoreEngine, LogStoreSettings
+from simulator.logstore import LogStoreEngine
 from simulator.logstore.admission import PLACES
 from simulator.logstore.database import Database
 from simulator.logstore.watchdog import QueryHandle
@@ -71,35 +67,27 @@ class Place:
 
 @pytest.fixture
 async def place(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
-    clock = ManualClock(float(START_S))
-    engine = LogStoreEngine(None, clock, threads=1)
-    engine.create_log_store("default", "demo", LogStoreSettings(retention_days=-1))
-    auth = Authenticator({"ak": "sk"}, mode=AuthMode.OFF)
-    runner = make_runner(make_api_app(engine=engine, clock=clock, auth=auth), shutdown_s=0.5)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    place = Place(runner.addresses[0][1], engine)
-    reading = Database._reading
+    async with unsigned_api() as (port, engine):
+        place = Place(port, engine)
+        reading = Database._reading
 
-    @contextmanager
-    def stuck(
-        self: Database, deadline: float, handle: QueryHandle | None
-    ) -> Iterator[duckdb.DuckDBPyConnection]:
-        with reading(self, deadline, handle) as cursor:
-            place.begun.release()
-            try:
-                cursor.execute(FOR_EVER)
-            finally:
-                place.ended.release()
-            yield cursor
+        @contextmanager
+        def stuck(
+            self: Database, deadline: float, handle: QueryHandle | None
+        ) -> Iterator[duckdb.DuckDBPyConnection]:
+            with reading(self, deadline, handle) as cursor:
+                place.begun.release()
+                try:
+                    cursor.execute(FOR_EVER)
+                finally:
+                    place.ended.release()
+                yield cursor
 
-    monkeypatch.setattr(Database, "_reading", stuck)
-    monkeypatch.setattr(service, "CLIENT_CHECK_S", 0.01)
-    yield place
-    for writer in place.writers:
-        writer.close()
-    await runner.cleanup()
-    engine.close()
+        monkeypatch.setattr(Database, "_reading", stuck)
+        monkeypatch.setattr(service, "CLIENT_CHECK_S", 0.01)
+        yield place
+        for writer in place.writers:
+            writer.close()
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -8,13 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
-from bls_served import START_S
-
-from simulator.api import Authenticator, make_api_app, make_runner
-from simulator.api.auth import AuthMode
-from simulator.clock import ManualClock
-from simulator.logstore import LogStoreEngine, LogStoreSettings
+from bls_served import unsigned_api
 
 GET = b"GET /v1/logstore HTTP/1.1\r\nHost: x\r\n"
 PUSH = b"POST /v1/logstore/demo/logrecord HTTP/1.1\r\nHost: x\r\n"
@@ -25,16 +19,8 @@ MIB = 1 << 20
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    clock = ManualClock(float(START_S))
-    engine = LogStoreEngine(None, clock, threads=1)
-    engine.create_log_store("default", "demo", LogStoreSettings(retention_days=-1))
-    auth = Authenticator({"ak": "sk"}, mode=AuthMode.OFF)
-    runner = make_runner(make_api_app(engine=engine, clock=clock, auth=auth), shutdown_s=0.5)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
-    engine.close()
+    async with unsigned_api() as (port, _):
+        yield port
 
 
 async def ask(port: int, *pieces: bytes) -> tuple[int, dict[str, Any]]:

@@ -2,13 +2,9 @@
 
 from pathlib import Path
 
-import aiohttp
 import pytest
 from bls_served import FROM, START_MS, TO, Served
-
-from simulator.clock import ClockMode
-from simulator.scenario import load_scenario
-from simulator.world import WorldOptions, running_world
+from worlds import call, up
 
 RANGE = f"startDateTime={FROM}&endDateTime={TO}"
 STORE = "/v1/logstore/demo"
@@ -146,15 +142,11 @@ async def test_an_index_from_a_template_serves(served: Served) -> None:
 
 
 async def test_a_scenario_says_it_for_all_that_do_not(tmp_path: Path) -> None:
-    path = tmp_path / "scenario.yaml"
-    path.write_text(SCENARIO, encoding="utf-8")
-    options = WorldOptions(data_dir=tmp_path / "d", clock_mode=ClockMode.MANUAL, free_ports=True)
-    async with running_world(load_scenario(path), options) as world, aiohttp.ClientSession() as web:
-        api = world.endpoints().api
-        made = await web.post(f"{api}/v1/logstore", json={"logStoreName": "mine", "retention": 1})
-        assert made.status == 200
+    async with up(tmp_path, SCENARIO) as world:
+        made = {"logStoreName": "mine", "retention": 1}
+        assert (await call(world, "POST", "/v1/logstore", made))[0] == 200
         statuses = {}
         for name in ("theirs", "free", "mine"):
-            target = f"{api}/v1/logstore/{name}/logrecord?{RANGE}&query=match%20boom"
-            statuses[name] = (await web.get(target)).status
+            target = f"/v1/logstore/{name}/logrecord?{RANGE}&query=match%20boom"
+            statuses[name], _ = await call(world, "GET", target)
     assert statuses == {"theirs": 400, "free": 200, "mine": 400}

@@ -3,14 +3,11 @@
 from pathlib import Path
 from urllib.parse import quote
 
-import aiohttp
 import pytest
 from bls_served import FROM, START_MS, TO, Served
+from worlds import call, up
 
-from simulator.clock import ClockMode
 from simulator.logstore import LogStoreSettings
-from simulator.scenario import load_scenario
-from simulator.world import WorldOptions, running_world
 
 DONE = (200, {"success": True, "code": "OK", "message": ""})
 RANGE = f"startDateTime={FROM}&endDateTime={TO}"
@@ -358,19 +355,13 @@ log_stores: [{name: web}]
 
 
 async def test_views_are_of_the_scenarios_region_and_outlive_a_restart(tmp_path: Path) -> None:
-    path = tmp_path / "scenario.yaml"
-    path.write_text(SCENARIO, encoding="utf-8")
-    options = WorldOptions(data_dir=tmp_path / "d", clock_mode=ClockMode.MANUAL, free_ports=True)
-    statuses = []
-    async with running_world(load_scenario(path), options) as world, aiohttp.ClientSession() as web:
-        target = f"{world.endpoints().api}{act('CreateLogStoreView')}"
-        for region in ("bj", "su"):
-            body = {"name": "all", "logstores": [{"name": "web", "region": region}]}
-            statuses.append((await web.post(target, json=body)).status)
-    assert statuses == [400, 200]
-    async with running_world(load_scenario(path), options) as world, aiohttp.ClientSession() as web:
-        target = f"{world.endpoints().api}{act('DescribeLogStoreView')}"
-        found = await (await web.post(target, json={"name": "all"})).json()
+    async with up(tmp_path, SCENARIO) as world:
+        body = {"name": "all", "logstores": [{"name": "web", "region": "bj"}]}
+        assert (await call(world, "POST", act("CreateLogStoreView"), body))[0] == 400
+        body = {"name": "all", "logstores": [{"name": "web", "region": "su"}]}
+        assert (await call(world, "POST", act("CreateLogStoreView"), body))[0] == 200
+    async with up(tmp_path, SCENARIO) as world:
+        _, found = await call(world, "POST", act("DescribeLogStoreView"), {"name": "all"})
     assert found["logstores"] == [
         {"region": "su", "project": "default", "name": "web", "extends": []}
     ]

@@ -1,19 +1,19 @@
 """The API of flow logs over HTTP, its rules, and what becomes of records on the way."""
 
 import asyncio
-import contextlib
 import json
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import worlds
+from worlds import up
 
 from simulator.cli.main import main
-from simulator.clock import ClockMode
 from simulator.logstore import Selection
-from simulator.scenario import load_scenario
-from simulator.world import World, WorldOptions, running_world
+from simulator.world import World
 
 SCENARIO = """\
 version: 1
@@ -34,26 +34,16 @@ faults: FAULTS
 L7 = "[{name: l7, load_balancer: shop, to: {log_store: access}}]"
 
 
-def up(
+def with_flow_logs(
     directory: Path, flow_logs: str = L7, faults: str = "[]"
-) -> contextlib.AbstractAsyncContextManager[World]:
-    path = directory / "scenario.yaml"
-    text = SCENARIO.replace("FLOW_LOGS", flow_logs).replace("FAULTS", faults)
-    path.write_text(text, encoding="utf-8")
-    options = WorldOptions(
-        data_dir=directory / "data", clock_mode=ClockMode.MANUAL, free_ports=True
-    )
-    return running_world(load_scenario(path), options)
+) -> AbstractAsyncContextManager[World]:
+    return up(directory, SCENARIO.replace("FLOW_LOGS", flow_logs).replace("FAULTS", faults))
 
 
 async def call(
     world: World, method: str, path: str = "", body: object = None
 ) -> tuple[int, dict[str, Any]]:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.request(method, f"{world.endpoints().api}/v1/flowlog{path}", json=body) as answer,
-    ):
-        return answer.status, json.loads(await answer.read() or b"{}")
+    return await worlds.call(world, method, f"/v1/flowlog{path}", body)
 
 
 def to(log_store: str = "access", name: str = "two", **other: object) -> dict[str, object]:
@@ -82,7 +72,7 @@ def delivered(world: World, log_store: str) -> list[str]:
 
 
 async def test_a_flow_log_is_made_and_described(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         status, made = await call(world, "POST", "", to("other", description="second"))
         assert status == 200
         status, one = await call(world, "GET", f"/{made['flowLogId']}")
@@ -113,7 +103,7 @@ async def test_a_flow_log_is_made_and_described(tmp_path: Path) -> None:
 
 
 async def test_each_of_two_flow_logs_gets_a_copy_from_its_making_on(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         await get(world, "/1")
         await call(world, "POST", "", to("other"))
         await get(world, "/2")
@@ -123,7 +113,7 @@ async def test_each_of_two_flow_logs_gets_a_copy_from_its_making_on(tmp_path: Pa
 
 
 async def test_a_load_balancer_without_a_flow_log_can_get_one(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         await get(world, "/1", port=1)
         await call(world, "POST", "", to("other", resourceId="gold"))
         await get(world, "/2", port=1)
@@ -132,7 +122,7 @@ async def test_a_load_balancer_without_a_flow_log_can_get_one(tmp_path: Path) ->
 
 
 async def test_stop_start_move_and_delete(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         flow_log_id = world.flow_logs.list()[0].flow_log_id
         await get(world, "/1")
         status, one = await call(world, "PUT", f"/{flow_log_id}?stop")
@@ -156,7 +146,7 @@ async def test_stop_start_move_and_delete(tmp_path: Path) -> None:
         assert delivered(world, "other") == ["/4"]
         assert world.status().flow_logs == ()
     # A restart brings back neither the flow log nor its records.
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         assert world.flow_logs.list() == ()
         await get(world, "/6")
         await world.advance(200.0)
@@ -164,13 +154,13 @@ async def test_stop_start_move_and_delete(tmp_path: Path) -> None:
 
 
 async def test_changes_outlive_a_restart(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         await call(world, "POST", "", to_bucket())
         flow_log_id = world.flow_logs.list()[0].flow_log_id
         await get(world, "/1")
         await call(world, "PUT", f"/{flow_log_id}?stop")
         await get(world, "/2")
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         assert [(log.name, log.status) for log in world.flow_logs.list()] == [
             ("l7", "stopped"),
             ("two", "running"),
@@ -183,14 +173,14 @@ async def test_changes_outlive_a_restart(tmp_path: Path) -> None:
 
 
 async def test_a_name_and_a_deletion_outlive_a_restart(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         await call(world, "POST", "", to_bucket())
         renamed, deleted = (log.flow_log_id for log in world.flow_logs.list())
         await get(world, "/1")
         await call(world, "PUT", f"/{renamed}", {"name": "first"})
         await call(world, "DELETE", f"/{deleted}")
         shown = [log.name for log in world.status().flow_logs]
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         assert [log.name for log in world.status().flow_logs] == shown == ["first"]
         assert [mark.flow_log for mark in world.delivery.ledger.watermarks()] == ["first"]
         await world.advance(400.0)
@@ -200,7 +190,7 @@ async def test_a_name_and_a_deletion_outlive_a_restart(tmp_path: Path) -> None:
 
 async def test_faults_go_on_naming_a_flow_log_that_is_renamed(tmp_path: Path) -> None:
     gap = "[{fault: F-GAP, name: gap, flow_log: l7}]"
-    async with up(tmp_path, faults=gap) as world:
+    async with with_flow_logs(tmp_path, faults=gap) as world:
         await call(world, "POST", "", to("other"))
         first = world.flow_logs.list()[0].flow_log_id
         world.add_fault({"fault": "F-DUP", "name": "dup", "flow_log": "l7"})
@@ -210,7 +200,7 @@ async def test_faults_go_on_naming_a_flow_log_that_is_renamed(tmp_path: Path) ->
         await get(world, "/1")
         await world.advance(400.0)
         assert (delivered(world, "access"), delivered(world, "other")) == ([], ["/1"])
-    async with up(tmp_path, faults=gap) as world:
+    async with with_flow_logs(tmp_path, faults=gap) as world:
         # The scenario's file still says l7, which is another flow log by now.
         assert [fault.settings["flow_log"] for fault in world.faults()] == ["first", "first"]
         await get(world, "/2")
@@ -221,10 +211,10 @@ async def test_faults_go_on_naming_a_flow_log_that_is_renamed(tmp_path: Path) ->
 async def test_a_scenario_without_buckets_goes_on_with_a_flow_log_that_had_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         await call(world, "POST", "", to_bucket())
     monkeypatch.setitem(globals(), "SCENARIO", SCENARIO.replace("buckets: [shop-logs]\n", ""))
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         assert [log.name for log in world.status().flow_logs] == ["l7", "two"]
 
 
@@ -265,7 +255,7 @@ REFUSED = [
 async def test_the_rules_are_errors(
     tmp_path: Path, body: dict[str, object], status: int, code: str, says: str
 ) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         got, answer = await call(world, "POST", "", body)
         assert (got, answer["code"]) == (status, code)
         assert says in answer["message"]
@@ -273,7 +263,7 @@ async def test_the_rules_are_errors(
 
 
 async def test_the_eleventh_is_too_many(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         for number in range(9):
             body = to_bucket(f"p{number}/", name=f"n{number}")
             assert (await call(world, "POST", "", body))[0] == 200
@@ -282,7 +272,7 @@ async def test_the_eleventh_is_too_many(tmp_path: Path) -> None:
 
 
 async def test_other_resources_are_accepted_and_stay_empty(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         body = to("other", resourceType="nat", resourceId="nat-1")
         status, made = await call(world, "POST", "", body)
         assert status == 200
@@ -291,7 +281,7 @@ async def test_other_resources_are_accepted_and_stay_empty(tmp_path: Path) -> No
 
 
 async def test_a_client_token_makes_one_flow_log(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
         first = await call(world, "POST", "?clientToken=t1", to("other"))
         assert await call(world, "POST", "?clientToken=t1", to("other")) == first
         assert len(world.flow_logs.list()) == 2
@@ -308,7 +298,9 @@ async def test_a_client_token_makes_one_flow_log(tmp_path: Path) -> None:
 async def test_settings_overlap_for_a_while(
     tmp_path: Path, form: str, access: list[str], other: list[str]
 ) -> None:
-    async with up(tmp_path, faults=f"[{{fault: F-CONFLAG, lag: 1m, form: {form}}}]") as world:
+    async with with_flow_logs(
+        tmp_path, faults=f"[{{fault: F-CONFLAG, lag: 1m, form: {form}}}]"
+    ) as world:
         flow_log_id = world.flow_logs.list()[0].flow_log_id
         await get(world, "/1")
         moved = {"destType": "BLS", "destConfig": {"logStore": "other"}}
@@ -325,7 +317,7 @@ async def test_settings_overlap_for_a_while(
 async def test_the_command_does_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with up(tmp_path) as world:
+    async with with_flow_logs(tmp_path) as world:
 
         async def blbsim(*words: str) -> tuple[int, str, str]:
             arguments = ["flowlog", *words, "--endpoint", world.endpoints().api]
@@ -352,11 +344,9 @@ async def test_the_command_does_the_same(
 
 
 async def test_calls_are_signed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "scenario.yaml"
     text = SCENARIO.replace("account: {auth: off}\n", "")
-    path.write_text(text.replace("FLOW_LOGS", L7).replace("FAULTS", "[]"), encoding="utf-8")
-    options = WorldOptions(clock_mode=ClockMode.MANUAL, free_ports=True)
-    async with running_world(load_scenario(path), options) as world:
+    text = text.replace("FLOW_LOGS", L7).replace("FAULTS", "[]")
+    async with up(tmp_path, text) as world:
         assert (await call(world, "GET"))[0] == 401
         arguments = ["flowlog", "stop", "l7", "--json", "--endpoint", world.endpoints().api]
         assert await asyncio.to_thread(main, arguments) == 0

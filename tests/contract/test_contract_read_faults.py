@@ -1,8 +1,7 @@
 """Faults that meet a pipeline when it reads, as clients see them, and the faces of faults."""
 
 import asyncio
-import contextlib
-import json
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStreamingError
+from worlds import call, up
 
 from simulator.cli.main import main
-from simulator.clock import ClockMode
-from simulator.scenario import load_scenario
-from simulator.world import World, WorldOptions, running_world
+from simulator.world import World
 
 SCENARIO = """\
 version: 1
@@ -35,27 +33,12 @@ PULL = (
 )
 
 
-def up(directory: Path, faults: str = "[]") -> contextlib.AbstractAsyncContextManager[World]:
-    path = directory / "scenario.yaml"
-    path.write_text(SCENARIO.replace("FAULTS", faults), encoding="utf-8")
-    options = WorldOptions(
-        data_dir=directory / "data", clock_mode=ClockMode.MANUAL, free_ports=True
-    )
-    return running_world(load_scenario(path), options)
-
-
-async def call(
-    world: World, method: str, path: str, body: object = None
-) -> tuple[int, dict[str, Any]]:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.request(method, world.endpoints().api + path, json=body) as answer,
-    ):
-        return answer.status, json.loads(await answer.read() or b"{}")
+def with_faults(directory: Path, faults: str = "[]") -> AbstractAsyncContextManager[World]:
+    return up(directory, SCENARIO.replace("FAULTS", faults))
 
 
 async def test_a_throttled_pull_has_the_vendors_code(tmp_path: Path) -> None:
-    async with up(tmp_path, "[{fault: READ-THROTTLE, operation: PullLogRecord}]") as world:
+    async with with_faults(tmp_path, "[{fault: READ-THROTTLE, operation: PullLogRecord}]") as world:
         status, body = await call(world, "GET", PULL)
         assert (status, body["code"]) == (429, "RequestLimited")
         assert set(body) == {"code", "message", "requestId"}
@@ -76,14 +59,14 @@ async def test_a_throttled_pull_has_the_vendors_code(tmp_path: Path) -> None:
 async def test_errors_of_the_log_service(
     tmp_path: Path, fault: str, expected: tuple[int, str]
 ) -> None:
-    async with up(tmp_path, f"[{fault}]") as world:
+    async with with_faults(tmp_path, f"[{fault}]") as world:
         status, body = await call(world, "GET", PULL)
         assert (status, body.get("code")) == expected
 
 
 async def test_answers_of_the_log_service_break_off(tmp_path: Path) -> None:
     faults = "[{fault: READ-RESET, operation: Pull*}, {fault: READ-TRUNC, operation: Query*}]"
-    async with up(tmp_path, faults) as world, aiohttp.ClientSession() as session:
+    async with with_faults(tmp_path, faults) as world, aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientOSError):
             await session.get(world.endpoints().api + PULL)
         async with session.get(world.endpoints().api + PULL + "&query=match%20*") as answer:
@@ -93,7 +76,7 @@ async def test_answers_of_the_log_service_break_off(tmp_path: Path) -> None:
 
 
 async def test_a_slow_answer_comes_all_the_same(tmp_path: Path) -> None:
-    async with up(tmp_path, "[{fault: READ-SLOW, takes: 1ms..2ms}]") as world:
+    async with with_faults(tmp_path, "[{fault: READ-SLOW, takes: 1ms..2ms}]") as world:
         assert (await call(world, "GET", PULL))[0] == 200
         assert world.faults()[0].hits == 1
 
@@ -120,7 +103,7 @@ def s3(world: World) -> Any:
 async def test_errors_of_the_object_store(
     tmp_path: Path, fault: str, status: int, code: str
 ) -> None:
-    async with up(tmp_path) as world:
+    async with with_faults(tmp_path) as world:
         client = s3(world)
         await asyncio.to_thread(client.put_object, Bucket="shop-logs", Key="k", Body=b"x" * 100)
         await call(world, "POST", "/_sim/v1/faults", _fields(fault))
@@ -134,7 +117,7 @@ async def test_errors_of_the_object_store(
 
 
 async def test_objects_break_off(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_faults(tmp_path) as world:
         client = s3(world)
         await asyncio.to_thread(client.put_object, Bucket="shop-logs", Key="k", Body=b"x" * 1000)
         await call(world, "POST", "/_sim/v1/faults", {"fault": "READ-TRUNC", "keep": "10%"})
@@ -152,7 +135,7 @@ async def test_objects_break_off(tmp_path: Path) -> None:
 
 
 async def test_faults_are_added_listed_and_taken_back(tmp_path: Path) -> None:
-    async with up(tmp_path, "[{fault: READ-SLOW, at: 10m, takes: 1ms..1ms}]") as world:
+    async with with_faults(tmp_path, "[{fault: READ-SLOW, at: 10m, takes: 1ms..1ms}]") as world:
         status, added = await call(
             world,
             "POST",
@@ -180,7 +163,7 @@ async def test_faults_are_added_listed_and_taken_back(tmp_path: Path) -> None:
         assert "takes: the duration 5 has no unit" in body["message"]
         assert "node: READ-SLOW has no such key" in body["message"]
     # What was changed by hand outlives a restart, and times still count from the first beginning.
-    async with up(tmp_path, "[{fault: READ-SLOW, at: 10m, takes: 1ms..1ms}]") as world:
+    async with with_faults(tmp_path, "[{fault: READ-SLOW, at: 10m, takes: 1ms..1ms}]") as world:
         assert [(view.name, view.status) for view in world.faults()] == [("mine", "over")]
         assert await call(world, "DELETE", "/_sim/v1/faults") == (200, {"removed": 1})
 
@@ -192,7 +175,7 @@ def _fields(fault: str) -> dict[str, str]:
 async def test_the_command_does_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with up(tmp_path) as world:
+    async with with_faults(tmp_path) as world:
 
         async def blbsim(*words: str) -> tuple[int, str, str]:
             endpoint = ["--endpoint", world.endpoints().api] if words[1] != "kinds" else []

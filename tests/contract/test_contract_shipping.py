@@ -1,19 +1,16 @@
 """Log shippers and download tasks of a whole simulator, ``kill -9`` while one ships included."""
 
 import json
-import signal
-import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
+from processes import SimulatorProcess
 
 SCENARIO = """\
 version: 1
@@ -26,60 +23,29 @@ buckets: [shop-logs]
 RANGE = {"queryStartTime": "2026-03-01T00:00:00Z", "queryEndTime": "2026-03-02T00:00:00Z"}
 
 
-class Simulator:
-    """``blbsim up`` in a process of its own."""
+def push(simulator: SimulatorProcess, first: int, count: int) -> None:
+    records = [{"message": f"{n:06} " + "x" * 800} for n in range(first, first + count)]
+    simulator.call("/v1/logstore/access/logrecord", {"logRecords": records})
 
-    def __init__(self, directory: Path) -> None:
-        self.data = directory / "data"
-        scenario = directory / "scenario.yaml"
-        scenario.write_text(SCENARIO)
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "simulator", "up", scenario, "--json", "--free-ports"),
-                *("--data-dir", self.data),
-            ],
-            stdout=subprocess.PIPE,
-        )
-        assert self.process.stdout is not None
-        self.endpoints = json.loads(self.process.stdout.readline())
 
-    def call(self, path: str, body: object = None) -> dict[str, Any]:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.endpoints["api"] + path, data)
-        with urllib.request.urlopen(request) as response:
-            answer: dict[str, Any] = json.loads(response.read())
-        return answer
+def ship(simulator: SimulatorProcess, path: str) -> str:
+    config = {"BOSPath": path, "maxObjectSize": 1}
+    body = {"logShipperName": "s", "logStoreName": "access", "destConfig": config}
+    return str(simulator.call("/v1/logshipper", body)["logShipperID"])
 
-    def advance(self, by: str) -> None:
-        self.call("/_sim/v1/clock/advance", {"by": by})
 
-    def push(self, first: int, count: int) -> None:
-        records = [{"message": f"{n:06} " + "x" * 800} for n in range(first, first + count)]
-        self.call("/v1/logstore/access/logrecord", {"logRecords": records})
-
-    def ship(self, path: str) -> str:
-        config = {"BOSPath": path, "maxObjectSize": 1}
-        body = {"logShipperName": "s", "logStoreName": "access", "destConfig": config}
-        return str(self.call("/v1/logshipper", body)["logShipperID"])
-
-    def objects(self) -> list[Path]:
-        """What is in the bucket, as far as it is on disk."""
-        return sorted(self.data.glob("objects/shop-logs/**/*.log*"))
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+def objects(simulator: SimulatorProcess) -> list[Path]:
+    """What is in the bucket, as far as it is on disk."""
+    return sorted(simulator.data.glob("objects/shop-logs/**/*.log*"))
 
 
 @pytest.fixture
-def started() -> Iterator[Callable[[Path], Simulator]]:
+def started() -> Iterator[Callable[[Path], SimulatorProcess]]:
     """Starts simulators, and ends those that are left."""
-    simulators: list[Simulator] = []
+    simulators: list[SimulatorProcess] = []
 
-    def start(directory: Path) -> Simulator:
-        simulators.append(Simulator(directory))
+    def start(directory: Path) -> SimulatorProcess:
+        simulators.append(SimulatorProcess(directory, SCENARIO))
         return simulators[-1]
 
     yield start
@@ -87,7 +53,7 @@ def started() -> Iterator[Callable[[Path], Simulator]]:
         simulator.kill()
 
 
-def read_all(simulator: Simulator) -> list[str]:
+def read_all(simulator: SimulatorProcess) -> list[str]:
     """The number that each line of each object begins with, through the S3 endpoint."""
 
     client = boto3.client(
@@ -107,15 +73,15 @@ def read_all(simulator: Simulator) -> list[str]:
 
 
 def test_kill_9_while_a_window_is_shipped(
-    started: Callable[[Path], Simulator], tmp_path: Path
+    started: Callable[[Path], SimulatorProcess], tmp_path: Path
 ) -> None:
     simulator = started(tmp_path)
-    id_ = simulator.ship("shop-logs/ship/")
+    id_ = ship(simulator, "shop-logs/ship/")
     simulator.call(
         "/v1/fastquery", {"fastQueryName": "f", "query": "match *", "logStoreName": "access"}
     )
     for number in range(15):
-        simulator.push(number * 1000, 1000)
+        push(simulator, number * 1000, 1000)
 
     def advance() -> None:
         with suppress(OSError):  # it is killed meanwhile
@@ -124,13 +90,13 @@ def test_kill_9_while_a_window_is_shipped(
     advancing = threading.Thread(target=advance)
     advancing.start()
     looked = threading.Event()
-    while advancing.is_alive() and not simulator.objects():
+    while advancing.is_alive() and not objects(simulator):
         looked.wait(0.001)
     simulator.kill()
     advancing.join()
 
     again = started(tmp_path)
-    again.push(15_000, 10)
+    push(again, 15_000, 10)
     again.advance("10m")
     assert sorted(read_all(again)) == [f"{n:06}" for n in range(15_010)]
     found = again.call(f"/v1/logshipper/{id_}")
@@ -141,10 +107,10 @@ def test_kill_9_while_a_window_is_shipped(
 
 
 def test_files_of_download_tasks_are_where_their_links_say(
-    started: Callable[[Path], Simulator], tmp_path: Path
+    started: Callable[[Path], SimulatorProcess], tmp_path: Path
 ) -> None:
     simulator = started(tmp_path)
-    simulator.push(0, 5)
+    push(simulator, 0, 5)
     tasks = [
         simulator.call(
             "/v2/logstore/download",

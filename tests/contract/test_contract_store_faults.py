@@ -1,16 +1,14 @@
 """Faults that meet a LogStore as a whole, as clients, flow logs and shippers see them."""
 
-import contextlib
-import json
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from worlds import call, up
 
-from simulator.clock import ClockMode
-from simulator.scenario import load_scenario
-from simulator.world import World, WorldOptions, running_world
+from simulator.world import World
 
 SCENARIO = """\
 version: 1
@@ -31,23 +29,8 @@ STOPPED = (403, "LogStoreStopped", "LogStore stopped (account in arrears)")
 NOT_READY = (409, "LogStoreNotReady", "LogStore not ready")
 
 
-def up(directory: Path, faults: str = "[]") -> contextlib.AbstractAsyncContextManager[World]:
-    path = directory / "scenario.yaml"
-    path.write_text(SCENARIO.replace("FAULTS", faults), encoding="utf-8")
-    options = WorldOptions(
-        data_dir=directory / "data", clock_mode=ClockMode.MANUAL, free_ports=True
-    )
-    return running_world(load_scenario(path), options)
-
-
-async def call(
-    world: World, method: str, path: str, body: object = None
-) -> tuple[int, dict[str, Any]]:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.request(method, world.endpoints().api + path, json=body) as answer,
-    ):
-        return answer.status, json.loads(await answer.read() or b"{}")
+def with_faults(directory: Path, faults: str = "[]") -> AbstractAsyncContextManager[World]:
+    return up(directory, SCENARIO.replace("FAULTS", faults))
 
 
 async def push(
@@ -81,7 +64,7 @@ async def add(world: World, **fault: str) -> None:
 
 
 async def test_a_stopped_log_store_refuses_whatever_reads_or_writes_data(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_faults(tmp_path) as world:
         await add(world, fault="STORE-STOPPED", log_store="default/*", **{"for": "5m"})
         data = f"/v1/logstore/access/logrecord?{RANGE}"
         assert refused(await push(world)) == STOPPED
@@ -113,7 +96,7 @@ async def test_a_stopped_log_store_refuses_whatever_reads_or_writes_data(tmp_pat
 
 async def test_what_flow_logs_deliver_to_a_stopped_log_store_is_lost(tmp_path: Path) -> None:
     faults = "[{fault: STORE-STOPPED, at: 1m, for: 3m}]"
-    async with up(tmp_path, faults) as world:
+    async with with_faults(tmp_path, faults) as world:
         await visit(world, 3)  # due at 2m, while it is stopped
         await world.advance(150.0)
         await visit(world, 2)  # due at 4m30s
@@ -134,7 +117,7 @@ async def test_what_flow_logs_deliver_to_a_stopped_log_store_is_lost(tmp_path: P
 
 async def test_a_new_log_store_is_not_ready_for_a_while(tmp_path: Path) -> None:
     faults = "[{fault: STORE-NOTREADY, log_store: new*, at: 10s, for: 1m, lasts: 30s}]"
-    async with up(tmp_path, faults) as world:
+    async with with_faults(tmp_path, faults) as world:
 
         async def make(name: str) -> None:
             body = {"logStoreName": name, "retention": 1}
@@ -159,7 +142,7 @@ async def test_a_new_log_store_is_not_ready_for_a_while(tmp_path: Path) -> None:
 
 
 async def test_what_flow_logs_deliver_waits_until_the_log_store_is_ready(tmp_path: Path) -> None:
-    async with up(tmp_path, "[{fault: STORE-NOTREADY, lasts: 10m}]") as world:
+    async with with_faults(tmp_path, "[{fault: STORE-NOTREADY, lasts: 10m}]") as world:
         await visit(world, 3)
         await world.advance(300.0)
         by_name = {one.name: one for one in world.status().flow_logs}
@@ -172,7 +155,7 @@ async def test_what_flow_logs_deliver_waits_until_the_log_store_is_ready(tmp_pat
 
 
 async def test_a_shipper_of_a_stopped_log_store_tries_again(tmp_path: Path) -> None:
-    async with up(tmp_path) as world:
+    async with with_faults(tmp_path) as world:
         body = {
             "logShipperName": "s",
             "logStoreName": "access",
@@ -194,7 +177,7 @@ async def test_a_shipper_of_a_stopped_log_store_tries_again(tmp_path: Path) -> N
 async def test_pushes_above_the_write_rate_are_limited(tmp_path: Path) -> None:
     faults = "[{fault: STORE-LIMIT, per_shard: 1KB, per_store: 2500B}]"
     limited = (429, "RequestLimited", "Request frequency is too high, please slow down")
-    async with up(tmp_path, faults) as world:
+    async with with_faults(tmp_path, faults) as world:
         for name, shards in (("one", 1), ("three", 3)):
             body = {"logStoreName": name, "retention": 1, "shardCount": shards}
             assert (await call(world, "POST", "/v1/logstore", body))[0] == 200
@@ -230,7 +213,7 @@ async def test_pushes_above_the_write_rate_are_limited(tmp_path: Path) -> None:
 async def test_what_a_fault_cannot_be_told(
     tmp_path: Path, fault: dict[str, str], problem: str
 ) -> None:
-    async with up(tmp_path) as world:
+    async with with_faults(tmp_path) as world:
         status, body = await call(world, "POST", "/_sim/v1/faults", fault)
         assert (status, body["code"]) == (400, "InvalidParameter")
         assert problem in body["message"]
