@@ -88,6 +88,17 @@ async def test_a_search(client: AsyncElasticsearch) -> None:
     assert [hit["_index"] for hit in following["response"]["hits"]["hits"]] == ["shop$orders"]
 
 
+async def test_highlights(client: AsyncElasticsearch) -> None:
+    found = await client.async_search.submit(
+        index="access,shop$orders",
+        query={"match_phrase": {"path": "item 2"}},
+        highlight={"fields": {"pa*": {}}, "pre_tags": ["<em>"], "post_tags": ["</em>"]},
+    )
+    assert [hit["highlight"] for hit in found["response"]["hits"]["hits"]] == [
+        {"path": ["/<em>item</em>/<em>2</em>"]}
+    ] * 2
+
+
 async def test_names_with_their_types(client: AsyncElasticsearch) -> None:
     found = await client.async_search.submit(
         index="access",

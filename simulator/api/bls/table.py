@@ -175,21 +175,13 @@ def _alarm_rows(alarms: Alarms) -> tuple[Operation, ...]:
 
 
 def _elastic_rows(elastic: Elastic) -> tuple[Operation, ...]:
-    return (
-        _partly(
-            name="AsyncSearch",
-            method="POST",
-            path="/{index}/_async_search",
-            handle=elastic.search,
-            remark="no highlights",
-        ),
-        *_rows(
-            ("FieldCaps", "POST", "/{index}/_field_caps", elastic.field_caps),
-            ("FieldCaps", "GET", "/{index}/_field_caps", elastic.field_caps),
-            ("TermsEnum", "POST", "/{index}/_terms_enum", elastic.terms_enum),
-            ("ResolveIndex", "GET", "/_resolve/index/{pattern}", elastic.resolve),
-            ("ResolveIndex", "POST", "/_resolve/index/{pattern}", elastic.resolve),
-        ),
+    return _rows(
+        ("AsyncSearch", "POST", "/{index}/_async_search", elastic.search),
+        ("FieldCaps", "POST", "/{index}/_field_caps", elastic.field_caps),
+        ("FieldCaps", "GET", "/{index}/_field_caps", elastic.field_caps),
+        ("TermsEnum", "POST", "/{index}/_terms_enum", elastic.terms_enum),
+        ("ResolveIndex", "GET", "/_resolve/index/{pattern}", elastic.resolve),
+        ("ResolveIndex", "POST", "/_resolve/index/{pattern}", elastic.resolve),
     )
 
 

@@ -13,7 +13,6 @@ from simulator.clock import Clock, monotonic
 from simulator.errors import ControlError
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Cursor, Database, Row, run_statement
-from simulator.logstore.elastic.aggregations import AggregationParser
 from simulator.logstore.elastic.buckets import BucketRunner
 from simulator.logstore.elastic.capabilities import (
     CapabilityRequest,
@@ -22,7 +21,7 @@ from simulator.logstore.elastic.capabilities import (
 )
 from simulator.logstore.elastic.conditions import ElasticConditions
 from simulator.logstore.elastic.document import Node, read_document
-from simulator.logstore.elastic.hits import MAX_PATTERNS, find_hits, parse_hits
+from simulator.logstore.elastic.hits import MAX_PATTERNS, find_hits
 from simulator.logstore.elastic.indices import (
     IndexOptions,
     index_name,
@@ -31,42 +30,15 @@ from simulator.logstore.elastic.indices import (
 )
 from simulator.logstore.elastic.queries import QueryParser
 from simulator.logstore.elastic.records import Part, found_records
-from simulator.logstore.elastic.tree import Leaf, Query
+from simulator.logstore.elastic.search_request import parse_query, parse_search
+from simulator.logstore.elastic.tree import Query
 from simulator.logstore.retention import oldest_ms
-from simulator.logstore.search import Everything
 from simulator.logstore.typed import Bindings, as_text
 from simulator.logstore.watchdog import QueryHandle
 
 MAX_ENUM: Final = 1000
 """Terms of one call. Source: assumed (a bound against abuse)."""
 
-_IGNORED: Final = frozenset(
-    {
-        "_source",
-        "docvalue_fields",
-        "highlight",
-        "runtime_mappings",
-        "script_fields",
-        "stored_fields",
-        "timeout",
-        "track_scores",
-        "track_total_hits",
-        "version",
-    }
-)
-"""Of a search: accepted and without effect; those that would add to a hit must be empty.
-Source: assumed: Kibana sends them always."""
-_EMPTY: Final = ("runtime_mappings", "script_fields")
-_SEARCH: Final = _IGNORED | {
-    "query",
-    "aggs",
-    "aggregations",
-    "fields",
-    "sort",
-    "searchAfter",
-    "search_after",
-    "size",
-}
 _ALL_THERE: Final = IndexOptions()
 _PASSED_OVER: Final = IndexOptions(ignore_unavailable=True)
 
@@ -117,26 +89,20 @@ class Elastic:
         began = monotonic()
         stores = self._stores(index, options)
         now_ms = self._now_ms()
-        root = read_document(document)
-        members = root.object(_SEARCH)
-        for name in _EMPTY:
-            if name in members and members[name].object():
-                raise members[name].refuse("is not supported")
         queries = QueryParser(now_ms, partial(searchable_fields, stores.values()))
-        query = _query(members.get("query"), queries)
-        hits = parse_hits(members, now_ms)
-        wanted = members.get("aggs") or members.get("aggregations")
-        aggregations = () if wanted is None else AggregationParser(queries, now_ms).parse(wanted)
+        request = parse_search(read_document(document), queries, now_ms)
         response: dict[str, object] = {"took": 0, "timed_out": False, "_shards": _SHARDS}
         with self._database.querying(handle) as cursor:
             bindings = Bindings()
-            parts = tuple(self._parts(stores, query, cursor, bindings))
-            response["hits"] = {"hits": find_hits(cursor, parts, bindings, hits)}
-            if aggregations:
+            parts = tuple(self._parts(stores, request.query, cursor, bindings))
+            response["hits"] = {"hits": find_hits(cursor, parts, bindings, request.hits)}
+            if request.aggregations:
                 records = found_records(parts, bindings)
                 runner = BucketRunner(cursor, records, typed_keys=typed_keys)
                 response["aggregations"] = (
-                    runner.run(aggregations) if parts else runner.complete(aggregations, {})
+                    runner.run(request.aggregations)
+                    if parts
+                    else runner.complete(request.aggregations, {})
                 )
         response["took"] = int((monotonic() - began) * 1000)
         return {
@@ -232,7 +198,7 @@ class Elastic:
         start = members["string"].text() if "string" in members else ""
         any_case = "case_insensitive" in members and members["case_insensitive"].flag()
         names = partial(searchable_fields, stores.values())
-        query = _query(members.get("index_filter"), QueryParser(self._now_ms(), names))
+        query = parse_query(members.get("index_filter"), QueryParser(self._now_ms(), names))
         with self._database.querying(handle) as cursor:
             bindings = Bindings()
             begins = f"starts_with(term, {bindings.text(start)})"
@@ -314,10 +280,6 @@ class Elastic:
 
 
 _SHARDS: Final[Mapping[str, int]] = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
-
-
-def _query(node: Node | None, queries: QueryParser) -> Query:
-    return Leaf(Everything(), "body.query") if node is None else queries.parse(node)
 
 
 def _names(node: Node) -> tuple[str, ...]:

@@ -9,10 +9,12 @@ import msgspec
 from simulator.logstore.database import Cursor, Row, run_statement
 from simulator.logstore.elastic.dates import encode_date, parse_formats
 from simulator.logstore.elastic.document import Node
+from simulator.logstore.elastic.highlights import HighlightRequest
 from simulator.logstore.elastic.indices import compile_pattern
+from simulator.logstore.elastic.marking import Highlighter
 from simulator.logstore.elastic.names import RAW, TIME
 from simulator.logstore.elastic.records import Part
-from simulator.logstore.elastic.sorting import HitOrder, parse_order
+from simulator.logstore.elastic.sorting import HitOrder
 from simulator.logstore.typed import Bindings
 from simulator.logstore.values import RecordType
 
@@ -39,21 +41,7 @@ class HitRequest:
     order: HitOrder
     fields: tuple[FieldPattern, ...] | None
     """None shows all."""
-
-
-def parse_hits(members: Mapping[str, Node], now_ms: int) -> HitRequest:
-    """What the members of a search say of its hits.
-
-    All fields are shown when none is named. Source: assumed.
-
-    Raises:
-        ControlError: InvalidParameter with the place in the document and what was expected.
-    """
-    return HitRequest(
-        size=members["size"].whole(0, MAX_SIZE) if "size" in members else MAX_SIZE,
-        order=parse_order(members, now_ms),
-        fields=None if "fields" not in members else _fields(members["fields"]),
-    )
+    highlight: HighlightRequest | None
 
 
 def find_hits(
@@ -75,7 +63,7 @@ def find_hits(
     ]
     if len(parts) == 1:
         found = _select(cursor, f"{_COLUMNS} {selects[0]} ORDER BY {order}", request.size, bindings)
-        return [_shown(row, request, parts[0].index, several=False) for row in found]
+        return _shown(cursor, parts, [(0, row) for row in found], request)
     union = " UNION ALL ".join(
         f"SELECT ts, seq, {number} AS part {select}" for number, select in enumerate(selects)
     )
@@ -86,10 +74,8 @@ def find_hits(
         if seqs:
             sql = f"{_COLUMNS} FROM {part.state.table} WHERE seq IN ({seqs})"
             rows |= {(number, row[1]): row for row in _select(cursor, sql, request.size, bindings)}
-    return [
-        _shown(rows[number, seq], request, parts[number].index, several=True)
-        for _, seq, number in places
-    ]
+    ordered = [(number, rows[number, seq]) for _, seq, number in places]
+    return _shown(cursor, parts, ordered, request)
 
 
 _COLUMNS: Final = "SELECT ts, seq, stream, message, tags, type"
@@ -101,7 +87,38 @@ def _select(cursor: Cursor, sql: str, limit: int, bindings: Bindings) -> list[Ro
     return rows
 
 
-def _shown(row: Row, request: HitRequest, index: str, *, several: bool) -> dict[str, object]:
+def _shown(
+    cursor: Cursor,
+    parts: Sequence[Part],
+    found: Sequence[tuple[int, Row]],
+    request: HitRequest,
+) -> list[dict[str, object]]:
+    """The hits; ``found`` has the number of the part that each record is from."""
+    values = [_values(row) for _, row in found]
+    hits = [
+        _hit(row, one, request, parts[number].index, several=len(parts) > 1)
+        for (number, row), one in zip(found, values, strict=True)
+    ]
+    if request.highlight is None:
+        return hits
+    for number, part in enumerate(parts):
+        own = [place for place, (other, _) in enumerate(found) if other == number]
+        highlighter = Highlighter(cursor, part.conditions, request.highlight)
+        highlighted = highlighter.highlight([values[place] for place in own])
+        for place, fragments in zip(own, highlighted, strict=True):
+            if fragments:
+                hits[place]["highlight"] = fragments
+    return hits
+
+
+def _hit(
+    row: Row,
+    values: dict[str, list[object]],
+    request: HitRequest,
+    index: str,
+    *,
+    several: bool,
+) -> dict[str, object]:
     """A hit.
 
     Source: doc of the API's schema (2026-08): the score is 0 and the version 1.
@@ -113,7 +130,7 @@ def _shown(row: Row, request: HitRequest, index: str, *, several: bool) -> dict[
         "_score": 0.0,
         "_version": 1,
         "sort": request.order.values(time_ms, seq, index if several else ""),
-        "fields": _selected(_values(row), time_ms, request.fields),
+        "fields": _selected(values, time_ms, request.fields),
     }
 
 
@@ -164,7 +181,8 @@ def _selected(
     return selected
 
 
-def _fields(node: Node) -> tuple[FieldPattern, ...]:
+def parse_fields(node: Node) -> tuple[FieldPattern, ...]:
+    """Names and patterns of fields, each a text or an object with a format."""
     items = node.items()
     if len(items) > MAX_PATTERNS:
         raise node.refuse(f"expected at most {MAX_PATTERNS} fields")

@@ -251,6 +251,26 @@ def test_the_fields_of_hits_are_chosen(shop: Store) -> None:
     assert hits(shop, size=1, fields=[])[0]["fields"] == {}
 
 
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        {"_source": False, "stored_fields": "_none_", "track_total_hits": False},
+        {"_source": {"excludes": []}, "stored_fields": ["*"], "script_fields": {}},
+        {"_source": ["*"], "docvalue_fields": [], "runtime_mappings": {}, "version": True},
+        {"_source": {"includes": ["*"], "excludes": []}, "explain": False, "profile": False},
+    ],
+    ids=json.dumps,
+)
+def test_what_changes_nothing_is_taken(shop: Store, harmless: dict[str, object]) -> None:
+    assert hits(shop, **harmless) == hits(shop)
+
+
+def test_doc_values_are_fields(shop: Store) -> None:
+    docs = [{"field": "@timestamp", "format": "yyyy"}, "n"]
+    shown = hits(shop, size=1, fields=["path"], docvalue_fields=docs)[0]["fields"]
+    assert shown == {"path": ["/"], "@timestamp": ["2026"], "n": [3]}
+
+
 def test_hits_are_paged_by_their_sort_values(shop: Store) -> None:
     seen: list[object] = []
     after: dict[str, object] = {}
@@ -288,6 +308,13 @@ def test_records_of_one_instant_are_told_apart_when_asked_for(store: Store) -> N
         ({"sort": [{"status": "asc"}]}, "[body.sort[0]]"),
         ({"searchAfter": [1, 2]}, "[body.searchAfter]"),
         ({"runtime_mappings": {"x": {}}}, "[body.runtime_mappings]"),
+        ({"script_fields": {"x": {"script": "1"}}}, "[body.script_fields]"),
+        ({"stored_fields": ["status"]}, "[body.stored_fields[0]]: expected `*`"),
+        ({"_source": ["status"]}, "[body._source[0]]: hits have no _source"),
+        ({"_source": {"excludes": ["status"]}}, "[body._source.excludes[0]]"),
+        ({"_source": {"includes": "s*"}}, "[body._source.includes]"),
+        ({"explain": True}, "[body.explain]"),
+        ({"docvalue_fields": [{"format": "x"}]}, "[body.docvalue_fields[0]]"),
         ({"query": {}}, "[body.query]"),
         ({"query": {"fuzzy": {"a": "b"}}}, "[body.query]"),
         ({"query": {"bool": {"must": [{"match": []}]}}}, "[body.query.bool.must[0].match]"),
@@ -518,7 +545,9 @@ ANYTHING = st.recursive(
     max_leaves=12,
 )
 BODIES = st.dictionaries(
-    st.sampled_from(["sort", "searchAfter", "size", "fields"]), ANYTHING, max_size=2
+    st.sampled_from(["sort", "searchAfter", "size", "fields", "highlight", "_source"]),
+    ANYTHING,
+    max_size=2,
 )
 QUERIES = st.one_of(
     ANYTHING,
