@@ -42,7 +42,7 @@ def make_api_app(
 
     Args:
         engine: holds the LogStores; stays the caller's to close.
-        clock: held while a call is at work, so that a jumping clock waits for it.
+        clock: does not jump while a call is at work.
         auth: verifies every request but those to paths under ``/_sim/``.
         on_change: told the name of each operation that has changed a project or LogStore.
         meet: says which faults each call meets; None: none.

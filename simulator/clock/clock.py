@@ -122,6 +122,30 @@ class Hold:
         self._clock.release()
 
 
+class InFlight:
+    """``with InFlight(clock):`` marks the block as a request of the outside world.
+
+    A jumping clock stays at this instant for the length of it; an advance does not wait for it, or
+    clients that call without a pause would keep the clock from ever being moved.
+    """
+
+    __slots__ = ("_clock",)
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def __enter__(self) -> None:
+        self._clock.begin_request()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._clock.end_request()
+
+
 class SimulatedClock:
     """The engine behind all four modes.
 

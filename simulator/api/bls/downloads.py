@@ -68,7 +68,7 @@ class Downloads(Service):
 
     Args:
         engine: runs them.
-        clock: held while one runs.
+        clock: does not jump while one runs.
         on_change: told the name of each operation that has changed something.
         workers: the threads that the engine works in.
         object_url: the address of an object in a bucket.

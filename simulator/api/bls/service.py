@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from aiohttp import web
 
 from simulator.api.bls.workers import Workers
-from simulator.clock import Clock, Hold
+from simulator.clock import Clock, InFlight
 from simulator.logstore import LogStoreEngine, QueryHandle
 
 CLIENT_CHECK_S: Final = 0.5
@@ -25,7 +25,7 @@ class Service:
 
     Args:
         engine: holds the LogStores.
-        clock: held while the engine is at work.
+        clock: does not jump while the engine is at work.
         on_change: told the name of each operation that has changed something.
         workers: the threads that the engine works in.
     """
@@ -43,8 +43,8 @@ class Service:
         self._workers = workers
 
     async def call(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do ``work``, which runs no statement of the caller's, in a thread with the clock held."""
-        with Hold(self.clock):
+        """Do ``work``, which runs no statement of the caller's, in a thread; no clock jumps."""
+        with InFlight(self.clock):
             return await _start(self._workers.changes, work, *args, **kwargs)
 
     async def query(
@@ -87,7 +87,7 @@ class Service:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        with Hold(self.clock):
+        with InFlight(self.clock):
             done = _start(pool, work, *args, **kwargs)
             done.add_done_callback(_look_at)
             try:
@@ -103,7 +103,7 @@ class Service:
         self, operation: str, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Do ``work``, which changes a project or LogStore, and tell."""
-        with Hold(self.clock):
+        with InFlight(self.clock):
             result = await _start(self._workers.changes, work, *args, **kwargs)
             self.tell(operation)
         return result

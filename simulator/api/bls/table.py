@@ -45,7 +45,7 @@ def bls_operations(
 
     Args:
         engine: holds the LogStores.
-        clock: held while a call is at work.
+        clock: does not jump while a call is at work.
         on_change: told the name of each operation that has changed a resource.
         object_url: the address of an object, from its bucket and key.
         region: of everything that is served.

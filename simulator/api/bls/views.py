@@ -50,7 +50,7 @@ class Views(Service):
 
     Args:
         engine: holds them.
-        clock: held while a call is at work.
+        clock: does not jump while a call is at work.
         on_change: told the name of each operation that has changed something.
         workers: the threads that the engine works in.
         region: the one that LogStores are in.
