@@ -262,7 +262,7 @@ def test_texts_are_cut_into_fragments() -> None:
     assert fragments("gamma", "delta", fragment_chars=18) == ["beta <gamma> <delta>"]
     assert fragments("beta", "lambda", fragment_chars=20) == [
         "alpha <beta> gamma",
-        "kappa <lambda> mu",
+        "iota kappa <lambda> mu",
     ]
     assert fragments("beta", "iota", "mu", fragment_chars=4, fragment_count=2) == [
         "<beta>",
