@@ -1,6 +1,7 @@
 """Each module can be imported first: none leans on what another import happened to do."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +67,11 @@ def test_the_cheap_verbs_do_not_import_the_heavy_libraries():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert {"duckdb", "moto", "sqlglot", "aiohttp"} & set(done.stdout.split()) == set()
+
+
+def test_no_test_imports_from_a_conftest_by_that_name_alone():
+    """Several directories have one: the first that was collected would be the one found."""
+    tests = Path(__file__).parents[1]
+    importing = re.compile(r"^\s*(from|import) conftest\b", re.MULTILINE)
+    found = [path.name for path in tests.rglob("*.py") if importing.search(path.read_text())]
+    assert found == []

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from conftest import NOW_MS, NOW_S, Store
+from demo_store import NOW_MS, NOW_S, Store
 
 from simulator.clock import ManualClock
 from simulator.errors import ControlError

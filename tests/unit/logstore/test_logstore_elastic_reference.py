@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from conftest import NOW_MS, NOW_S
+from demo_store import NOW_MS, NOW_S
 from elastic_reference import Record, aggregate, matches
 
 from simulator.clock import ManualClock
