@@ -31,6 +31,8 @@ class Scope:
     bindings: Bindings
     now_ms: int
     """The simulated instant at which the statement was asked."""
+    drawn: Callable[[int], int]
+    """A number of 64 bits for what a place in the query leaves to chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class Call:
     scope: Scope
     order: str
     """SQL that orders the rows of the source, the first one least."""
+    place: str
+    """SQL that tells the rows apart that the call is made for: those of the source, or groups."""
     totals: RunningTotals
     """Of the select that it stands in."""
 

@@ -94,6 +94,8 @@ class ExpressionWriter:
         """How many aggregates have been written so far."""
         self.totals = RunningTotals()
         """What they need of the source."""
+        self.place = reader.order
+        """SQL that tells the rows apart that are written for; to be set where they are groups."""
         self._reader = reader
         self._scope = scope
         self._offset = offset
@@ -417,11 +419,17 @@ class ExpressionWriter:
                 at=self.position(node),
                 scope=self._scope,
                 order=self._reader.order,
+                place=self._place(),
                 totals=self.totals,
             )
         finally:
             self._in_aggregate = within
         return function.write(call)
+
+    def _place(self) -> str:
+        """SQL that tells apart what a call is made for: rows, and within a lambda elements."""
+        rows = self._reader.order if self._in_aggregate else self.place
+        return ", ".join((rows, *(parameter.sql for parameter in self._lambda.values())))
 
     def _comparison(self, node: exp.Anonymous, name: str, aliases: Mapping[str, Typed]) -> Typed:
         """A column of the subquery beside what it was before."""

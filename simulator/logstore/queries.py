@@ -5,11 +5,12 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Final
 
 from simulator.clock import monotonic
@@ -57,13 +58,14 @@ class QueryRunner:
 
     Args:
         database: holds them.
-        rng: draws samples that are asked for without a seed.
+        rng: draws samples that are asked for without a seed, and what ``rand()`` gives.
     """
 
     def __init__(self, database: Database, rng: Rng) -> None:
         self._database = database
         self._rng = rng
         self._samples = itertools.count()
+        self._draws = itertools.count()
         self._spans: dict[tuple[int, ...], int] = {}
         """How many milliseconds the last full page of each origin went over."""
 
@@ -130,7 +132,7 @@ class QueryRunner:
                     scan_bytes=scanned[1],
                     execution_time_ms=_elapsed_ms(began),
                 )
-            columns, types, cells, cut = _select(cursor, origin, statement, now_ms)
+            columns, types, cells, cut = _select(cursor, origin, statement, now_ms, self._drawing())
         return QueryResult(
             query_type=statement.query_type,
             columns=columns,
@@ -222,6 +224,11 @@ class QueryRunner:
         drawn = self._rng.stream("sample", next(self._samples)).getrandbits(63)
         return replace(paging, sample_seed=drawn)
 
+    def _drawing(self) -> Callable[[int], int]:
+        """The numbers of one statement: its own by its place among those that drew some."""
+        place = cache(lambda: next(self._draws))
+        return lambda at: self._rng.stream("rand", place(), at).getrandbits(64)
+
 
 def _interval_ms(selection: Selection) -> int:
     """The least interval that makes no more than 60 buckets. Source: assumed."""
@@ -235,13 +242,18 @@ def _interval_ms(selection: Selection) -> int:
 
 
 def _select(
-    cursor: Cursor, origin: Origin, statement: Statement, now_ms: int
+    cursor: Cursor,
+    origin: Origin,
+    statement: Statement,
+    now_ms: int,
+    drawn: Callable[[int], int],
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[Value, ...], ...], bool]:
     assert statement.sql is not None
     bindings = Bindings()
     conditions = origin.conditions(_parsed(statement), cursor, bindings)
     records = records_of(origin, conditions, cursor, bindings)
-    query = SqlCompiler(records, Scope(bindings=bindings, now_ms=now_ms)).compile(statement.sql)
+    scope = Scope(bindings=bindings, now_ms=now_ms, drawn=drawn)
+    query = SqlCompiler(records, scope).compile(statement.sql)
     try:
         types, rows = run_statement(cursor, query.sql, bindings.used_in(query.sql))
     except ControlError as error:

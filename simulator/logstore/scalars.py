@@ -44,6 +44,17 @@ def _extreme(call: Call) -> Typed:
     return Typed(f"CASE WHEN {nulls} THEN NULL ELSE {extreme} END", pattern.kind)
 
 
+def _rand(call: Call) -> Typed:
+    """From 0 up to 1; another number for each row, each call and each query.
+
+    Source: assumed (a run that is repeated with its scenario's seed draws what it drew before).
+    """
+    seed = call.scope.drawn(call.at or 0)
+    # Hashed twice: two seeds tell rows apart in unlike ways. 53 bits are what a DOUBLE holds.
+    hashed = f"hash(xor(hash({call.place}), CAST({seed} AS UBIGINT)))"
+    return Typed(f"(({hashed} >> 11) / {2**53}.0::DOUBLE)", Kind.FLOAT)
+
+
 def _coalesce(call: Call) -> Typed:
     parts, pattern = unify(call.values())
     return Typed(
@@ -72,7 +83,7 @@ MATH: Final[Mapping[str, Function]] = {
     "ln": scalar("ln(x)", 1, 1, _of_double("ln({0})")),
     "log": scalar("log(x), to the base 2", 1, 1, _of_double("log2({0})")),
     "pow": scalar("pow(x, p)", 2, 2, _of_double("pow({0}, {1})")),
-    "rand": scalar("rand()", 0, 0, lambda _call: Typed("random()", Kind.FLOAT)),
+    "rand": scalar("rand()", 0, 0, _rand),
     "round": scalar("round(x[, digits])", 1, 2, _round),
     "sqrt": scalar("sqrt(x)", 1, 1, _of_double("sqrt({0})")),
 }

@@ -7,6 +7,7 @@ from sqlglot import exp
 
 from simulator.logstore.calls import Scope
 from simulator.logstore.expressions import ExpressionWriter
+from simulator.logstore.functions import find_function
 from simulator.logstore.sources import Compiled, Records, Source, Subquery
 from simulator.logstore.typed import Typed, as_bool, invalid_query
 
@@ -59,7 +60,9 @@ class Level:
             if value and name not in _CLAUSES | _LIMITS:
                 culprit = value if isinstance(value, exp.Expr) else select
                 raise writer.refuse(culprit, f"`{name.strip('_')}` is not supported")
-        columns, items = self._items(select, source, writer)
+        rows = source.reader.order
+        groups = f"min({rows})" if _makes_groups(select) else rows
+        columns, items = self._items(select, source, writer, groups)
         aliases = {
             node.alias: item
             for node, item in zip(select.expressions, items, strict=False)
@@ -67,11 +70,16 @@ class Level:
         }
         positions = {name: index + 1 for index, name in enumerate(columns)}
         places = _Places(writer, aliases, positions, items)
+        writer.place = rows
         condition = _where(select, source, writer)
-        tail = _grouping(select, places, writer, aliases)
-        order = _order(select, places)
+        tail = _group_by(select, places, writer)
+        writer.place = groups
+        tail += _having(select, writer, aliases)
         limit, offset, limit_given = _limits(select, writer)
         distinct = _is_distinct(select, writer)
+        if distinct:
+            writer.place = ", ".join(item.sql for item in items)
+        order = _order(select, places)
         folded = bool(tail) or distinct or writer.aggregates_written > 0
         row_order = () if folded or order or limit_given else source.row_order
         # Ties are broken, so that the same question always gets the same answer.
@@ -137,14 +145,17 @@ class Level:
         return subquery.source(comparing=self._comparing)
 
     def _items(
-        self, select: exp.Select, source: Source, writer: ExpressionWriter
+        self, select: exp.Select, source: Source, writer: ExpressionWriter, groups: str
     ) -> tuple[list[str], list[Typed]]:
+        """Names and expressions; those that are grouped by are written for rows, not ``groups``."""
         columns: list[str] = []
         items: list[Typed] = []
         names = self._names[self._level] if self._level < len(self._names) else ()
         if len(names) != len(select.expressions) or "" in names:
             raise invalid_query("expected expressions divided by commas", self._offset)
-        for node, text in zip(select.expressions, names, strict=True):
+        by = _grouped_items(select)
+        for number, (node, text) in enumerate(zip(select.expressions, names, strict=True)):
+            writer.place = source.reader.order if number in by else groups
             if isinstance(node, exp.Star):
                 if any(node.args.values()):
                     raise writer.refuse(node, "`*` stands alone")
@@ -175,20 +186,55 @@ def _where(select: exp.Select, source: Source, writer: ExpressionWriter) -> str:
     return f"{source.condition} AND {condition}"
 
 
-def _grouping(
-    select: exp.Select, places: "_Places", writer: ExpressionWriter, aliases: Mapping[str, Typed]
-) -> list[str]:
-    written: list[str] = []
+def _makes_groups(select: exp.Select) -> bool:
+    """Whether the rows of the result are groups of rows, or one of all."""
+    if _optional(select, "group") is not None or _optional(select, "having") is not None:
+        return True
+    order = _optional(select, "order")
+    parts = (*select.expressions, *(() if order is None else order.expressions))
+    return any(_is_aggregate(node) for part in parts for node in part.walk())
+
+
+def _is_aggregate(node: exp.Expr) -> bool:
+    if not isinstance(node, exp.Anonymous):
+        return False
+    function = find_function(str(node.this).lower(), len(node.expressions))
+    return function is not None and function.aggregate
+
+
+def _grouped_items(select: exp.Select) -> frozenset[int]:
+    """Which select items GROUP BY names, by their alias or their place."""
     group = _optional(select, "group")
-    if group is not None:
-        extras = any(value for key, value in group.args.items() if key != "expressions")
-        if extras or not group.expressions:
-            raise writer.refuse(group, "only a list of expressions can be grouped by")
-        written.append("GROUP BY " + ", ".join(places.group(node) for node in group.expressions))
+    found: set[int] = set()
+    for node in () if group is None else group.expressions:
+        if isinstance(node, exp.Literal) and node.name.isdecimal():
+            found.add(int(node.name[:9]) - 1)
+        elif isinstance(node, exp.Column) and len(node.parts) == 1:
+            found |= {
+                number
+                for number, item in enumerate(select.expressions)
+                if isinstance(item, exp.Alias) and item.alias == node.name
+            }
+    return frozenset(found)
+
+
+def _group_by(select: exp.Select, places: "_Places", writer: ExpressionWriter) -> list[str]:
+    group = _optional(select, "group")
+    if group is None:
+        return []
+    extras = any(value for key, value in group.args.items() if key != "expressions")
+    if extras or not group.expressions:
+        raise writer.refuse(group, "only a list of expressions can be grouped by")
+    return ["GROUP BY " + ", ".join(places.group(node) for node in group.expressions)]
+
+
+def _having(
+    select: exp.Select, writer: ExpressionWriter, aliases: Mapping[str, Typed]
+) -> list[str]:
     having = _optional(select, "having")
-    if having is not None:
-        written.append("HAVING " + as_bool(writer.write(having.this, aliases)))
-    return written
+    if having is None:
+        return []
+    return ["HAVING " + as_bool(writer.write(having.this, aliases))]
 
 
 class _Places:
