@@ -41,7 +41,7 @@ MAX_DOWNLOAD_ROWS: Final = 1_000_000
 """And the default. Source: doc of the API's schema (``limit``)."""
 DEFAULT_QUERY: Final = "match *"
 """Source: doc of the API's schema."""
-PAGE_ROWS: Final = 20_000
+PAGE_ROWS: Final = 10_000
 """Of a search that are read at a time."""
 MAX_OBJECT_BYTES: Final = 1024 * 1024 * 1024
 """Of a file for a bucket, which is held in memory whole. Source: assumed."""

@@ -58,6 +58,8 @@ from simulator.rng import Rng
 MAX_PUSH_RECORDS: Final = 1000
 MAX_RECORD_BYTES: Final = 512 * 1024
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
+MAX_TAGS_BYTES: Final = 8192
+"""Of the tags of one push, in JSON. Source: assumed (each of its records has them)."""
 MAX_STREAM_LENGTH: Final = 192
 QUERY_LIMIT_S: Final = 60.0
 """Source: doc https://cloud.baidu.com/doc/BLS (of a histogram); assumed for pulls and queries."""
@@ -317,6 +319,8 @@ class LogStoreEngine:
                 "logStreamName",
                 f"expected at most {MAX_STREAM_LENGTH} of letters, digits and `_-./`",
             )
+        if tags and len(msgspec.json.encode(tags)) > MAX_TAGS_BYTES:
+            raise _invalid("tags", f"they are larger than {MAX_TAGS_BYTES} bytes")
         decoded = _decoded(stamped) if record_type is RecordType.JSON else []
         batch = Batch(stream=stream, type=record_type, tags=tags or {}, received_at=now)
         with self._database.writing() as transaction:

@@ -29,6 +29,12 @@ combined into."""
 MANY_FILES: Final = 64
 """More files than this are combined into one: DuckDB keeps a buffer of megabytes for each, and
 takes about a millisecond to open one."""
+BYTES_PER_ROW: Final = 2048
+"""Of a record from memory: a larger one is followed by rows without a time, which are no records.
+
+DuckDB packs, unpacks and computes 2048 rows at a time, and keeps 61 440 in a group that it writes
+anew while it grows; with rows of half a megabyte neither fits into any memory.
+"""
 _ARRAY_LINES: Final = 16_384
 """Records in memory that one statement takes."""
 COMBINED_SUFFIX: Final = ".load"
@@ -139,7 +145,9 @@ def _insert(
     catalog.add_tag_keys(transaction, state, frozenset(batch.tags))
     columns = state.fields.with_column(changes) if batch.type is RecordType.JSON else []
     names = "".join(f", f{field.position}" for field in columns)
-    values = "".join(f", v[{index + 1}]" for index in range(len(columns)))
+    values = "".join(
+        f", v[{index + 1}] AS f{field.position}" for index, field in enumerate(columns)
+    )
     extracted = ", TRY(json_extract_string(m, $pointers)) AS v" if columns else ""
     shared: dict[str, object] = {
         "stream": batch.stream,
@@ -150,17 +158,47 @@ def _insert(
         shared["pointers"] = [json_pointer(field.name) for field in columns]
     next_seq = base
     for query, parameters in sources:
+        texts = parameters.get("texts")
+        rows = (
+            f"SELECT {next_seq - 1} + row_number() OVER () AS seq, ts, $stream AS stream,"
+            f" sequence, m AS message, strlen(m) AS size, $type AS type, $tags AS tags{values}"
+            f" FROM (SELECT *{extracted} FROM ({query}))"
+        )
+        if isinstance(texts, list) and any(map(_is_large, texts)):
+            rows = _spread(rows, names)
         inserted = transaction.cursor.execute(
             f"INSERT INTO {state.table}"
-            f"(seq, ts, stream, sequence, message, size, type, tags{names})"
-            f" SELECT {next_seq - 1} + row_number() OVER (), ts, $stream, sequence, m, strlen(m),"
-            f" $type, $tags{values} FROM (SELECT *{extracted} FROM ({query}))",
+            f"(seq, ts, stream, sequence, message, size, type, tags{names}) {rows}",
             {**parameters, **shared},
         ).fetchone()
-        next_seq += 0 if inserted is None else int(inserted[0])
+        if isinstance(texts, list):
+            next_seq += len(texts)
+        elif inserted is not None:
+            next_seq += int(inserted[0])
     if next_seq > base:
         transaction.after_commit(lambda: setattr(state, "next_seq", next_seq))
     return range(base, next_seq)
+
+
+def _is_large(text: str) -> bool:
+    if text.isascii():
+        return len(text) > BYTES_PER_ROW
+    return len(text.encode("utf-8", "surrogatepass")) > BYTES_PER_ROW
+
+
+def _spread(rows: str, names: str) -> str:
+    """The same rows, each large one followed by some that are no records.
+
+    These have the time of their record as ``sequence``, so that they expire with it.
+    """
+    columns = f"stream, message, size, type, tags{names}".split(", ")
+    values = ", ".join(f"CASE WHEN k = 0 THEN {column} END" for column in columns[1:])
+    more = f"greatest(size - 1, 0) // {BYTES_PER_ROW}"
+    return (
+        "SELECT CASE WHEN k = 0 THEN seq END, CASE WHEN k = 0 THEN ts END,"
+        " CASE WHEN k = 0 THEN stream END, CASE WHEN k = 0 THEN sequence ELSE ts END,"
+        f" {values} FROM (SELECT *, unnest(range(1 + {more})) AS k FROM ({rows}))"
+    )
 
 
 def _slices(paths: Sequence[Path]) -> Iterator[list[Path]]:

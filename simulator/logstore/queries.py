@@ -20,6 +20,7 @@ from simulator.logstore.database import Cursor, Database, Row, run_statement
 from simulator.logstore.marker import parse_marker
 from simulator.logstore.origins import Member, Origin, missing_of_view
 from simulator.logstore.pages import find_page
+from simulator.logstore.record_sizes import RecordSizes
 from simulator.logstore.search import Search, parse_search
 from simulator.logstore.sql import SqlCompiler
 from simulator.logstore.statement import Statement, parse_statement, plus_explained
@@ -64,6 +65,7 @@ class QueryRunner:
     def __init__(self, database: Database, rng: Rng) -> None:
         self._database = database
         self._rng = rng
+        self._sizes = RecordSizes()
         self._samples = itertools.count()
         self._draws = itertools.count()
         self._spans: dict[tuple[int, ...], int] = {}
@@ -80,9 +82,9 @@ class QueryRunner:
         near_ms = start_ms + span_ms + 1
         with self._naming(origin), self._database.reading(handle) as cursor:
             # A page is mostly as long as the one before: the records beyond need no look.
-            rows, next_marker = find_page(cursor, origin.before(near_ms), None, paging)
+            rows, next_marker = find_page(cursor, origin.before(near_ms), None, paging, self._sizes)
             if not next_marker and near_ms < selection.end_ms:
-                rows, next_marker = find_page(cursor, origin, None, paging)
+                rows, next_marker = find_page(cursor, origin, None, paging, self._sizes)
         if next_marker:
             self._spans[origin.key] = rows[-1][0] - rows[0][0]
         return _page(rows, next_marker)
@@ -100,7 +102,7 @@ class QueryRunner:
             statement = parse_statement(query)
             if statement.search is None or statement.sql is not None:
                 raise invalid_query("only `match <search>` can be pulled")
-            rows, next_marker = find_page(cursor, origin, _parsed(statement), paging)
+            rows, next_marker = find_page(cursor, origin, _parsed(statement), paging, self._sizes)
         return _page(rows, next_marker)
 
     def run(
@@ -118,7 +120,9 @@ class QueryRunner:
             statement = parse_statement(query)
             scanned = _scan_size(cursor, origin)
             if statement.search is not None and statement.sql is None:
-                rows, next_marker = find_page(cursor, origin, _parsed(statement), paging)
+                rows, next_marker = find_page(
+                    cursor, origin, _parsed(statement), paging, self._sizes
+                )
                 tags = tuple(_tags(row[5]) for row in rows)
                 return QueryResult(
                     query_type=statement.query_type,

@@ -56,7 +56,9 @@ class Retention:
                 return False
             deleted = transaction.cursor.execute(
                 f"DELETE FROM {state.table} WHERE rowid IN"
-                f" (SELECT rowid FROM {state.table} WHERE ts < $oldest LIMIT {SLICE_ROWS})",
+                f" (SELECT rowid FROM {state.table} WHERE ts < $oldest"
+                # Rows that only keep others apart; see the loader.
+                f" OR (ts IS NULL AND sequence < $oldest) LIMIT {SLICE_ROWS})",
                 {"oldest": oldest},
             ).fetchone()
         count = 0 if deleted is None else int(deleted[0])

@@ -17,12 +17,14 @@ from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import Database, LoadError, first_line
 from simulator.logstore.files import StoredRecord, encode_file, encode_head, encode_line
 from simulator.logstore.loader import SEQ_SHIFT
+from simulator.logstore.record_sizes import fitting_count
 from simulator.logstore.shippers import Shipper, ShipperRun, Shippers, ShipperStatus
 from simulator.logstore.standing import Standing
 from simulator.logstore.values import RecordType
 
 CHUNK_ROWS: Final = 5_000
-"""Read at a time: no statement is long, and memory holds one chunk and one object."""
+"""Read at a time, unless they are large: no statement is long, and memory holds one chunk and one
+object."""
 MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 """Of an object under way, whatever ``maxObjectSize`` says. Source: assumed (it bounds memory)."""
 ZONE: Final = timedelta(hours=8)
@@ -163,16 +165,18 @@ class Shipping:
     def _records(self, shipper: Shipper, newest: int, stream: str | None) -> Iterator[StoredRecord]:
         """The records of a window in the order of their receipt."""
         seq = shipper.shipped_seq
+        chosen = (
+            f" FROM {self._table(shipper)} WHERE seq > $seq AND seq <= $newest AND ts >= $start"
+            f" AND ($stream IS NULL OR stream = $stream) ORDER BY seq LIMIT "
+        )
         while True:
+            values = {"seq": seq, "newest": newest, "start": shipper.start_ms, "stream": stream}
             with self._database.reading() as cursor:
-                rows = cursor.execute(
-                    "SELECT seq, ts, stream, message, type, tags"
-                    f" FROM {self._table(shipper)}"
-                    " WHERE seq > $seq AND seq <= $newest AND ts >= $start"
-                    " AND ($stream IS NULL OR stream = $stream)"
-                    f" ORDER BY seq LIMIT {CHUNK_ROWS}",
-                    {"seq": seq, "newest": newest, "start": shipper.start_ms, "stream": stream},
-                ).fetchall()
+                narrow = f"SELECT size{chosen}{CHUNK_ROWS}"
+                sizes = cursor.execute(narrow, values).fetchall()
+                count = fitting_count(size for (size,) in sizes)
+                wide = f"SELECT seq, ts, stream, message, type, tags{chosen}{count}"
+                rows = cursor.execute(wide, values).fetchall()
             for seq, ts, in_stream, message, type_, tags in rows:
                 yield StoredRecord(
                     seq=seq,
@@ -182,7 +186,7 @@ class Shipping:
                     type=RecordType(type_),
                     tags=tags,
                 )
-            if len(rows) < CHUNK_ROWS:
+            if count == len(sizes) < CHUNK_ROWS:
                 return
 
     def _table(self, shipper: Shipper) -> str:

@@ -32,6 +32,7 @@ from simulator.logstore.elastic.queries import QueryParser
 from simulator.logstore.elastic.records import Part, found_records
 from simulator.logstore.elastic.search_request import parse_query, parse_search
 from simulator.logstore.elastic.tree import Query
+from simulator.logstore.record_sizes import RecordSizes
 from simulator.logstore.retention import oldest_ms
 from simulator.logstore.typed import Bindings, as_text
 from simulator.logstore.watchdog import QueryHandle
@@ -64,6 +65,7 @@ class Elastic:
         self._catalog = catalog
         self._clock = clock
         self._data_of = data_of
+        self._sizes = RecordSizes()
 
     def search(
         self,
@@ -95,7 +97,8 @@ class Elastic:
         with self._database.querying(handle) as cursor:
             bindings = Bindings()
             parts = tuple(self._parts(stores, request.query, cursor, bindings))
-            response["hits"] = {"hits": find_hits(cursor, parts, bindings, request.hits)}
+            hits = find_hits(cursor, parts, bindings, request.hits, self._sizes)
+            response["hits"] = {"hits": hits}
             if request.aggregations:
                 records = found_records(parts, bindings)
                 runner = BucketRunner(cursor, records, typed_keys=typed_keys)
@@ -274,9 +277,9 @@ class Elastic:
         return int(self._clock.time() * 1000)
 
     def _kept(self, state: StoreState) -> str:
-        """SQL for what retention has not taken."""
+        """SQL for what is a record, and retention has not taken."""
         oldest = oldest_ms(state, self._clock.time())
-        return "TRUE" if oldest is None else f"ts >= {oldest}"
+        return "ts IS NOT NULL" if oldest is None else f"ts >= {oldest}"
 
 
 _SHARDS: Final[Mapping[str, int]] = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}

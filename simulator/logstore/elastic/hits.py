@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from simulator.errors import ControlError
 from simulator.logstore.database import Cursor, Row, run_statement
 from simulator.logstore.elastic.dates import encode_date, parse_formats
 from simulator.logstore.elastic.document import Node
@@ -15,6 +16,7 @@ from simulator.logstore.elastic.marking import Highlighter
 from simulator.logstore.elastic.names import RAW, TIME
 from simulator.logstore.elastic.records import Part
 from simulator.logstore.elastic.sorting import HitOrder
+from simulator.logstore.record_sizes import MAX_PAGE_BYTES, RecordSizes, fitting_count
 from simulator.logstore.typed import Bindings
 from simulator.logstore.values import RecordType
 
@@ -45,7 +47,11 @@ class HitRequest:
 
 
 def find_hits(
-    cursor: Cursor, parts: Sequence[Part], bindings: Bindings, request: HitRequest
+    cursor: Cursor,
+    parts: Sequence[Part],
+    bindings: Bindings,
+    request: HitRequest,
+    sizes: RecordSizes,
 ) -> list[dict[str, object]]:
     """The hits in all parts together, as the wire shows them.
 
@@ -53,6 +59,9 @@ def find_hits(
     over, also those that were not shown. Source: assumed: as in Elasticsearch, of which one
     element is all that the vendor documents. Records of one instant are in the order of their
     ``@seq``, and then of the names of their indices (assumed).
+
+    Raises:
+        ControlError: InvalidParameter when the hits are too many bytes.
     """
     if request.size == 0 or not parts:
         return []
@@ -61,6 +70,9 @@ def find_hits(
         f"FROM {part.state.table} WHERE {part.where}{request.order.behind(part.index)}"
         for part in parts
     ]
+    largest = max(sizes.largest(cursor, part.state) for part in parts)
+    if largest * request.size > MAX_PAGE_BYTES:
+        _check_sizes(cursor, selects, bindings, request)
     if len(parts) == 1:
         found = _select(cursor, f"{_COLUMNS} {selects[0]} ORDER BY {order}", request.size, bindings)
         return _shown(cursor, parts, [(0, row) for row in found], request)
@@ -76,6 +88,23 @@ def find_hits(
             rows |= {(number, row[1]): row for row in _select(cursor, sql, request.size, bindings)}
     ordered = [(number, rows[number, seq]) for _, seq, number in places]
     return _shown(cursor, parts, ordered, request)
+
+
+def _check_sizes(
+    cursor: Cursor, selects: Sequence[str], bindings: Bindings, request: HitRequest
+) -> None:
+    """See that the hits are not too many bytes: without a total nobody would know of the rest."""
+    narrow = " UNION ALL ".join(f"SELECT ts, seq, size {select}" for select in selects)
+    sql = f"SELECT * FROM ({narrow}) ORDER BY {request.order.sql}"
+    rows = _select(cursor, sql, request.size, bindings)
+    fitting = fitting_count(row[2] for row in rows)
+    if fitting < len(rows):
+        raise ControlError(
+            "InvalidParameter",
+            400,
+            f"Request param invalid: [body.size]: {len(rows)} hits are more than"
+            f" {MAX_PAGE_BYTES >> 20} MiB; {fitting} are not",
+        )
 
 
 _COLUMNS: Final = "SELECT ts, seq, stream, message, tags, type"
