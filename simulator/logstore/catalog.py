@@ -126,9 +126,10 @@ class Catalog:
 
         Source: observed in SDK tests, which delete a project by its name.
         """
-        for project in self.projects.values():
-            if id_or_name in {project.uuid, project.name}:
-                return project
+        by_id = {project.uuid: project for project in self.projects.values()}
+        found = by_id.get(id_or_name) or self.projects.get(id_or_name)
+        if found is not None:
+            return found
         raise ControlError("ProjectNotFound", 404, f"Project [{id_or_name}] not exists")
 
     def store(self, project: str, name: str) -> StoreState:
@@ -176,8 +177,13 @@ class Catalog:
     ) -> Project:
         """Change what can change of a project."""
         changed = replace(project, description=description, top=top, updated_at=now)
-        _delete(transaction, "projects", "uuid", project.uuid)
-        self._insert_project(transaction, changed)
+        # In its place: they are read back in the order of their rows.
+        transaction.cursor.execute(
+            f"UPDATE {SCHEMA}.projects SET description = $description, top = $top,"
+            " updated_at = $now WHERE uuid = $uuid",
+            {"description": description, "top": top, "now": now, "uuid": project.uuid},
+        )
+        self._show_project(transaction, changed)
         return changed
 
     def remove_project(self, transaction: Transaction, project: Project) -> None:
@@ -318,6 +324,9 @@ class Catalog:
                 project.updated_at,
             ),
         )
+        self._show_project(transaction, project)
+
+    def _show_project(self, transaction: Transaction, project: Project) -> None:
         projects = {**self.projects, project.name: project}
         transaction.after_commit(lambda: setattr(self, "projects", projects))
 
@@ -413,7 +422,7 @@ def make_uuid(seed: str) -> str:
 
 
 def _rows(cursor: Cursor, table: str) -> list[Row]:
-    return cursor.execute(f"SELECT * FROM {SCHEMA}.{table}").fetchall()
+    return cursor.execute(f"SELECT * FROM {SCHEMA}.{table} ORDER BY rowid").fetchall()
 
 
 def _insert(transaction: Transaction, table: str, row: Row) -> None:

@@ -287,6 +287,32 @@ def test_default_project_is_always_there_with_the_same_uuid(store) -> None:
         store.engine.delete_project("default")
 
 
+def test_projects_keep_their_order_over_a_restart(tmp_path: Path) -> None:
+    engine = LogStoreEngine(tmp_path / "db", ManualClock(1000.0))
+    made = [engine.create_project(name) for name in ("a", "b", "c")]
+    engine.update_project(made[0].uuid, description="first", top=True)
+    before = engine.list_projects()
+    engine.close()
+    engine = LogStoreEngine(tmp_path / "db", ManualClock(1000.0))
+    assert engine.list_projects() == before
+    assert [project.name for project in before] == ["default", "a", "b", "c"]
+    engine.close()
+
+
+def test_uuid_goes_before_a_name() -> None:
+    def uuid_of_other(name: str) -> str:
+        """Makes a project called ``name``, then another; uuids follow from their number."""
+        engine = LogStoreEngine(None, ManualClock(1000.0))
+        engine.create_project(name)
+        other = engine.create_project("other")
+        assert engine.describe_project(other.uuid) == other
+        engine.close()
+        return other.uuid
+
+    known = uuid_of_other("first")
+    assert uuid_of_other(known) == known
+
+
 def test_everything_is_there_after_closing_and_opening(tmp_path: Path, make_segment) -> None:
     path, clock = tmp_path / "data" / "logs.db", ManualClock(float(NOW_S))
     make_segment(tmp_path / "1.tsv", 50)
