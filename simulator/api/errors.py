@@ -15,6 +15,8 @@ from simulator.rng import request_id
 REQUEST_ID: Final = "x-bce-request-id"
 JSON_TYPE: Final = "application/json"
 _MESSAGE_LENGTH: Final = 200
+_LONGEST: Final = 4096
+"""Characters of a message."""
 
 _log = logging.getLogger(__name__)
 _REQUEST_ID_KEY: Final = web.RequestKey("request_id", str)
@@ -61,7 +63,10 @@ def error_middleware() -> Middleware:
 
 def error_response(error: ControlError, id_: str) -> web.Response:
     """The vendor's error body. Source: doc https://cloud.baidu.com/doc/BLS/s/tk8r3cj4r."""
-    body = {"code": error.code, "message": error.message, "requestId": id_, **error.details}
+    message = error.message
+    if len(message) > _LONGEST:  # it may quote what a client sent, up to the bound of a body
+        message = f"{message[: _LONGEST - 3]}..."
+    body = {"code": error.code, "message": message, "requestId": id_, **error.details}
     return web.Response(
         body=msgspec.json.encode(body),
         status=error.status,

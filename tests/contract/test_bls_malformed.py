@@ -96,6 +96,13 @@ async def test_body_is_read_however_it_comes(port: int, sent: bytes) -> None:
     assert await ask(port, sent) == (200, {"success": True, "code": "OK"})
 
 
+async def test_answer_does_not_grow_with_what_it_quotes(port: int) -> None:
+    path = b"/v1/logstore/" + b"a" * 100_000
+    status, answer = await ask(port, GET.replace(b"/v1/logstore", path) + b"\r\n")
+    assert (status, answer["code"]) == (404, "LogStoreNotFound")
+    assert 1000 < len(answer["message"]) <= 4096
+
+
 async def test_chunk_that_goes_wrong_once_the_handler_reads(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(PUSH + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
