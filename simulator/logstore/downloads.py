@@ -9,6 +9,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,6 +24,7 @@ from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog, make_uuid
 from simulator.logstore.database import Database
 from simulator.logstore.resources import ResourceTable, invalid
+from simulator.logstore.shipper_settings import MAX_PATH_LENGTH
 from simulator.logstore.statement import is_search
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
@@ -52,7 +54,7 @@ KEPT_S: Final = 7 * 86_400
 
 _ZONE: Final = timedelta(hours=8)
 _NAME: Final = re.compile(r"[^/\x00-\x1f\x7f]{0,128}")
-_DIRECTORY: Final = re.compile(r"/?([a-z0-9][a-z0-9\-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTALL)
+_DIRECTORY: Final = re.compile(r"/?([a-z0-9][a-z0-9\-]{1,61}[a-z0-9])(?:/([^\x00-\x1f\x7f]*))?")
 
 
 class DownloadState(StrEnum):
@@ -232,14 +234,10 @@ class Downloads:
         )
         try:
             task = replace(task, written_rows=self._write(task, handle))
-        except ControlError as error:
-            self._file(task).unlink(missing_ok=True)
-            task = replace(
-                task,
-                state=DownloadState.FAILED,
-                failed_code=error.code,
-                failed_message=error.message,
-            )
+        except (ControlError, OSError) as error:
+            with suppress(OSError):  # what the disk keeps goes with the next start
+                self._file(task).unlink(missing_ok=True)
+            task = _failed(task, error)
         task = replace(task, ended_at=self._clock.time(), updated_at=self._clock.time())
         with self._database.writing() as transaction:
             self._table.put(transaction, uuid, task)
@@ -362,6 +360,7 @@ class Downloads:
             start_ms=request.start_ms, end_ms=request.end_ms, stream=request.stream or None
         )
         left, marker = request.row_limit, None
+        source = self._source(request)
         while True:
             paging = Paging(limit=min(left, PAGE_ROWS), sort=request.sort, marker=marker)
             found = self._query(
@@ -373,11 +372,22 @@ class Downloads:
                 handle,
                 log_store_type=request.log_store_type,
             )
+            if self._source(request) != source:
+                raise ControlError("LogStoreNotFound", 404, "LogStore deleted while it was read")
             yield found.columns, found.rows[:left]
             left -= len(found.rows)
             marker = found.next_marker
             if not is_search(request.statement) or marker is None or left <= 0:
                 return
+
+    def _source(self, request: DownloadRequest) -> tuple[int | None, ...]:
+        """Numbers of the LogStores that are read now; each page names them anew."""
+        names = [(request.owner, request.log_store)]
+        if request.log_store_type is LogStoreType.LOGSTORE_VIEW:
+            view = self._views.describe(request.owner, request.log_store)
+            names = [(one.project, one.name) for one in view.stores]
+        states = [self._catalog.stores.get(name) for name in names]
+        return tuple(None if state is None else state.id for state in states)
 
     def _file(self, task: DownloadTask) -> Path:
         return self._directory / task.uuid
@@ -398,10 +408,20 @@ def split_directory(file_dir: str) -> tuple[str, str]:
         ControlError: InvalidParameter.
     """
     found = _DIRECTORY.fullmatch(file_dir)
-    if found is None:
-        raise invalid("fileDir", "expected bucket/directory/")
+    if found is None or len(file_dir) > MAX_PATH_LENGTH:
+        raise invalid(
+            "fileDir", f"expected bucket/directory/, at most {MAX_PATH_LENGTH} characters"
+        )
     directory = (found[2] or "").strip("/")
     return found[1], f"{directory}/" if directory else ""
+
+
+def _failed(task: DownloadTask, error: ControlError | OSError) -> DownloadTask:
+    """Source: assumed, what a task says that the machine's disk refused."""
+    code, message = "InternalError", str(error)
+    if isinstance(error, ControlError):
+        code, message = error.code, error.message
+    return replace(task, state=DownloadState.FAILED, failed_code=code, failed_message=message)
 
 
 def _json_lines(columns: tuple[str, ...], rows: Iterable[tuple[Value, ...]]) -> bytes:

@@ -17,6 +17,7 @@ MAX_OBJECT_MB: Final = 5 * 1024 * 1024
 MAX_COLUMNS: Final = 256
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9\-]{1,61}[a-z0-9]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PARTITION: Final = re.compile(r"(?:[^%\x00-\x1f]|%[YymdHM%])*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_\-]{1,63}")
 _DELIMITERS: Final = frozenset({",", " ", "|", "\t"})
@@ -167,7 +168,8 @@ def check_shipper_settings(settings: ShipperSettings) -> None:
     Raises:
         ControlError: InvalidParameter naming the parameter.
     """
-    if len(settings.path) > MAX_PATH_LENGTH or not _BUCKET.fullmatch(settings.bucket):
+    is_path = _BUCKET.fullmatch(settings.bucket) and not _CONTROL.search(settings.path)
+    if len(settings.path) > MAX_PATH_LENGTH or not is_path:
         raise invalid(
             "BOSPath", f"expected bucket/directory/, at most {MAX_PATH_LENGTH} characters"
         )

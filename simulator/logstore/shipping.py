@@ -30,6 +30,7 @@ MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 ZONE: Final = timedelta(hours=8)
 """Of directories and file names. Source: assumed (the console's zone)."""
 
+_ACTIVE: Final = frozenset({ShipperStatus.RUNNING, ShipperStatus.ABNORMAL})
 _TYPES: Final = {"log": "text/plain", "csv": "text/csv", "parquet": "application/octet-stream"}
 _log = logging.getLogger(__name__)
 
@@ -73,25 +74,24 @@ class Shipping:
                 self._shippers.fail(shipper.id, message, retry_at)
 
     def _running(self) -> list[Shipper]:
-        active = {ShipperStatus.RUNNING, ShipperStatus.ABNORMAL}
-        return [one for one in self._shippers.list_all() if one.status in active]
+        return [one for one in self._shippers.list_all() if one.status in _ACTIVE]
 
     def _catch_up(self, shipper: Shipper, now: float) -> None:
-        while (
-            shipper.status in {ShipperStatus.RUNNING, ShipperStatus.ABNORMAL}
-            and _due_at(shipper) <= now
-        ):
-            self._standing.check(self._catalog.store(shipper.project, shipper.log_store))
-            ended_at = self._end_of_next(shipper, now)
-            count, seq = self._ship(shipper, ended_at)
+        # By its table, and looked at first: a LogStore that is deleted ends its shippers, and what
+        # is made under its name meanwhile is none of theirs.
+        state = self._catalog.store(shipper.project, shipper.log_store)
+        shipper = self._shippers.describe(shipper.id)
+        while shipper.status in _ACTIVE and _due_at(shipper) <= now:
+            self._standing.check(state)
+            ended_at = self._end_of_next(shipper, state.table, now)
+            count, seq = self._ship(shipper, state.table, ended_at)
             run = ShipperRun(started_at=shipper.window_at, ended_at=ended_at, record_count=count)
             shipper = self._shippers.finish(shipper.id, run, seq)
 
-    def _end_of_next(self, shipper: Shipper, now: float) -> float:
+    def _end_of_next(self, shipper: Shipper, table: str, now: float) -> float:
         """The end of the next window; windows without a record are passed over at once."""
         interval_s = shipper.settings.interval_min * 60
         last: int = math.floor((now - shipper.window_at) / interval_s)
-        table = self._table(shipper)
         with self._database.reading() as cursor:
             row = cursor.execute(
                 f"SELECT min(seq) FROM {table} WHERE seq > $seq AND ts >= $start",
@@ -105,13 +105,13 @@ class Shipping:
         # An empty stretch is one window of its own; the record's own window is the next.
         return shipper.window_at + max(1, min(passed, last)) * interval_s
 
-    def _ship(self, shipper: Shipper, ended_at: float) -> tuple[int, int]:
+    def _ship(self, shipper: Shipper, table: str, ended_at: float) -> tuple[int, int]:
         """Put the objects of a window; how many records, and the newest of them."""
         count = 0
-        newest = self._newest(shipper, math.ceil(ended_at * 1000) << SEQ_SHIFT)
-        for stream in self._streams(shipper, newest):
+        newest = self._newest(shipper, table, math.ceil(ended_at * 1000) << SEQ_SHIFT)
+        for stream in self._streams(shipper, table, newest):
             number, held = 0, bytearray()
-            for record in self._records(shipper, newest, stream):
+            for record in self._records(shipper, table, newest, stream):
                 line = encode_line(record, shipper.settings.layout)
                 if held and len(held) + len(line) > self._limit(shipper):
                     self._put(shipper, stream, number, bytes(held), ended_at)
@@ -122,15 +122,14 @@ class Shipping:
                 self._put(shipper, stream, number, bytes(held), ended_at)
         return count, newest
 
-    def _newest(self, shipper: Shipper, bound: int) -> int:
+    def _newest(self, shipper: Shipper, table: str, bound: int) -> int:
         """The last record that is there of a window; one that still comes is for the next.
 
         Records become visible in the order of their ``@seq``, so none before it can be missing.
         """
         with self._database.reading() as cursor:
             row = cursor.execute(
-                f"SELECT max(seq) FROM {self._table(shipper)}"
-                " WHERE seq > $seq AND seq < $bound AND ts >= $start",
+                f"SELECT max(seq) FROM {table} WHERE seq > $seq AND seq < $bound AND ts >= $start",
                 {"seq": shipper.shipped_seq, "bound": bound, "start": shipper.start_ms},
             ).fetchone()
         return shipper.shipped_seq if row is None or row[0] is None else int(row[0])
@@ -150,23 +149,25 @@ class Shipping:
         type_ = _TYPES[settings.layout.extension.partition(".")[0]]
         self.buckets.put_object(settings.bucket, key, body, type_, last_modified=ended_at)
 
-    def _streams(self, shipper: Shipper, newest: int) -> list[str | None]:
+    def _streams(self, shipper: Shipper, table: str, newest: int) -> list[str | None]:
         """The streams a window has, or None for all of them in one."""
         if not shipper.settings.partition_by_stream:
             return [None]
         with self._database.reading() as cursor:
             rows = cursor.execute(
-                f"SELECT DISTINCT stream FROM {self._table(shipper)}"
+                f"SELECT DISTINCT stream FROM {table}"
                 " WHERE seq > $seq AND seq <= $newest AND ts >= $start ORDER BY stream",
                 {"seq": shipper.shipped_seq, "newest": newest, "start": shipper.start_ms},
             ).fetchall()
         return [row[0] for row in rows]
 
-    def _records(self, shipper: Shipper, newest: int, stream: str | None) -> Iterator[StoredRecord]:
+    def _records(
+        self, shipper: Shipper, table: str, newest: int, stream: str | None
+    ) -> Iterator[StoredRecord]:
         """The records of a window in the order of their receipt."""
         seq = shipper.shipped_seq
         chosen = (
-            f" FROM {self._table(shipper)} WHERE seq > $seq AND seq <= $newest AND ts >= $start"
+            f" FROM {table} WHERE seq > $seq AND seq <= $newest AND ts >= $start"
             f" AND ($stream IS NULL OR stream = $stream) ORDER BY seq LIMIT "
         )
         while True:
@@ -188,9 +189,6 @@ class Shipping:
                 )
             if count == len(sizes) < CHUNK_ROWS:
                 return
-
-    def _table(self, shipper: Shipper) -> str:
-        return self._catalog.store(shipper.project, shipper.log_store).table
 
 
 def object_key(shipper: Shipper, stream: str | None, number: int) -> str:

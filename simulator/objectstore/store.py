@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simulator.errors import ControlError, StartupError
 from simulator.objectstore.lags import Lag
@@ -17,6 +17,9 @@ from simulator.objectstore.motolib import ACCOUNT_ID, load_moto
 if TYPE_CHECKING:
     from moto.s3.models import FakeBucket, FakeKey
 
+
+MAX_KEY_BYTES: Final = 1024
+"""Source: assumed (S3's limit)."""
 
 _log = logging.getLogger(__name__)
 
@@ -116,9 +119,12 @@ class ObjectStore:
             lag: from when on it shows; None: at once.
 
         Raises:
-            ControlError: ``NoSuchBucket``.
+            ControlError: ``NoSuchBucket``, ``KeyTooLongError``.
             OSError: the disk refused it; nothing has changed.
         """
+        if len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+            text = f"the key {key[:40]}... has more than {MAX_KEY_BYTES} bytes"
+            raise ControlError("KeyTooLongError", 400, text)
         with self._lock:
             model = self._bucket(bucket)
             made = self._make(model, key, body, content_type, last_modified)

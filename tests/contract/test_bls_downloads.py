@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -16,6 +17,7 @@ from simulator.logstore import (
     LogStoreEngine,
     LogStoreSettings,
     NewRecord,
+    QueryResult,
     RecordType,
     Sort,
 )
@@ -188,6 +190,43 @@ async def test_a_statement_that_fails_makes_a_failed_task(served: Served) -> Non
     assert (await served.go("GET", f"{TASK}/link/{uuid}"))[1]["result"]["link"] == ""
 
 
+async def test_a_disk_that_refuses_makes_a_failed_task(served: Served) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    served.buckets.put_object = refuse
+    uuid = await create(served, fileDir="logs/a/")
+    task = (await served.go("GET", f"{TASK}/{uuid}"))[1]["result"]["task"]
+    assert (task["state"], task["failedCode"]) == ("FAILED", "InternalError")
+    assert "No space left" in task["failedMessage"]
+
+
+async def test_a_logstore_that_is_made_anew_is_not_in_the_file_of_the_old(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads_module, "PAGE_ROWS", 2)
+    engine = served.engine
+    push(engine)
+    query = engine.query
+    pages = 0
+
+    def query_then_replace(*args: Any, **kwargs: Any) -> QueryResult:
+        nonlocal pages
+        found = query(*args, **kwargs)
+        pages += 1
+        if pages == 1:
+            engine.delete_log_store("default", "access")
+            engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
+            push(engine)
+        return found
+
+    monkeypatch.setattr(engine.downloads, "_query", query_then_replace)
+    uuid = await create(served, fileDir="logs/a/")
+    task = (await served.go("GET", f"{TASK}/{uuid}"))[1]["result"]["task"]
+    assert (task["state"], task["failedCode"]) == ("FAILED", "LogStoreNotFound")
+    assert served.buckets.objects["logs"] == {}
+
+
 async def test_files_expire_on_the_clock(served: Served) -> None:
     uuid = await create(served)
     link = (await served.go("GET", f"{TASK}/link/{uuid}"))[1]["result"]["link"]
@@ -213,6 +252,8 @@ async def test_files_expire_on_the_clock(served: Served) -> None:
         ({"limit": -1}, 400, "InvalidParameter"),
         ({"fileDir": "missing/dir/"}, 400, "InvalidParameter"),
         ({"fileDir": "../etc"}, 400, "InvalidParameter"),
+        ({"fileDir": "logs/a\nb/"}, 400, "InvalidParameter"),
+        ({"fileDir": "logs/" + "d" * 252}, 400, "InvalidParameter"),
         ({"name": "../../etc/passwd"}, 400, "InvalidParameter"),
         ({"name": "n" * 129}, 400, "InvalidParameter"),
     ],

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cramjam
@@ -172,6 +173,7 @@ async def test_bulk_delete_takes_a_body_and_a_deleted_store_ends_its_shippers(
         ({"startTime": "soon"}, 400, "InvalidParameter"),
         ({"destConfig": {"BOSPath": "No_Bucket/x"}}, 400, "InvalidParameter"),
         ({"destConfig": {"BOSPath": "logs/" + "x" * 256}}, 400, "InvalidParameter"),
+        ({"destConfig": {"BOSPath": "logs/a\nb/"}}, 400, "InvalidParameter"),
         *(
             ({"destConfig": {"BOSPath": "logs/x", **config}}, 400, "InvalidParameter")
             for config in (
@@ -493,11 +495,26 @@ class Busy(MemoryBuckets):
                 self.engine.push("default", "access", late, stream=stream)
 
 
-def test_records_that_come_while_streams_are_shipped_are_in_the_next_window() -> None:
-    clock = ManualClock(float(START_S))
-    engine = LogStoreEngine(None, clock)
-    buckets = Busy(engine)
-    engine.use_buckets(buckets)
+class Replaced(MemoryBuckets):
+    """Somebody makes the LogStore anew once the first object is there."""
+
+    def __init__(self, engine: LogStoreEngine) -> None:
+        super().__init__()
+        self.engine = engine
+
+    def put_object(self, bucket: str, key: str, *args: object, **kwargs: object) -> None:
+        super().put_object(bucket, key, *args, **kwargs)
+        self.engine.delete_log_store("default", "access")
+        self.engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
+        for stream in ("a", "b"):
+            self.engine.push("default", "access", [NewRecord(message="new")], stream=stream)
+
+
+def ship_streams(buckets: Callable[[LogStoreEngine], MemoryBuckets]) -> list[str]:
+    """Ship two windows by stream while ``buckets`` meddles; the lines, in order."""
+    engine = LogStoreEngine(None, ManualClock(float(START_S)))
+    busy = buckets(engine)
+    engine.use_buckets(busy)
     engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
     engine.shippers.create(
         name="s",
@@ -513,12 +530,19 @@ def test_records_that_come_while_streams_are_shipped_are_in_the_next_window() ->
         for job in engine.jobs:
             if (at := job.next_at()) is not None and at <= START_S + window * 300:
                 job.run(START_S + window * 300.0)
-    shipped = b"".join(buckets.objects["logs"].values()).decode().splitlines()
-    assert sorted(shipped) == sorted(
+    engine.close()
+    return sorted(b"".join(busy.objects["logs"].values()).decode().splitlines())
+
+
+def test_records_that_come_while_streams_are_shipped_are_in_the_next_window() -> None:
+    assert ship_streams(Busy) == sorted(
         [f"first {stream}" for stream in "abc"]
         + [f"late {stream} {left}" for stream in "ab" for left in range(3)]
     )
-    engine.close()
+
+
+def test_a_logstore_that_is_made_anew_is_not_shipped_by_the_shipper_of_the_old() -> None:
+    assert ship_streams(Replaced) == ["first a"]
 
 
 async def test_an_interrupted_run_is_no_fault_of_the_shipper(

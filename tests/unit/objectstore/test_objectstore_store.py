@@ -30,6 +30,17 @@ def test_an_object_is_read_as_it_was_put() -> None:
     store.close()
 
 
+def test_a_key_has_a_bound() -> None:
+    store = ObjectStore(None, region="bj")
+    store.create_bucket("shop-logs")
+    store.put_object("shop-logs", "k" * 1024, b"")
+    with pytest.raises(ControlError) as refused:
+        store.put_object("shop-logs", "\u65e5" * 342, b"")
+    assert refused.value.code == "KeyTooLongError"
+    assert store.list_keys("shop-logs") == ("k" * 1024,)
+    store.close()
+
+
 def test_putting_again_replaces_and_frees_the_old() -> None:
     store = ObjectStore(None, region="bj")
     store.create_bucket("shop-logs")
