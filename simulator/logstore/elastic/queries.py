@@ -102,6 +102,7 @@ class QueryParser:
         self._types: Mapping[str, Callable[[Node], Query]] = {
             "match_all": self._match_all,
             "match_none": self._match_none,
+            "constant_score": self._constant_score,
             "bool": self._bool,
             "range": self._range,
             "term": self._term,
@@ -140,6 +141,11 @@ class QueryParser:
     def _match_none(self, node: Node) -> Query:
         node.object(_NAMED)
         return Nothing()
+
+    def _constant_score(self, node: Node) -> Query:
+        """A query without a score, which is any. Source: assumed: Kibana sends it."""
+        members = node.object(_NAMED | {"filter"})
+        return self.parse(required(node, members, "filter"))
 
     def _bool(self, node: Node) -> Query:
         members = node.object(

@@ -37,6 +37,7 @@ _KNOWN: Final = _WITHOUT_EFFECT | {
     "docvalue_fields",
     "explain",
     "fields",
+    "from",
     "highlight",
     "profile",
     "query",
@@ -108,8 +109,8 @@ def _fields(members: Mapping[str, Node]) -> tuple[FieldPattern, ...] | None:
 def _check_harmless(members: Mapping[str, Node]) -> None:
     """Refuse what would change an answer and cannot.
 
-    A hit has ``fields``, and neither ``_source`` nor stored fields, which a search can only say it
-    does without, or wants all of.
+    A hit has ``fields``, and neither ``_source``, which a search can only say it does without, or
+    wants all of, nor stored fields.
     """
     for name in _EMPTY:
         if name in members and members[name].object():
@@ -117,10 +118,12 @@ def _check_harmless(members: Mapping[str, Node]) -> None:
     for name in _OFF:
         if name in members and members[name].flag():
             raise members[name].refuse("is not supported")
+    if "from" in members and members["from"].value != 0:
+        raise members["from"].refuse("only 0 is supported; searchAfter goes on after a hit")
     if "stored_fields" in members:
+        # There are none, whatever their names.
         for item in members["stored_fields"].items():
-            if item.text() not in {"*", "_none_", "_source"}:
-                raise item.refuse("expected `*` or `_none_`; `fields` chooses what a hit shows")
+            item.text()
     if "_source" in members:
         _check_source(members["_source"])
     if "docvalue_fields" in members:
