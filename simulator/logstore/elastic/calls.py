@@ -12,7 +12,7 @@ from typing import Final
 from simulator.clock import Clock, monotonic
 from simulator.errors import ControlError
 from simulator.logstore.catalog import Catalog, StoreState
-from simulator.logstore.database import Cursor, Database, Row, run_statement
+from simulator.logstore.database import Cursor, Database, Row
 from simulator.logstore.elastic.buckets import BucketRunner
 from simulator.logstore.elastic.capabilities import (
     CapabilityRequest,
@@ -29,7 +29,7 @@ from simulator.logstore.elastic.indices import (
     split_index,
 )
 from simulator.logstore.elastic.queries import QueryParser
-from simulator.logstore.elastic.records import Part, found_records
+from simulator.logstore.elastic.records import Part, found_records, run_bounded
 from simulator.logstore.elastic.search_request import parse_query, parse_search
 from simulator.logstore.elastic.tree import Query
 from simulator.logstore.record_sizes import RecordSizes
@@ -220,7 +220,7 @@ class Elastic:
                     f"SELECT DISTINCT term FROM ({' UNION ALL '.join(selects)}) AS found"
                     f" WHERE {begins} ORDER BY term LIMIT {size + 1}"
                 )
-                _, rows = run_statement(cursor, sql, bindings.used_in(sql))
+                rows = run_bounded(cursor, sql, bindings.used_in(sql))
         return {
             "_shards": _SHARDS,
             "terms": [row[0] for row in rows[:size]],
@@ -295,5 +295,5 @@ def _names(node: Node) -> tuple[str, ...]:
 
 def _has_some(part: Part, cursor: Cursor, bindings: Bindings) -> bool:
     sql = f"SELECT 1 FROM {part.state.table} WHERE {part.where} LIMIT 1"
-    _, rows = run_statement(cursor, sql, bindings.used_in(sql))
+    rows = run_bounded(cursor, sql, bindings.used_in(sql))
     return bool(rows)

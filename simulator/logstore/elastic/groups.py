@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 from simulator.errors import ControlError
-from simulator.logstore.database import Cursor, Row, run_statement
+from simulator.logstore.database import Cursor, Row
 from simulator.logstore.elastic.aggregations import Aggregation
-from simulator.logstore.elastic.records import FoundRecords
+from simulator.logstore.elastic.records import FoundRecords, run_bounded
 
 MAX_BUCKETS: Final = 65_536
 """Of one request. Source: assumed: Elasticsearch's ``search.max_buckets``."""
@@ -78,7 +78,7 @@ class Groups:
         if having:
             sql += f" HAVING {having}"
         sql += f"{tail} LIMIT {MAX_BUCKETS + 1}"
-        _, rows = run_statement(self._cursor, sql, self.records.bindings.used_in(sql))
+        rows = run_bounded(self._cursor, sql, self.records.bindings.used_in(sql))
         return [(row[:count], row[count:]) for row in rows]
 
     def span(self) -> tuple[int, ...]:

@@ -7,14 +7,14 @@ from typing import Final
 import msgspec
 
 from simulator.errors import ControlError
-from simulator.logstore.database import Cursor, Row, run_statement
+from simulator.logstore.database import Cursor, Row
 from simulator.logstore.elastic.dates import encode_date, parse_formats
 from simulator.logstore.elastic.document import Node
 from simulator.logstore.elastic.highlights import HighlightRequest
 from simulator.logstore.elastic.indices import compile_pattern
 from simulator.logstore.elastic.marking import Highlighter
 from simulator.logstore.elastic.names import RAW, TIME
-from simulator.logstore.elastic.records import Part
+from simulator.logstore.elastic.records import Part, run_bounded
 from simulator.logstore.elastic.sorting import HitOrder
 from simulator.logstore.record_sizes import MAX_PAGE_BYTES, RecordSizes, fitting_count
 from simulator.logstore.typed import Bindings
@@ -112,8 +112,7 @@ _COLUMNS: Final = "SELECT ts, seq, stream, message, tags, type"
 
 def _select(cursor: Cursor, sql: str, limit: int, bindings: Bindings) -> list[Row]:
     limited = f"{sql} LIMIT {limit}"
-    _, rows = run_statement(cursor, limited, bindings.used_in(limited))
-    return rows
+    return run_bounded(cursor, limited, bindings.used_in(limited))
 
 
 def _shown(

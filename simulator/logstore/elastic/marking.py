@@ -4,15 +4,17 @@ Words are told apart as the LogStore tells them apart. What a pattern, an expres
 word is, DuckDB decides for all words at once, as it does for the search itself.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Final, TypeAlias
 
-from simulator.logstore.database import Cursor, run_statement
+from simulator.logstore.database import Cursor
 from simulator.logstore.elastic.conditions import ElasticConditions
 from simulator.logstore.elastic.highlights import HighlightRequest, HighlightSettings, Marked
 from simulator.logstore.elastic.names import RAW
+from simulator.logstore.elastic.records import run_bounded
 from simulator.logstore.elastic.tree import Is, Match, Near, Pattern, Regex, Wild
 from simulator.logstore.elastic.word_conditions import edits_of, is_one_word, whole_pattern
 from simulator.logstore.typed import parse_number
@@ -163,7 +165,7 @@ class Highlighter:
 
     def _decide(self, condition: str, wanted: str, texts: set[str]) -> frozenset[str]:
         sql = f"SELECT w FROM (SELECT unnest($texts) AS w) WHERE {condition}"
-        _, rows = run_statement(self._cursor, sql, {"texts": sorted(texts), "wanted": wanted})
+        rows = run_bounded(self._cursor, sql, {"texts": sorted(texts), "wanted": wanted})
         return frozenset(row[0] for row in rows)
 
 
@@ -256,17 +258,24 @@ def _where(text: _Text, words: frozenset[str]) -> list[Span]:
 
 def _near(text: _Text, wanted: Sequence[str], slop: int) -> list[Span]:
     """The words of a phrase, wherever they are near each other."""
-    begins = [
+    begins = sorted(
         (place - number, number, place)
         for number, one in enumerate(wanted)
         for place, word in enumerate(text.words)
         if word == one
-    ]
+    )
     found: list[Span] = []
-    for begin, _, _ in begins:
-        near = [one for one in begins if begin <= one[0] <= begin + slop]
-        if len({number for _, number, _ in near}) == len(wanted):
-            found += [text.spans[place] for _, _, place in near]
+    within: Counter[int] = Counter()
+    first = marked = 0
+    for last, (begin, number, _) in enumerate(begins):
+        within[number] += 1
+        while begins[first][0] < begin - slop:
+            within[begins[first][1]] -= 1
+            first += 1
+        if sum(count > 0 for count in within.values()) == len(wanted):
+            marked = max(marked, first)
+            found += [text.spans[place] for _, _, place in begins[marked : last + 1]]
+            marked = last + 1
     return found
 
 

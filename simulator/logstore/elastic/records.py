@@ -9,11 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from simulator.errors import ControlError
 from simulator.logstore.catalog import StoreState
+from simulator.logstore.database import Cursor, Parameters, Row, run_statement
 from simulator.logstore.elastic.conditions import ElasticConditions
 from simulator.logstore.elastic.tree import Query
-from simulator.logstore.typed import Bindings, Kind, Typed, as_kind, common_kind
+from simulator.logstore.typed import MAX_WRITTEN, Bindings, Kind, Typed, as_kind, common_kind
 
+MAX_SQL: Final = 4 * MAX_WRITTEN
+"""Characters of a statement. Source: assumed (a bound against abuse)."""
 _OWN: Final = {"@timestamp": Typed("ts", Kind.INT), "@seq": Typed("seq", Kind.INT)}
 
 
@@ -27,6 +31,23 @@ class Part:
     conditions: ElasticConditions
     where: str
     """SQL for whether a record was found."""
+
+
+def run_bounded(cursor: Cursor, sql: str, parameters: Parameters) -> list[Row]:
+    """The rows of a statement, unless it is too long.
+
+    Raises:
+        ControlError: InvalidParameter.
+    """
+    if len(sql) > MAX_SQL:
+        raise ControlError(
+            "InvalidParameter",
+            400,
+            "Request param invalid: [body]: so many conditions on so many LogStores are too much;"
+            " expected fewer of either",
+        )
+    _, rows = run_statement(cursor, sql, parameters)
+    return rows
 
 
 class FoundRecords(Protocol):

@@ -56,25 +56,22 @@ def has_near(
 ) -> str:
     """SQL for whether ``text`` has words near each other.
 
-    Each occurrence of a word gives where the phrase would begin; these may be ``slop`` apart.
+    Each occurrence of a word says where the phrase would begin, and by the slop also earlier; it is
+    there where all words say the same.
     """
     listed = splitter.list_words(text, bindings)
-    begins = [
-        f"list_transform({listed}, lambda w, i:"
-        f" CASE WHEN w = {bindings.text(splitter.fold(word))} THEN i - {number} END)"
-        for number, word in enumerate(words)
-    ]
-    together = " AND ".join(
-        f"len(list_filter({one}, lambda p: p BETWEEN b AND b + {slop})) > 0" for one in begins
-    )
     every = " AND ".join(
         f"coalesce({splitter.has_phrase(text, [word], bindings)}, FALSE)" for word in words
     )
-    return (
-        f"CASE WHEN {every} THEN"
-        f" len(list_filter(list_concat({', '.join(begins)}), lambda b: {together})) > 0"
-        " ELSE FALSE END"
-    )
+    common = ""
+    for number, word in enumerate(words):
+        wanted = bindings.text(splitter.fold(word))
+        places = f"list_transform({listed}, lambda w, i: CASE WHEN w = {wanted} THEN i END)"
+        known = f"list_filter({places}, lambda i: i IS NOT NULL)"
+        spread = f"lambda i: range(i - {number + slop}, i - {number - 1})"
+        begins = f"flatten(list_transform({known}, {spread}))"
+        common = f"list_intersect({common}, {begins})" if common else begins
+    return f"CASE WHEN {every} THEN len({common}) > 0 ELSE FALSE END"
 
 
 def has_wild_words(splitter: Splitter, text: str, pieces: Pieces, bindings: Bindings) -> str | None:

@@ -316,3 +316,9 @@ def test_an_expression_that_others_take_for_ever_over_is_quick(store: Store) -> 
     store.push({"t": "a" * 5000 + "b"})
     query = {"query_string": {"query": "t:/(a+)+b/ OR t:/(a|a)*c/"}}
     assert highlighted(store, query) == {"t": ["<" + "a" * 5000 + "b>"]}
+
+
+def test_a_word_that_a_text_is_full_of_is_quick(store: Store) -> None:
+    store.push({"t": "x y " * 20_000})
+    query = {"match_phrase": {"t": {"query": "x y", "slop": 3}}}
+    assert highlighted(store, query) == {"t": ["<x> <y> " * 20_000]}

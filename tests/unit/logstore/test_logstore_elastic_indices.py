@@ -315,3 +315,13 @@ def test_terms_of_several(stores: Stores) -> None:
     assert terms("a,b", field="host", index_filter={"term": {"n": 2}}) == (["y"], True)
     assert terms("*", field="_index", string="w") == (["web$c"], True)
     assert terms("none*", field="host") == ([], True)
+
+
+def test_a_statement_is_bounded(stores: Stores) -> None:
+    for number in range(60):
+        stores.engine.create_log_store("default", f"many-{number}", KEPT)
+    several = [{"match": {f"field-{number}": "x y z"}} for number in range(90)]
+    assert stores.hits("a", query={"bool": {"should": several}}) == []
+    for body in ({"size": 10}, {"size": 0, "aggs": {"m": {"max": {"field": "n"}}}}):
+        with pytest.raises(ControlError, match="so many conditions on so many LogStores"):
+            stores.hits("*", query={"bool": {"should": several}}, **body)
