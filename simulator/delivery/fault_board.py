@@ -38,8 +38,8 @@ class FaultBoard:
         self._lock = Lock()
         self._reports: dict[str, FaultReport] = {}
         self._by_stage: dict[FaultStage, tuple[Fault, ...]] = {}
-        self._counted: set[tuple[str | int, ...]] = set()
-        """Fault and subject of what many ask about."""
+        self._counted: dict[str, set[tuple[str | int, ...]]] = {}
+        """By fault: the subjects that many ask about, and that are counted already."""
         self.on_removed: Callable[[], None] = _ignore
         """Called on the thread that takes a fault back, after it is gone."""
         for fault in faults:
@@ -65,6 +65,7 @@ class FaultBoard:
         """
         with self._lock:
             removed = self._reports.pop(name).fault
+            self._counted.pop(name, None)
             self._sort()
         self.on_removed()
         return removed
@@ -84,6 +85,7 @@ class FaultBoard:
         with self._lock:
             removed = tuple(report.fault for report in self._reports.values())
             self._reports.clear()
+            self._counted.clear()
             self._sort()
         self.on_removed()
         return removed
@@ -130,9 +132,10 @@ class FaultBoard:
     def count_once(self, name: str, subject: tuple[str | int, ...], hits: int) -> None:
         """Count the decision about a subject, however often it is acted on."""
         with self._lock:
-            if (name, *subject) in self._counted:
+            counted = self._counted.setdefault(name, set())
+            if name not in self._reports or subject in counted:
                 return
-            self._counted.add((name, *subject))
+            counted.add(subject)
         self.count(name, 1, hits)
 
     def _sort(self) -> None:

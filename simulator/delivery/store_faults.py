@@ -23,8 +23,8 @@ class StoreFaults:
     def __init__(self, board: FaultBoard) -> None:
         self._board = board
         self._lock = Lock()
-        self._allowances: dict[tuple[str, str, str], tuple[float, float]] = {}
-        """By fault and LogStore: the bytes that may come, and since when."""
+        self._allowances: dict[tuple[str, float, str, str], tuple[float, float]] = {}
+        """By fault, with its beginning, and LogStore: the bytes that may come, and since when."""
 
     def check(self, store: LogStore, at: float) -> None:
         """Let a call or a delivery to ``store`` pass at an instant.
@@ -61,7 +61,7 @@ class StoreFaults:
                 continue
             shards = store.settings.shard_count
             rate = min(shards * fault.number("per_shard"), fault.number("per_store"))
-            key = (fault.name, store.project, store.name)
+            key = (fault.name, fault.from_at, store.project, store.name)
             with self._lock:
                 left, since = self._allowances.get(key, (rate, at))
                 left = min(rate, left + (at - since) * rate)

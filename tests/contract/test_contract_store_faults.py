@@ -200,6 +200,19 @@ async def test_pushes_above_the_write_rate_are_limited(tmp_path: Path) -> None:
         assert refused(await push(world, "one")) == limited
 
 
+async def test_a_limit_that_is_put_in_force_anew_owes_nothing(tmp_path: Path) -> None:
+    async with with_faults(tmp_path) as world:
+        for _ in range(2):
+            await add(world, fault="STORE-LIMIT", per_shard="1KB")
+            assert (await push(world, size=100_000))[0] == 200
+            assert (await push(world))[0] == 429
+            (view,) = world.faults()
+            assert (view.subjects, view.hits) == (1, 1)
+            assert (await call(world, "DELETE", "/_sim/v1/faults"))[0] == 200
+            assert (await push(world))[0] == 200
+            await world.advance(1.0)
+
+
 @pytest.mark.parametrize(
     ("fault", "problem"),
     [

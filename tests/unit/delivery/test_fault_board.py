@@ -1,5 +1,7 @@
 """Which faults are in force and whom they hit."""
 
+from collections.abc import Callable
+
 import pytest
 
 from simulator.clock import ManualClock
@@ -66,6 +68,19 @@ def test_counts_give_the_realised_share() -> None:
     assert board.reports() == ()
     with pytest.raises(KeyError):
         board.remove("it")
+
+
+@pytest.mark.parametrize("take_back", [lambda board: board.remove("it"), FaultBoard.clear])
+def test_what_many_ask_about_is_counted_once(take_back: Callable[[FaultBoard], object]) -> None:
+    board = FaultBoard(Rng(7))
+    for _ in range(2):  # another fault of the name counts for itself
+        board.add(fault(FaultKind.STORE_STOPPED))
+        for subject, hits in ((("default", "a"), 1), (("default", "b"), 0)) * 3:
+            board.count_once("it", subject, hits)
+        (report,) = board.reports()
+        assert (report.subject_count, report.hit_count) == (2, 1)
+        take_back(board)
+        board.count_once("it", ("default", "a"), 1)
 
 
 def test_one_name_is_one_fault() -> None:
