@@ -79,6 +79,19 @@ class ControlError(SimulatorError):
         self.details = details
 
 
+def invalid(parameter: str, expected: str) -> ControlError:
+    """The error for a parameter of a call that cannot be used.
+
+    Source: doc https://cloud.baidu.com/doc/BLS/s/tk8r3cj4r for code, status and how the message
+    begins; that it goes on to say what was expected is assumed.
+
+    Args:
+        parameter: its name, or the place in a body.
+        expected: what it should have been, or what is wrong with it.
+    """
+    return ControlError("InvalidParameter", 400, f"Request param invalid: [{parameter}] {expected}")
+
+
 class SinkError(SimulatorError):
     """A flow log's destination did not take a batch."""
 

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from simulator.clock import wall_time
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.model import AuthMode
 
 MAX_AHEAD_S: Final = 15 * 60
@@ -109,7 +109,7 @@ class Authenticator:
             raise unauthorized("the signature is from the future")
         date = _header(headers, "x-bce-date")
         if date and _parse_time(date) is None:
-            raise ControlError("InvalidParameter", 400, "Request param invalid: [x-bce-date]")
+            raise invalid("x-bce-date", "expected a time such as 2020-01-10T13:23:34Z")
         for names in _signed_sets(authorization.signed_headers, headers):
             expected = sign(
                 secret_key, authorization.prefix, canonical_request(method, target, headers, names)

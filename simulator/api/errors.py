@@ -76,6 +76,14 @@ def error_response(error: ControlError, id_: str) -> web.Response:
     )
 
 
+def overload() -> ControlError:
+    """The error for a body that is too large.
+
+    Source: doc https://cloud.baidu.com/doc/BLS/s/tk8r3cj4r.
+    """
+    return ControlError("RequestOverload", 413, "Requested body too large, size exceed limit")
+
+
 def on_one_line(message: str) -> str:
     """What aiohttp says, which shows a place by a line of blanks and a caret."""
     return " ".join(message.replace("^", " ").split())[:_MESSAGE_LENGTH]
@@ -91,9 +99,7 @@ def from_http(error: web.HTTPException, request: web.BaseRequest, id_: str) -> w
                 "InvalidHTTPRequest", 405, f"{request.method} is not allowed on {request.path}"
             )
         case web.HTTPRequestEntityTooLarge():
-            found = ControlError(
-                "RequestOverload", 413, "Requested body too large, size exceed limit"
-            )
+            found = overload()
         case _ if error.status < 400:
             raise error
         case _:

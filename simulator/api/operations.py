@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 
 _ACTION: Final = "?action="
 
@@ -80,11 +80,7 @@ def _dispatch(handles: Mapping[str, Handle]) -> Handle:
         action = request.query.get("action", "")
         if action not in handles:
             known = ", ".join(handles)
-            raise ControlError(
-                "InvalidParameter",
-                400,
-                f"Request param invalid: [action] {action[:60]!r} is not one of {known}",
-            )
+            raise invalid("action", f"{action[:60]!r} is not one of {known}")
         return await handles[action](request)
 
     return choose

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from simulator.api.errors import overload
 from simulator.errors import ControlError
 
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": zlib.MAX_WBITS}
@@ -57,14 +58,6 @@ async def read_blocks(request: web.Request) -> AsyncIterator[bytes]:
             yield piece
     if unpacker is not None:
         unpacker.finish()
-
-
-def overload() -> ControlError:
-    """The error for a body that is too large.
-
-    Source: doc https://cloud.baidu.com/doc/BLS/s/tk8r3cj4r.
-    """
-    return ControlError("RequestOverload", 413, "Requested body too large, size exceed limit")
 
 
 def _packing_of(request: web.Request) -> str | None:

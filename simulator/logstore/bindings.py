@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import Database
-from simulator.logstore.resources import ResourceTable, invalid
+from simulator.logstore.resources import ResourceTable
 
 MAX_BINDING_TEXT: Final = 256
 """Source: assumed (no limit is documented)."""
@@ -46,9 +46,14 @@ class Bindings:
         """
         if not binding.scope:
             raise invalid("scope", "is required")
-        for text in (binding.scope, binding.sub_scope, binding.id, binding.user_id):
+        for parameter, text in (
+            ("scope", binding.scope),
+            ("subScope", binding.sub_scope),
+            ("id", binding.id),
+            ("userID", binding.user_id),
+        ):
             if len(text) > MAX_BINDING_TEXT:
-                raise invalid("scope", f"expected texts of at most {MAX_BINDING_TEXT} characters")
+                raise invalid(parameter, f"expected at most {MAX_BINDING_TEXT} characters")
         with self._database.writing() as transaction:
             self._catalog.store(binding.project, binding.log_store)
             self._table.put(transaction, binding.key, binding)

@@ -69,7 +69,11 @@ class Call:
     """Of the select that it stands in."""
 
     def value(self, index: int) -> Typed:
-        """The expression at ``index``."""
+        """The expression at ``index``.
+
+        Raises:
+            ControlError: InvalidParameter for a star, an interval or a lambda.
+        """
         typed = self.arguments[index].typed
         if typed is None:
             raise self.refuse(f"argument {index + 1} must be an expression")
@@ -84,21 +88,33 @@ class Call:
         return as_text(self.value(index))
 
     def literal_text(self, index: int) -> str:
-        """The text written out at ``index``."""
+        """The text written out at ``index``.
+
+        Raises:
+            ControlError: InvalidParameter for anything else.
+        """
         literal = self.arguments[index].literal
         if not isinstance(literal, str):
             raise self.refuse(f"argument {index + 1} must be a quoted text")
         return literal
 
     def literal_number(self, index: int) -> int | float:
-        """The number written out at ``index``."""
+        """The number written out at ``index``.
+
+        Raises:
+            ControlError: InvalidParameter for anything else.
+        """
         literal = self.arguments[index].literal
         if literal is None or isinstance(literal, str):
             raise self.refuse(f"argument {index + 1} must be a number")
         return literal
 
     def unit(self, index: int, units: Sequence[str] = DATE_UNITS) -> str:
-        """The unit of time named at ``index``."""
+        """The unit of time named at ``index``.
+
+        Raises:
+            ControlError: InvalidParameter for what is none of ``units``.
+        """
         unit = self.literal_text(index).lower()
         if unit not in units:
             raise self.refuse(f"argument {index + 1} must be one of {', '.join(units)}")

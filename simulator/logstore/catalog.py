@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore.database import SCHEMA, Cursor, Row, Transaction
 from simulator.logstore.fields import DiscoveredField, FieldCatalog, FieldChanges
 from simulator.logstore.typed import Kind
@@ -115,7 +115,11 @@ class Catalog:
             self.add_project(transaction, DEFAULT_PROJECT, "", now)
 
     def project(self, name: str) -> Project:
-        """The project called ``name``."""
+        """The project called ``name``.
+
+        Raises:
+            ControlError: ProjectNotFound.
+        """
         found = self.projects.get(name)
         if found is None:
             raise ControlError("ProjectNotFound", 404, f"Project [{name}] not exists")
@@ -125,6 +129,9 @@ class Catalog:
         """The project with this uuid; a name is taken as well.
 
         Source: observed in SDK tests, which delete a project by its name.
+
+        Raises:
+            ControlError: ProjectNotFound.
         """
         by_id = {project.uuid: project for project in self.projects.values()}
         found = by_id.get(id_or_name) or self.projects.get(id_or_name)
@@ -133,7 +140,11 @@ class Catalog:
         raise ControlError("ProjectNotFound", 404, f"Project [{id_or_name}] not exists")
 
     def store(self, project: str, name: str) -> StoreState:
-        """The LogStore ``name`` of ``project``."""
+        """The LogStore ``name`` of ``project``.
+
+        Raises:
+            ControlError: LogStoreNotFound.
+        """
         found = self.stores.get((project, name))
         if found is None:
             message = f"LogStore [{name}] not exists{self.explain_view(project, name)}"
@@ -152,7 +163,11 @@ class Catalog:
     def add_project(
         self, transaction: Transaction, name: str, description: str, now: float
     ) -> Project:
-        """Make a project."""
+        """Make a project.
+
+        Raises:
+            ControlError: ProjectAlreadyExist, ResourceOverflow, InvalidParameter.
+        """
         check_name("name", name)
         if name in self.projects:
             raise ControlError("ProjectAlreadyExist", 409, "Project already exists")
@@ -190,6 +205,9 @@ class Catalog:
         """Remove a project without LogStores and views.
 
         Source: assumed, that views keep a project as LogStores do.
+
+        Raises:
+            ControlError: ProjectLogStoreNotEmpty; InvalidParameter for the default project.
         """
         if project.name == DEFAULT_PROJECT:
             raise ControlError("InvalidParameter", 400, "The default project cannot be deleted")
@@ -209,7 +227,11 @@ class Catalog:
         settings: LogStoreSettings,
         now: float,
     ) -> StoreState:
-        """Make a LogStore and its table."""
+        """Make a LogStore and its table.
+
+        Raises:
+            ControlError: ProjectNotFound, LogStoreAlreadyExist, ResourceOverflow, InvalidParameter.
+        """
         self.project(project)
         check_name("logStoreName", name)
         check_settings(settings)
@@ -239,7 +261,11 @@ class Catalog:
     def update_store(
         self, transaction: Transaction, state: StoreState, settings: LogStoreSettings, now: float
     ) -> LogStore:
-        """Change a LogStore's settings."""
+        """Change a LogStore's settings.
+
+        Raises:
+            ControlError: InvalidParameter.
+        """
         check_settings(settings)
         changed = replace(state.log_store, settings=settings, updated_at=now)
         encoded = msgspec.json.encode(settings).decode()
@@ -346,22 +372,22 @@ def check_settings(settings: LogStoreSettings) -> None:
     """
     retention = settings.retention_days
     if retention != -1 and not 1 <= retention <= 3650:
-        raise _invalid("retention", "expected 1 to 3650 days, or -1")
+        raise invalid("retention", "expected 1 to 3650 days, or -1")
     if settings.enable_hot_retention:
         if retention != -1 and retention <= 7:
-            raise _invalid("enableHotRetention", "needs a retention of more than 7 days")
+            raise invalid("enableHotRetention", "needs a retention of more than 7 days")
         hot = settings.hot_retention_days
         if hot < 1 or (retention != -1 and hot >= retention):
-            raise _invalid("hotRetention", "expected at least 1 and less than the retention")
+            raise invalid("hotRetention", "expected at least 1 and less than the retention")
     if not 1 <= settings.shard_count <= 50:
-        raise _invalid("shardCount", "expected 1 to 50")
+        raise invalid("shardCount", "expected 1 to 50")
     if not 1 <= settings.max_shard_count <= 50:
-        raise _invalid("maxShardCount", "expected 1 to 50")
+        raise invalid("maxShardCount", "expected 1 to 50")
     for key, value in settings.tags:
         if not 1 <= len(key) <= 65 or len(value) > 65:
-            raise _invalid("tags", "keys have 1 to 65 characters, values at most 65")
+            raise invalid("tags", "keys have 1 to 65 characters, values at most 65")
         if not _TAG_TEXT.fullmatch(key) or not _TAG_TEXT.fullmatch(value):
-            raise _invalid(
+            raise invalid(
                 "tags", "only letters, digits, Chinese characters and `-_ /.` are allowed"
             )
 
@@ -373,11 +399,7 @@ def check_name(parameter: str, name: str) -> None:
         ControlError: InvalidParameter naming the parameter.
     """
     if not _NAME.fullmatch(name):
-        raise _invalid(parameter, "expected 1 to 128 of letters, digits, `_`, `-` and `.`")
-
-
-def _invalid(parameter: str, expected: str) -> ControlError:
-    return ControlError("InvalidParameter", 400, f"Request param invalid: [{parameter}] {expected}")
+        raise invalid(parameter, "expected 1 to 128 of letters, digits, `_`, `-` and `.`")
 
 
 def _project(row: Row) -> Project:

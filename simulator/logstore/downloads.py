@@ -19,11 +19,11 @@ from typing import Final, Protocol
 import msgspec
 
 from simulator.clock import Clock
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog, make_uuid
 from simulator.logstore.database import Database
-from simulator.logstore.resources import ResourceTable, invalid
+from simulator.logstore.resources import ResourceTable
 from simulator.logstore.shipper_settings import MAX_PATH_LENGTH
 from simulator.logstore.statement import is_search
 from simulator.logstore.values import (

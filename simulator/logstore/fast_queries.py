@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import Catalog, check_name
 from simulator.logstore.database import Database
-from simulator.logstore.resources import ResourceTable, invalid
+from simulator.logstore.resources import ResourceTable
 from simulator.logstore.values import LogStoreType
 from simulator.logstore.views import Views
 
 MAX_FAST_QUERIES: Final = 200
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
-MAX_STATEMENT_LENGTH: Final = 65_536
-"""Of its texts. Source: assumed (no limit is documented)."""
+MAX_TEXT_LENGTH: Final = 65_536
+"""Of each of its texts. Source: assumed (no limit is documented)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +136,12 @@ class FastQueries:
 def _check(content: FastQueryContent) -> None:
     if not content.query:
         raise invalid("query", "is required")
-    for text in (content.query, content.description, content.start, content.end, content.stream):
-        if len(text) > MAX_STATEMENT_LENGTH:
-            raise invalid("query", f"expected at most {MAX_STATEMENT_LENGTH} characters")
+    for parameter, text in (
+        ("query", content.query),
+        ("description", content.description),
+        ("logStreamName", content.stream),
+        ("startDateTime", content.start),
+        ("endDateTime", content.end),
+    ):
+        if len(text) > MAX_TEXT_LENGTH:
+            raise invalid(parameter, f"expected at most {MAX_TEXT_LENGTH} characters")

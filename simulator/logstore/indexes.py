@@ -6,15 +6,14 @@ from dataclasses import replace
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import Database
-from simulator.logstore.resources import invalid
+from simulator.logstore.fields import MAX_NAME_LENGTH
 from simulator.logstore.values import IndexField, IndexSettings, IndexType, LogStoreSettings
 
 MAX_INDEX_FIELDS: Final = 1000
 MAX_INDEX_DEPTH: Final = 16
-MAX_FIELD_NAME_LENGTH: Final = 256
 """Of an index definition. Source: assumed: as many fields as a LogStore remembers."""
 
 _NESTING: Final = frozenset({IndexType.JSON, IndexType.OBJECT})
@@ -113,8 +112,8 @@ def _check_fields(fields: Sequence[IndexField], place: str, depth: int) -> int:
         if times > 1:
             raise invalid(f"{place}.{name}", "is named twice")
     for field in fields:
-        if not 1 <= len(field.name) <= MAX_FIELD_NAME_LENGTH:
-            raise invalid(place, f"a name has 1 to {MAX_FIELD_NAME_LENGTH} characters")
+        if not 1 <= len(field.name) <= MAX_NAME_LENGTH:
+            raise invalid(place, f"a name has 1 to {MAX_NAME_LENGTH} characters")
         if field.fields and field.type not in _NESTING:
             raise invalid(
                 f"{place}.{field.name}.fields",

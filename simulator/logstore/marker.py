@@ -10,7 +10,7 @@ import binascii
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.errors import ControlError
+from simulator.errors import invalid
 
 _TIME_FIELD: Final = 1
 _SEQ_FIELD: Final = 2
@@ -55,9 +55,7 @@ def parse_marker(text: str) -> Marker:
             store=found.get(_STORE_FIELD),
         )
     except (binascii.Error, ValueError, IndexError, KeyError) as error:
-        raise ControlError(
-            "InvalidParameter", 400, "Request param invalid: [marker]: not one that was handed out"
-        ) from error
+        raise invalid("marker", "expected one that was handed out") from error
 
 
 def _fields(raw: bytes) -> dict[int, int]:

@@ -5,7 +5,6 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from simulator.errors import ControlError
 from simulator.logstore.database import SCHEMA, Database, Transaction
 
 T = TypeVar("T")
@@ -71,8 +70,3 @@ class ResourceTable(Generic[T]):
 
     def _delete(self, transaction: Transaction, key: str) -> None:
         transaction.cursor.execute(f"DELETE FROM {self._table} WHERE key = ?", [key])
-
-
-def invalid(parameter: str, expected: str) -> ControlError:
-    """The error for a parameter that cannot be used."""
-    return ControlError("InvalidParameter", 400, f"Request param invalid: [{parameter}] {expected}")

@@ -53,7 +53,11 @@ class Level:
         self._comparing = comparing
 
     def compile(self, select: exp.Select, back_ms: int = 0) -> Compiled:
-        """The statement, for a range so many milliseconds earlier."""
+        """The statement, for a range so many milliseconds earlier.
+
+        Raises:
+            ControlError: InvalidParameter with the position and what was expected.
+        """
         source = self._source(select, back_ms)
         writer = ExpressionWriter(source.reader, self._scope, self._offset)
         for name, value in select.args.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from simulator.logstore.resources import invalid
+from simulator.errors import invalid
 
 DEFAULT_PARTITION: Final = "%Y/%m/%d/%H/%M/"
 MAX_PATH_LENGTH: Final = 256

@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.client_time import newest_s, oldest_s
 from simulator.logstore.database import SCHEMA, Database, Transaction
-from simulator.logstore.resources import ResourceTable, invalid
+from simulator.logstore.resources import ResourceTable
 from simulator.logstore.shipper_settings import (
     ShipperSettings,
     check_shipper_name,

@@ -92,7 +92,11 @@ class Subquery:
         self._earlier: dict[tuple[str, int, bool], str] = {}
 
     def source(self, *, comparing: bool) -> Source:
-        """The subquery as what a select reads."""
+        """The subquery as what a select reads.
+
+        Raises:
+            ControlError: InvalidParameter for a column that only its size can be asked of.
+        """
         if any(item.kind is Kind.SKETCH for item in self._now.items):
             raise self._refuse("expected cardinality(approx_set(x))")
         order = tuple(one.rpartition(".")[2] for one in self._now.row_order) or ("n",)

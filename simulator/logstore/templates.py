@@ -6,11 +6,11 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import check_name, check_settings
 from simulator.logstore.database import Database
 from simulator.logstore.indexes import check_index_of
-from simulator.logstore.resources import ResourceTable, invalid
+from simulator.logstore.resources import ResourceTable
 from simulator.logstore.values import IndexSettings, LogStoreSettings
 
 MAX_TEMPLATES: Final = 100

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import Catalog, check_name
 from simulator.logstore.database import Database
 from simulator.logstore.fields import MAX_NAME_LENGTH, RESERVED
-from simulator.logstore.resources import ResourceTable, invalid
+from simulator.logstore.resources import ResourceTable
 
 MAX_VIEWS_PER_PROJECT: Final = 200
 """Source: assumed (as many as LogStores, no limit is documented)."""

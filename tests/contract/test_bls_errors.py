@@ -7,7 +7,7 @@ import gzip
 import json
 
 import pytest
-from bls_served import FROM, TO, Served
+from bls_served import FROM, START_MS, TO, Served
 
 STORE = {"logStoreName": "access", "retention": 7}
 IN_NONE = STORE | {"project": "none"}
@@ -65,6 +65,29 @@ DOCUMENTED = [
 ]  # fmt: skip
 
 
+LONG = "x" * 70_000
+DEEP = "[" * 501 + "]" * 501
+NAMED = [
+    ("POST", "/v1/fastquery", {**FAST, "description": LONG}, "description"),
+    ("POST", "/v1/fastquery", {**FAST, "startDateTime": LONG}, "startDateTime"),
+    ("POST", "/v1/logstore/bind", {**BIND, "userID": LONG}, "userID"),
+    ("POST", "/v1/logstore/bind", {**BIND, "scope": ""}, "scope"),
+    ("POST", "/v1/project/list", {"pageNo": -1}, "pageNo"),
+    ("POST", "/v1/project/list", {"pageSize": -1}, "pageSize"),
+    ("GET", "/v1/fastquery?pageNo=x", None, "pageNo"),
+    ("POST", "/v3/bls?action=Nothing", {}, "action"),
+    ("GET", f"/v1/logstore/access/logrecord?{RANGE}&marker=x", None, "marker"),
+]
+PUSHED = [
+    ("timestamp", {"message": "m", "timestamp": START_MS * 100}),
+    ("timestamp", {"message": "m", "timestamp": -1}),
+    ("sequence", {"message": "m", "sequence": 2**63}),
+    ("message", {"message": "x" * (512 * 1024 + 1)}),
+    ("message", {"message": "[1]"}),
+    ("message", {"message": f'{{"a": {DEEP}}}'}),
+]
+
+
 @pytest.fixture
 async def lived_in(served: Served) -> Served:
     """A region with something of everything that can be there already."""
@@ -92,6 +115,33 @@ async def test_an_error_has_the_documented_words(
     got, answer = await lived_in.go(method, target, body)
     assert (got, answer["code"]) == (STATUS[code], code)
     assert answer["message"].startswith(message)
+
+
+@pytest.mark.parametrize(("method", "target", "body", "parameter"), NAMED)
+async def test_an_error_names_the_parameter(
+    served: Served, method: str, target: str, body: object, parameter: str
+) -> None:
+    status, answer = await served.go(method, target, body)
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+    assert answer["message"].startswith(f"Request param invalid: [{parameter}] ")
+
+
+@pytest.mark.parametrize(("member", "record"), PUSHED)
+async def test_a_push_that_is_refused_names_the_record(
+    served: Served, member: str, record: dict[str, object]
+) -> None:
+    body = {"type": "JSON", "logRecords": [{"message": "{}"}, record]}
+    status, answer = await served.go("POST", "/v1/logstore/access/logrecord", body)
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+    assert answer["message"].startswith(f"Request param invalid: [logRecords[1].{member}] ")
+    _, page = await served.go("GET", f"/v1/logstore/access/logrecord?{RANGE}")
+    assert page["result"] == []
+
+
+async def test_a_date_header_that_is_none_is_named(served: Served) -> None:
+    status, answer = await served.go("GET", "/v1/logstore", extra={"x-bce-date": "today"})
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+    assert answer["message"].startswith("Request param invalid: [x-bce-date] expected a time")
 
 
 @pytest.mark.parametrize(

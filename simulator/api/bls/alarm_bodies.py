@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from simulator.api.bls.wire import ListBody, date_time, invalid, project_of
+from simulator.api.bls.wire import ListBody, date_time, project_of
+from simulator.errors import invalid
 from simulator.logstore import (
     Alarm,
     AlarmContent,

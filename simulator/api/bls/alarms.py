@@ -22,14 +22,13 @@ from simulator.api.bls.alarm_bodies import (
 )
 from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
-    invalid,
     json_response,
     list_page,
     parse_instant,
     parse_query,
     read_body,
 )
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore import (
     AlarmExecution,
     AlarmPolicy,

@@ -11,7 +11,6 @@ from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
     ListBody,
     date_time,
-    invalid,
     json_response,
     list_page,
     parse_instant,
@@ -21,6 +20,7 @@ from simulator.api.bls.wire import (
 from simulator.api.bls.workers import Workers
 from simulator.api.operations import Handle
 from simulator.clock import Clock, Hold
+from simulator.errors import invalid
 from simulator.logstore import (
     DEFAULT_PROJECT,
     DEFAULT_QUERY,

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from simulator.api.bls.wire import invalid, parse_query
-from simulator.errors import ControlError
+from simulator.api.bls.wire import parse_query
+from simulator.errors import invalid
 from simulator.logstore import CapabilityRequest, IndexOptions
 
 _Document = dict[str, Any]  # Any: the engine reads it, and says where something is wrong
@@ -151,12 +151,8 @@ def capability_request(parameters: Parameters) -> CapabilityRequest:
         metadata = "+metadata" in filters
     unknown = filters - _NO_KIND - {"+metadata", "-metadata"}
     if unknown:
-        raise ControlError(
-            "InvalidParameter",
-            400,
-            f"Request param invalid: [filters]: found {min(unknown)[:60]!r}, expected some of"
-            f" +metadata, -metadata, {', '.join(sorted(_NO_KIND))}",
-        )
+        known = ", ".join(("+metadata", "-metadata", *sorted(_NO_KIND)))
+        raise invalid("filters", f"found {min(unknown)[:60]!r}, expected some of {known}")
     return CapabilityRequest(
         patterns=parameters.listed("fields") or ("*",),
         include_unmapped=parameters.flag("include_unmapped"),

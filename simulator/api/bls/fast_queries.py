@@ -8,7 +8,6 @@ from aiohttp import web
 from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
     date_time,
-    invalid,
     json_response,
     list_page,
     list_query,
@@ -17,6 +16,7 @@ from simulator.api.bls.wire import (
     project_of,
     read_body,
 )
+from simulator.errors import invalid
 from simulator.logstore import FastQuery, FastQueryContent
 
 

@@ -6,7 +6,8 @@ import msgspec
 from aiohttp import web
 
 from simulator.api.bls.service import Service
-from simulator.api.bls.wire import invalid, json_response, parse_address, read_body
+from simulator.api.bls.wire import json_response, parse_address, read_body
+from simulator.errors import invalid
 from simulator.logstore import DEFAULT_SEPARATORS, IndexField, IndexSettings, IndexType
 
 _TYPES: Final = tuple(type_.value for type_ in IndexType)

@@ -11,7 +11,6 @@ from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
     ListBody,
     date_time,
-    invalid,
     json_response,
     list_page,
     list_query,
@@ -20,7 +19,7 @@ from simulator.api.bls.wire import (
     project_of,
     read_body,
 )
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore import Binding, IndexSettings, LogStore, LogStoreSettings
 
 MAX_BATCH = 100

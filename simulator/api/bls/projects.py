@@ -4,7 +4,8 @@ import msgspec
 from aiohttp import web
 
 from simulator.api.bls.service import Service
-from simulator.api.bls.wire import ListBody, date_time, invalid, json_response, list_page, read_body
+from simulator.api.bls.wire import ListBody, date_time, json_response, list_page, read_body
+from simulator.errors import invalid
 from simulator.logstore import DEFAULT_PROJECT, Project
 
 

@@ -12,7 +12,6 @@ from simulator.api.bls.wire import (
     compact_json,
     from_histogram,
     from_query_result,
-    invalid,
     json_response,
     parse_address,
     parse_log_store_type,
@@ -22,6 +21,7 @@ from simulator.api.bls.wire import (
     project_of,
     read_body,
 )
+from simulator.errors import invalid
 from simulator.logstore import NewRecord, Page, Paging, QueryHandle, RecordType, Sort, is_search
 
 MAX_ROWS: Final = 1000

@@ -10,7 +10,6 @@ from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
     ListBody,
     date_time,
-    invalid,
     json_response,
     list_page,
     list_query,
@@ -20,7 +19,7 @@ from simulator.api.bls.wire import (
     project_of,
     read_body,
 )
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore import Shipper, ShipperSettings
 
 MIN_PAGE: Final = 10

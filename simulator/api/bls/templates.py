@@ -10,11 +10,11 @@ from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
     ListBody,
     date_time,
-    invalid,
     json_response,
     list_page,
     read_body,
 )
+from simulator.errors import invalid
 from simulator.logstore import Template, TemplateContent, TemplateSettings
 
 MAX_PAGE: Final = 100

@@ -9,7 +9,6 @@ from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
     ListBody,
     date_time,
-    invalid,
     json_response,
     list_page,
     project_of,
@@ -17,6 +16,7 @@ from simulator.api.bls.wire import (
 )
 from simulator.api.bls.workers import Workers
 from simulator.clock import Clock
+from simulator.errors import invalid
 from simulator.logstore import LogStoreEngine, View, ViewColumn, ViewStore
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from simulator.api.errors import JSON_TYPE
 from simulator.api.payloads import read_payload
-from simulator.errors import ControlError
+from simulator.errors import ControlError, invalid
 from simulator.logstore import (
     DEFAULT_PROJECT,
     Histogram,
@@ -114,18 +114,17 @@ def json_response(body: Body, status: int = 200) -> web.Response:
     )
 
 
-def invalid(parameter: str, expected: str) -> ControlError:
-    """The error for a parameter that cannot be used."""
-    return ControlError("InvalidParameter", 400, f"Request param invalid: [{parameter}] {expected}")
-
-
 def project_of(name: str | None) -> str:
     """Empty stands for the default project, except in lists."""
     return name or DEFAULT_PROJECT
 
 
 def parse_address(request: web.Request) -> tuple[str, str]:
-    """Project and name of the LogStore a path is about, which cannot be a view."""
+    """Project and name of the LogStore a path is about, which cannot be a view.
+
+    Raises:
+        ControlError: InvalidParameter for a view.
+    """
     parameters = parse_query(request)
     if parse_log_store_type(parameters.get("logStoreType")) is LogStoreType.LOGSTORE_VIEW:
         raise invalid("logStoreType", "a view can be pulled and queried and nothing else")
@@ -133,7 +132,11 @@ def parse_address(request: web.Request) -> tuple[str, str]:
 
 
 def parse_instant(parameter: str, text: str | None) -> int:
-    """A date-time parameter as epoch milliseconds; fractions and offsets are accepted."""
+    """A date-time parameter as epoch milliseconds; fractions and offsets are accepted.
+
+    Raises:
+        ControlError: InvalidParameter for what is missing or no date-time.
+    """
     if not text:
         raise invalid(parameter, "is required")
     try:
@@ -145,7 +148,11 @@ def parse_instant(parameter: str, text: str | None) -> int:
 
 
 def parse_whole(parameters: Mapping[str, str], name: str, default: int, most: int) -> int:
-    """A whole number from 0 to ``most``; empty is ``default``."""
+    """A whole number from 0 to ``most``; empty is ``default``.
+
+    Raises:
+        ControlError: InvalidParameter.
+    """
     text = parameters.get(name, "")
     if not text:
         return default
@@ -155,7 +162,11 @@ def parse_whole(parameters: Mapping[str, str], name: str, default: int, most: in
 
 
 def parse_selection(parameters: Mapping[str, str]) -> Selection:
-    """Time range and stream of a pull or a query."""
+    """Time range and stream of a pull or a query.
+
+    Raises:
+        ControlError: InvalidParameter for a range that is missing, empty or the wrong way round.
+    """
     start_ms = parse_instant("startDateTime", parameters.get("startDateTime"))
     end_ms = parse_instant("endDateTime", parameters.get("endDateTime"))
     if end_ms <= start_ms:
@@ -192,6 +203,9 @@ def list_page(
             name falls back to (assumed).
         asked: as the client sent it; ``order`` is ``desc`` by default.
         most: that a page may hold.
+
+    Raises:
+        ControlError: InvalidParameter for the number of a page or its size.
     """
     order = (asked.order or "").lower()
     if order not in _ORDERS:
@@ -200,10 +214,10 @@ def list_page(
     if order_by not in keys:
         order_by = next(iter(keys))
     page_no, page_size = asked.page_no or 1, asked.page_size or 10
-    if page_no < 1 or page_size < 1:
-        raise invalid("pageNo", "pages count from 1 and hold at least 1")
-    if page_size > most:
-        raise invalid("pageSize", f"expected at most {most}")
+    if page_no < 1:
+        raise invalid("pageNo", "expected 1 or more")
+    if not 1 <= page_size <= most:
+        raise invalid("pageSize", f"expected 1 to {most}")
     ordered = sorted(items, key=keys[order_by])
     if order == "desc":
         ordered.reverse()

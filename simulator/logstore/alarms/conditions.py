@@ -18,8 +18,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 
-from simulator.errors import ControlError
-from simulator.logstore.resources import invalid
+from simulator.errors import ControlError, invalid
 from simulator.logstore.typed import parse_number
 from simulator.logstore.values import Value
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from simulator.errors import ControlError
+from simulator.errors import invalid
 from simulator.logstore.alarms.conditions import parse_condition
 from simulator.logstore.catalog import Catalog, check_name
-from simulator.logstore.resources import invalid
 from simulator.logstore.statement import parse_statement
 
 MAX_POLICIES: Final = 100
@@ -198,7 +197,7 @@ def check_policy(name: str, content: AlarmContent, catalog: Catalog) -> None:
     if content.repeat_interval_min < 0:
         raise invalid("repeatIntervalMinute", "expected 0 or more")
     if len(content.opaque) > MAX_OPAQUE_LENGTH:
-        raise ControlError("InvalidParameter", 400, "Request param invalid: [notices] too long")
+        raise invalid("notices", f"expected at most {MAX_OPAQUE_LENGTH} bytes of notices in all")
 
 
 def _check_schedule(schedule: AlarmSchedule) -> None:
