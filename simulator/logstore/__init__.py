@@ -26,7 +26,7 @@ from simulator.logstore.downloads import (
 )
 from simulator.logstore.elastic.capabilities import CapabilityRequest
 from simulator.logstore.elastic.indices import IndexOptions, compile_pattern
-from simulator.logstore.engine import MAX_PUSH_RECORDS, LogStoreEngine
+from simulator.logstore.engine import LogStoreEngine
 from simulator.logstore.fast_queries import FastQuery, FastQueryContent
 from simulator.logstore.ledger import (
     HeldPiece,
@@ -72,7 +72,6 @@ __all__ = [
     "DEFAULT_QUERY",
     "DEFAULT_SEPARATORS",
     "MAX_DOWNLOAD_ROWS",
-    "MAX_PUSH_RECORDS",
     "Alarm",
     "AlarmContent",
     "AlarmExecution",

@@ -5,9 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from simulator.clock import Clock
 from simulator.errors import ControlError, SinkError
@@ -15,7 +13,6 @@ from simulator.logstore.alarms import Alarms
 from simulator.logstore.bindings import Bindings
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog, StoreState
-from simulator.logstore.client_time import newest_s
 from simulator.logstore.database import (
     Database,
     LoadError,
@@ -30,6 +27,13 @@ from simulator.logstore.indexes import Indexes, check_index_of
 from simulator.logstore.ledger import LedgerChange, LedgerTables, make_tables, write_change
 from simulator.logstore.loader import Batch, load_lines, load_records, load_segments
 from simulator.logstore.origins import Origins
+from simulator.logstore.pushes import (
+    byte_count,
+    check_stream,
+    check_tags,
+    decode_records,
+    stamp_records,
+)
 from simulator.logstore.queries import QueryRunner
 from simulator.logstore.retention import Retention
 from simulator.logstore.shippers import Shippers
@@ -55,24 +59,8 @@ from simulator.logstore.views import Views
 from simulator.logstore.watchdog import QueryHandle
 from simulator.rng import Rng
 
-MAX_PUSH_RECORDS: Final = 1000
-MAX_RECORD_BYTES: Final = 512 * 1024
-"""Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
-MAX_TAGS_BYTES: Final = 8192
-"""Of the tags of one push, in JSON. Source: assumed (each of its records has them)."""
-MAX_STREAM_LENGTH: Final = 192
 QUERY_LIMIT_S: Final = 60.0
 """Source: doc https://cloud.baidu.com/doc/BLS (of a histogram); assumed for pulls and queries."""
-
-MAX_DEPTH: Final = 500
-"""Of lists and objects within a JSON record. Source: assumed (what reads records back gives up at
-some depth)."""
-
-_TOO_DEEP: Final = f"expected lists and objects at most {MAX_DEPTH} deep"
-_STREAM_CHARACTERS: Final = frozenset(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./"
-)
-
 
 _NO_CHANGE: Final = LedgerChange()
 
@@ -309,23 +297,19 @@ class LogStoreEngine:
         """Store ``records``, all or none; returns how many.
 
         Raises:
-            ControlError: LogStoreNotFound; InvalidParameter for a bad stream name, too many or too
-                large records, a time too far ahead, a JSON record that is not an object.
+            ControlError: LogStoreNotFound, LogStoreNotReady, LogStoreStopped, RequestLimited;
+                InvalidParameter for a bad stream name, too many or too large records or tags, a
+                time too far ahead, a JSON record that is not an object.
         """
         now = self._clock.time()
-        stamped = _stamped(records, self._clock)
-        if len(stream) > MAX_STREAM_LENGTH or not _STREAM_CHARACTERS.issuperset(stream):
-            raise _invalid(
-                "logStreamName",
-                f"expected at most {MAX_STREAM_LENGTH} of letters, digits and `_-./`",
-            )
-        if tags and len(msgspec.json.encode(tags)) > MAX_TAGS_BYTES:
-            raise _invalid("tags", f"they are larger than {MAX_TAGS_BYTES} bytes")
-        decoded = _decoded(stamped) if record_type is RecordType.JSON else []
+        stamped = stamp_records(records, self._clock)
+        check_stream(stream)
+        check_tags(tags or {})
+        decoded = decode_records(stamped) if record_type is RecordType.JSON else []
         batch = Batch(stream=stream, type=record_type, tags=tags or {}, received_at=now)
         with self._database.writing() as transaction:
             state = self._origins.log_store(project, log_store)
-            self.standing.take(state, sum(_byte_count(record) for record in stamped))
+            self.standing.take(state, sum(map(byte_count, stamped)))
             return len(load_records(transaction, self._catalog, state, stamped, decoded, batch))
 
     def pull(
@@ -343,8 +327,8 @@ class LogStoreEngine:
         ``log_store`` names, and ``handle`` lets another thread give the pull up.
 
         Raises:
-            ControlError: LogStoreNotFound, LogStoreViewNotFound, InvalidParameter,
-                ExecutionTimeout.
+            ControlError: LogStoreNotFound, LogStoreViewNotFound, LogStoreNotReady,
+                LogStoreStopped, InvalidParameter, ExecutionTimeout.
         """
         origin = self._origins.find(project, log_store, log_store_type, selection)
         return self._queries.pull(origin, limit, marker, handle)
@@ -366,7 +350,7 @@ class LogStoreEngine:
         ``log_store`` names.
 
         Raises:
-            ControlError: LogStoreNotFound, LogStoreViewNotFound, InvalidParameter.
+            ControlError: as ``query``.
         """
         origin = self._origins.find(project, log_store, log_store_type, selection)
         return self._queries.pull_matching(origin, query, paging, handle)
@@ -388,8 +372,8 @@ class LogStoreEngine:
         ``log_store`` names.
 
         Raises:
-            ControlError: LogStoreNotFound, LogStoreViewNotFound; InvalidParameter with position
-                and expectation; ExecutionTimeout.
+            ControlError: LogStoreNotFound, LogStoreViewNotFound, LogStoreNotReady,
+                LogStoreStopped, ExecutionTimeout; InvalidParameter with position and expectation.
         """
         origin = self._origins.find(project, log_store, log_store_type, selection)
         now_ms = int(self._clock.time() * 1000)
@@ -411,8 +395,7 @@ class LogStoreEngine:
         ``log_store`` names.
 
         Raises:
-            ControlError: LogStoreNotFound, LogStoreViewNotFound; InvalidParameter with position
-                and expectation; ExecutionTimeout.
+            ControlError: as ``query``.
         """
         origin = self._origins.find(project, log_store, log_store_type, selection)
         return self._queries.histogram(origin, query, handle)
@@ -447,7 +430,7 @@ class LogStoreEngine:
 
         Raises:
             SinkError: nothing was loaded and the cursor has not moved; ``retryable`` unless the
-                LogStore does not exist or a file is not a segment.
+                LogStore does not exist or is stopped, or a file is not a segment.
         """
         batch = self._delivered_batch(stream)
         with self._delivering(project, log_store) as (transaction, state):
@@ -552,58 +535,3 @@ class LogStoreEngine:
         """End all queries, write everything out and release the file. Fine to call twice."""
         self._database.close()
         self._temporary.close()
-
-
-def _byte_count(record: NewRecord) -> int:
-    return len(record.message.encode("utf-8", "surrogatepass"))
-
-
-def _stamped(records: Sequence[NewRecord], clock: Clock) -> list[NewRecord]:
-    now_ms, newest_ms = int(clock.time() * 1000), newest_s(clock) * 1000
-    if not 1 <= len(records) <= MAX_PUSH_RECORDS:
-        raise _invalid("logRecords", f"expected 1 to {MAX_PUSH_RECORDS} records")
-    stamped: list[NewRecord] = []
-    for record in records:
-        if len(record.message) * 4 > MAX_RECORD_BYTES and (
-            len(record.message.encode("utf-8", "surrogatepass")) > MAX_RECORD_BYTES
-        ):
-            raise _invalid("logRecords", f"a message is larger than {MAX_RECORD_BYTES} bytes")
-        if not -(2**63) <= record.sequence < 2**63:
-            raise _invalid("sequence", "expected a number of 64 bits")
-        if not 0 <= record.timestamp_ms <= newest_ms:
-            raise _invalid("timestamp", "expected epoch milliseconds, at most 24 h ahead")
-        stamped.append(
-            record
-            if record.timestamp_ms
-            else NewRecord(message=record.message, timestamp_ms=now_ms, sequence=record.sequence)
-        )
-    return stamped
-
-
-def _decoded(records: Sequence[NewRecord]) -> list[dict[str, object]]:
-    try:
-        decoded = [
-            msgspec.json.decode(record.message, type=dict[str, object]) for record in records
-        ]
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise _invalid("message", "a record of type JSON must be a JSON object") from error
-    except RecursionError as error:
-        raise _invalid("message", _TOO_DEEP) from error
-    for record, value in zip(records, decoded, strict=True):
-        brackets = record.message.count("[") + record.message.count("{")
-        if brackets > MAX_DEPTH and _is_deep(value):
-            raise _invalid("message", _TOO_DEEP)
-    return decoded
-
-
-def _is_deep(record: dict[str, Any]) -> bool:  # Any: whatever JSON holds
-    """Whether lists and objects stand in one another more than ``MAX_DEPTH`` times."""
-    level: list[dict[str, Any] | list[Any]] = [record]
-    for _ in range(MAX_DEPTH):
-        inner = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [each for every in inner for each in every if isinstance(each, dict | list)]
-    return bool(level)
-
-
-def _invalid(parameter: str, expected: str) -> ControlError:
-    return ControlError("InvalidParameter", 400, f"Request param invalid: [{parameter}] {expected}")
