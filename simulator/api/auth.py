@@ -25,6 +25,8 @@ _SCHEME: Final = "bce-auth-v1"
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 _IMPLIED: Final = frozenset({"host", "content-length", "content-type", "content-md5"})
 _KEPT: Final = "-._~"
+_SHOWN: Final = 200
+"""Characters of a target in the log."""
 
 Headers = Sequence[tuple[str, str]]
 """Name and value of each header of a request, names in any case."""
@@ -85,7 +87,8 @@ class Authenticator:
         except ControlError as error:
             if self.mode is AuthMode.ENFORCE:
                 raise
-            _log.warning("served in spite of its signature: %s %s: %s", method, target, error)
+            shown = target[:_SHOWN]
+            _log.warning("served in spite of its signature: %s %s: %s", method, shown, error)
 
     def verify(self, method: str, target: str, headers: Headers) -> str:
         """The access key that signed the request.
@@ -110,11 +113,12 @@ class Authenticator:
         date = _header(headers, "x-bce-date")
         if date and _parse_time(date) is None:
             raise invalid("x-bce-date", "expected a time such as 2020-01-10T13:23:34Z")
+        sent = authorization.signature.encode("utf-8", "surrogateescape")
         for names in _signed_sets(authorization.signed_headers, headers):
             expected = sign(
                 secret_key, authorization.prefix, canonical_request(method, target, headers, names)
             )
-            if hmac.compare_digest(expected.encode(), authorization.signature.encode()):
+            if hmac.compare_digest(expected.encode(), sent):
                 return authorization.access_key
         raise unauthorized("the signature does not match")
 

@@ -134,6 +134,7 @@ def test_path_is_decoded_once_and_encoded_anew() -> None:
         (f"{PREFIX}/host;x-bce-date/{GO_SIGNATURE[:-1]}0", AT),
         (f"{PREFIX}/x-bce-date/{GO_SIGNATURE}", AT),
         (f"{PREFIX}/host;x-bce-date/é", AT),
+        (f"{PREFIX}/host;x-bce-date/\udcff", AT),
         (f"{PREFIX}/host;x-bce-date/{GO_SIGNATURE}", AT + 1801),
         (f"{PREFIX}/host;x-bce-date/{GO_SIGNATURE}", AT - 901),
         (PREFIX.replace("1800", "x") + f"/host;x-bce-date/{GO_SIGNATURE}", AT),
