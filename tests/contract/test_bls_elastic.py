@@ -373,6 +373,11 @@ async def test_the_parameters_of_an_address(filled: Served) -> None:
     target = "/a*,gone/_async_search?ignore_unavailable&pretty=true&size=2"
     status, answer = await filled.go("POST", target, {})
     assert (status, len(answer["response"]["hits"]["hits"])) == (200, 2)
+    target = "/access/_async_search?_source=false&stored_fields=a,b&docvalue_fields=path"
+    status, answer = await filled.go("POST", target, {"fields": [], "size": 1})
+    assert (status, list(answer["response"]["hits"]["hits"][0]["fields"])) == (200, ["path"])
+    status, answer = await filled.go("POST", "/access/_async_search?_source=path", {})
+    assert (status, "_source" in answer["message"]) == (400, True)
     for target, name in (
         ("/access/_async_search?suggest_text=a", "suggest_text"),
         ("/access/_async_search?ignore_unavailable=maybe", "ignore_unavailable"),

@@ -171,7 +171,8 @@ class LuceneParser:
         while (token := self._peek()) is not None and token.kind != "close":
             operator = self._take("and", "or")
             if operator is not None and first:
-                raise self._refuse(f"found {operator.text!r}, expected a word before it")
+                message = f"found {operator.text!r}, expected a word before it"
+                raise self._refuse(message, operator.at)
             plus = self._take("plus") is not None
             negated = False
             while self._take("not") is not None:

@@ -83,6 +83,23 @@ def refused(store: Store, body: dict[str, object]) -> str:
         ({"range": {"@timestamp": {"gte": str(NOW_MS), "format": "epoch_millis"}}}, [3]),
         ({"range": {"@timestamp": {"gte": NOW_S, "format": "epoch_second"}}}, [3]),
         ({"range": {"@timestamp": {"gte": "now/d", "lte": "now/d"}}}, [3]),
+        ({"range": {"@timestamp": {"gte": "01.03.2026 08", "format": "dd.MM.yyyy HH"}}}, []),
+        ({"range": {"@timestamp": {"lt": "20260301", "format": "yyyyMMdd"}}}, [0, 1, 2]),
+        ({"range": {"@timestamp": {"lte": "28/2", "format": "yyyy||d/M"}}}, []),
+        ({"range": {"@timestamp": {"gte": "20260228||+1d", "format": "basic_date"}}}, [3]),
+        ({"range": {"@timestamp": {"gte": "2026-03-01", "format": "yyyyMMdd"}}}, [3]),
+        (
+            {
+                "range": {
+                    "@timestamp": {
+                        "gte": "2026-03-01 08:00 +0800",
+                        "format": "yyyy-MM-dd HH:mm Z",
+                    }
+                }
+            },
+            [3],
+        ),
+        ({"range": {"@timestamp": {"gte": "now-30s/s"}}}, [3]),
         ({"term": {"method": "GET"}}, [0, 2]),
         ({"term": {"method": {"value": "GET", "case_insensitive": True}}}, [0, 2, 3]),
         ({"term": {"status": "404"}}, [1]),
@@ -99,6 +116,13 @@ def refused(store: Store, body: dict[str, object]) -> str:
         ({"match": {"method": "get"}}, [0, 2, 3]),
         ({"match": {"status": 200}}, [0, 3]),
         ({"match": {"path": "/"}}, [3]),
+        ({"match_phrase": {"path": "/"}}, [3]),
+        (
+            {"match": {"path": {"query": "item", "fuzziness": "1", "zero_terms_query": "none"}}},
+            [0, 1],
+        ),
+        ({"range": {"@seq": {"gte": 0}}}, [0, 1, 2, 3]),
+        ({"term": {"status": "x"}}, []),
         ({"match": {"@raw": "cart"}}, [2]),
         ({"match_phrase": {"msg": "not available"}}, [2]),
         ({"match_phrase": {"msg": {"query": "service not"}}}, [2]),
@@ -347,6 +371,33 @@ def test_records_of_one_instant_are_told_apart_when_asked_for(store: Store) -> N
         ),
         ({"query": {"query_string": {"query": "cost:>b"}}}, "query_string.query]: found 'b'"),
         ({"query": {"query_string": {"query": ">5"}}}, "query] at character 1: a range"),
+        ({"query": {"query_string": {"query": "AND a"}}}, "character 1: found 'AND'"),
+        ({"query": {"query_string": {"query": "_exists_:("}}}, "character 10: expected the name"),
+        ({"query": {"query_string": {"query": "(" * 60}}}, "nested more than 50"),
+        ({"query": {"simple_query_string": {"query": "(" * 60 + ")" * 60}}}, "nested more than 50"),
+        ({"query": {"simple_query_string": {"query": "x " * 301}}}, "more than 300 conditions"),
+        (
+            {"query": {"match_phrase": {"msg": {"query": "a b " * 11, "slop": 1}}}},
+            "more than 20 words with a slop",
+        ),
+        ({"query": {"match": {"msg": {"query": "a", "zero_terms_query": "all"}}}}, "_query]"),
+        ({"query": {"wildcard": {"path": "x" * 1001}}}, "wildcard.path]: expected at most 1000"),
+        ({"query": {"ids": {"values": ["a"] * 1001}}}, "ids]: expected at most 1000"),
+        ({"query": {"terms": {"a": [1], "b": [1]}}}, "terms]: expected exactly one field"),
+        ({"query": {"terms": {"a": 1}}}, "terms.a]: expected an array"),
+        ({"query": {"term": {"cost": 10**19}}, "sort": [{"x": "asc"}]}, "sort"),
+        (
+            {"query": {"multi_match": {"query": "a", "fields": [f"f{n}" for n in range(301)]}}},
+            "fields]: expected at most 300",
+        ),
+        (
+            {"query": {"range": {"@timestamp": {"gte": "2026-01-01", "time_zone": "+19:00"}}}},
+            "time_zone]: expected an offset",
+        ),
+        ({"query": {"range": {"@timestamp": {"gte": "2026-13-01"}}}}, "gte]: expected a date"),
+        ({"query": {"range": {"@timestamp": {"gte": 10**18}}}}, "gte]: expected a date"),
+        ({"query": {"range": {"@timestamp": {"gte": "now+x"}}}}, "gte]: found '+x'"),
+        ({"query": {"range": {"@timestamp": {"gte": "1", "format": "MM-MM"}}}}, "format]: found"),
         ({"query": {"query_string": {"query": "@timestamp:x"}}}, "character 12: found 'x'"),
         ({"query": {"query_string": {"query": "a", "type": "phrase"}}}, "query_string.type]"),
         ({"query": {"simple_query_string": {"query": "a", "flags": "XOR"}}}, "flags]"),
@@ -366,6 +417,9 @@ def test_a_document_is_bounded(shop: Store) -> None:
     assert "levels" in refused(shop, {"query": deep})
     many = [{"term": {"n": number}} for number in range(301)]
     assert "more than 300 queries" in refused(shop, {"query": {"bool": {"should": many}}})
+    for kind in ("query_string", "simple_query_string"):
+        long = {kind: {"query": "x" * 40_000}}
+        assert "40000 characters, at most" in refused(shop, {"query": long})
     words = " ".join(f"w{number}" for number in range(301))
     assert "more than 300" in refused(shop, {"query": {"query_string": {"query": words}}})
     assert "more than 300" in refused(shop, {"query": {"match": {"msg": words}}})

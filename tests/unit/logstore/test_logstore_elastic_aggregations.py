@@ -609,6 +609,24 @@ def test_what_is_attached_to_an_aggregation_comes_back(shop: Store) -> None:
             "time_zone]",
         ),
         ({"histogram": {"field": "cost", "interval": 0}}, "interval]"),
+        ({"histogram": {"field": "cost"}}, "interval is required"),
+        ({"histogram": {"field": "cost", "interval": 1, "offset": 1e19}}, "offset]"),
+        (
+            {"histogram": {"field": "cost", "interval": 1, "extended_bounds": {"min": 1e19}}},
+            "extended_bounds.min]",
+        ),
+        (
+            {
+                "histogram": {
+                    "field": "cost",
+                    "interval": 1,
+                    "hard_bounds": {"min": 2, "max": 1},
+                }
+            },
+            "hard_bounds]: expected min",
+        ),
+        ({"random_sampler": {}}, "probability is required"),
+        ({"filters": {}}, "filters is required"),
         ({"terms": {"field": "status", "size": 0}}, "size]"),
         ({"terms": {"field": "status", "include": "4(.*"}}, "include] at character 5: expected"),
         ({"terms": {"field": "status", "include": {"partition": 0}}}, "include]"),

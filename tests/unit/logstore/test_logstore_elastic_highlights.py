@@ -26,6 +26,9 @@ RECORD = {
     "tags": ["cart", "item cart", 7],
     "status": 404,
     "method": "GET",
+    "code": "7",
+    "flag": "True",
+    "slash": "/",
 }
 CARTS = {"msg": ["the <cart> service is not available: <Cart>=10"]}
 NOT = {"msg": ["the cart service is <not> available: Cart=10"]}
@@ -76,6 +79,14 @@ def highlighted(store: Store, query: object, index: str = "demo", **more: object
         ({"match": {"tags": "cart"}}, {"tags": ["<cart>", "item <cart>"]}),
         ({"match_phrase": {"tags": "item cart"}}, {"tags": ["<item> <cart>"]}),
         ({"term": {"method": "GET"}}, {"method": ["<GET>"]}),
+        ({"terms": {"method": [True, 1, "GET"]}}, {"method": ["<GET>"]}),
+        ({"match": {"code": 7}}, {"code": ["<7>"]}),
+        ({"match": {"flag": True}}, {"flag": ["<True>"]}),
+        ({"match": {"slash": "/"}}, {"slash": ["</>"]}),
+        (
+            {"query_string": {"query": 'msg:"cart service" msg:"service is"'}},
+            {"msg": ["the <cart> <service> <is> not available: Cart=10"]},
+        ),
         ({"term": {"method": {"value": "get", "case_insensitive": True}}}, {"method": ["<GET>"]}),
         ({"terms": {"method": ["PUT", "GET"]}}, {"method": ["<GET>"]}),
         ({"prefix": {"path": "/it"}}, WHOLE),

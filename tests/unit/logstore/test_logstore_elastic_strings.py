@@ -110,6 +110,7 @@ def found(store: Store, query: object) -> list[int]:
         # What is escaped is itself.
         ("path:\\/cart", [2, 3]),
         ("a\\=b", [1]),
+        ('@timestamp:"2026-03-01"', [0]),
     ],
 )
 def test_a_query_string_finds(shop: Store, text: str, expected: list[int]) -> None:
@@ -173,6 +174,8 @@ def test_the_parameters_of_a_query_string(
         ("*", False, [0, 1, 2, 3]),
         ("", False, []),
         ("+ | -", False, []),
+        ('"the\\" service"', False, [2]),
+        ("(cart\\) + 404)", False, []),
     ],
 )
 def test_a_simple_query_string_finds(
