@@ -1,7 +1,8 @@
 """Finds in the texts of hits what is to be highlighted, and puts tags around it.
 
-Words are told apart as the LogStore tells them apart. What a pattern, an expression or a similar
-word is, DuckDB decides for all words at once, as it does for the search itself.
+Words are told apart as the LogStore tells them apart; what fits no word may fit the whole text.
+What a pattern, an expression or a similar word is, DuckDB decides for all words at once, as it does
+for the search itself.
 """
 
 from collections import Counter
@@ -135,14 +136,12 @@ class Highlighter:
             case Wild(field=name, pieces=pieces):
                 fold = not text.splitter.case_sensitive
                 alike = self._like(whole_pattern(pieces), fold, words | whole)
-                if name is not None and text.text in alike:
-                    return [everything]
-                return _where(text, alike) if is_one_word(text.splitter, pieces) else []
+                found = _where(text, alike) if is_one_word(text.splitter, pieces) else []
+                return found or ([everything] if name and text.text in alike else [])
             case Regex(field=name, pattern=pattern):
                 alike = self._like(pattern, not text.splitter.case_sensitive, words | whole)
-                if name is not None and text.text in alike:
-                    return [everything]
-                return _where(text, alike)
+                found = _where(text, alike)
+                return found or ([everything] if name and text.text in alike else [])
 
     def _similar(self, one: Match, word: str, words: set[str]) -> frozenset[str]:
         """The words that a word of a query finds."""

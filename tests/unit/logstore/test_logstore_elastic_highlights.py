@@ -92,7 +92,8 @@ def highlighted(store: Store, query: object, index: str = "demo", **more: object
         ({"prefix": {"path": "/it"}}, WHOLE),
         ({"wildcard": {"path": "*Cart"}}, WHOLE),
         ({"query_string": {"query": "path:it*"}}, ITEM),
-        ({"query_string": {"query": "path:*art"}}, WHOLE),
+        ({"query_string": {"query": "path:*art"}}, {"path": ["/item/10?q=<Cart>"]}),
+        ({"query_string": {"query": "path:\\/it*"}}, WHOLE),
         (
             {"query_string": {"query": "msg:/[ct]art/"}},
             CARTS,
