@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from simulator.api.spooled import SpooledBody
 from simulator.clock import real_sleep
 from simulator.errors import ControlError
 from simulator.model.faults import FaultKind, ReadEffect
@@ -81,7 +82,11 @@ async def _cut_off(
 ) -> web.StreamResponse:
     """Send the head and a part of the body, and close: shorter than its Content-Length says."""
     body = response.body if isinstance(response, web.Response) else None
-    whole = bytes(body) if isinstance(body, bytes | bytearray) else b""
+    if isinstance(body, SpooledBody):
+        whole = body.whole()
+        await body.close()
+    else:
+        whole = bytes(body) if isinstance(body, bytes | bytearray) else b""
     broken = web.StreamResponse(status=response.status, headers=response.headers)
     broken.content_length = len(whole)
     await broken.prepare(request)

@@ -15,10 +15,10 @@ from simulator.logstore.alarms import (
 )
 from simulator.logstore.bindings import Binding
 from simulator.logstore.buckets import Buckets
+from simulator.logstore.download_files import DownloadFormat
 from simulator.logstore.downloads import (
     DEFAULT_QUERY,
     MAX_DOWNLOAD_ROWS,
-    DownloadFormat,
     DownloadRequest,
     DownloadState,
     DownloadTask,
@@ -35,6 +35,7 @@ from simulator.logstore.ledger import (
     LedgerException,
     LedgerTables,
 )
+from simulator.logstore.results import Cells, RowSink
 from simulator.logstore.shipper_settings import ShipperSettings
 from simulator.logstore.shippers import Shipper
 from simulator.logstore.standing import Gate, not_ready
@@ -83,6 +84,7 @@ __all__ = [
     "Binding",
     "Buckets",
     "CapabilityRequest",
+    "Cells",
     "DownloadFormat",
     "DownloadRequest",
     "DownloadState",
@@ -115,6 +117,7 @@ __all__ = [
     "QueryResult",
     "RecordType",
     "Reference",
+    "RowSink",
     "Selection",
     "Shipper",
     "ShipperSettings",

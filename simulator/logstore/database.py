@@ -33,6 +33,8 @@ ROW_GROUP_SIZE: Final = 61_440
 """Half of DuckDB's own: wide text rows of a group then fit in the processor's cache, which makes
 loading a quarter faster; aggregates do not mind."""
 
+_BLOCK_ROWS: Final = 100
+"""That are fetched at a time: each may have some hundred kilobytes."""
 _HARDENING: Final = {
     "allow_community_extensions": "false",
     "autoinstall_known_extensions": "false",
@@ -227,10 +229,37 @@ def run_statement(
         ControlError: InvalidParameter when the statement does not make sense, for example a
             column that is neither grouped nor aggregated.
     """
-    try:
+    types, blocks = stream_statement(cursor, sql, parameters)
+    return types, [row for block in blocks for row in block]
+
+
+def stream_statement(
+    cursor: Cursor, sql: str, parameters: Parameters
+) -> tuple[tuple[str, ...], Iterator[list[Row]]]:
+    """The same, the rows some at a time.
+
+    Raises:
+        ControlError: as ``run_statement``, also while the rows are read.
+    """
+    with _explained():
         cursor.execute(sql, parameters)
-        types = tuple(str(column[1]) for column in cursor.description or ())
-        return types, cursor.fetchall()
+    return tuple(str(column[1]) for column in cursor.description or ()), _blocks(cursor)
+
+
+def _blocks(cursor: Cursor) -> Iterator[list[Row]]:
+    while True:
+        with _explained():
+            rows = cursor.fetchmany(_BLOCK_ROWS)
+        if not rows:
+            return
+        yield rows
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say of what DuckDB refuses in the block whose fault it is."""
+    try:
+        yield
     except duckdb.OutOfMemoryException as error:
         raise ControlError(
             "InvalidParameter",

@@ -4,11 +4,8 @@ A task is done before its creation is answered, so it never shows as waiting or 
 process that is killed leaves a task whole or not at all.
 """
 
-import csv
-import io
 import os
 import re
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,14 +13,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
-import msgspec
-
 from simulator.clock import Clock
 from simulator.errors import ControlError, invalid
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog, make_uuid
 from simulator.logstore.database import Database
+from simulator.logstore.download_files import DownloadFormat, WrittenRows
 from simulator.logstore.resources import ResourceTable
+from simulator.logstore.results import RowSink
 from simulator.logstore.shipper_settings import MAX_PATH_LENGTH
 from simulator.logstore.statement import is_search
 from simulator.logstore.values import (
@@ -33,7 +30,6 @@ from simulator.logstore.values import (
     QueryResult,
     Selection,
     Sort,
-    Value,
 )
 from simulator.logstore.views import Views
 from simulator.logstore.watchdog import QueryHandle
@@ -45,8 +41,6 @@ DEFAULT_QUERY: Final = "match *"
 """Source: doc of the API's schema."""
 PAGE_ROWS: Final = 10_000
 """Of a search that are read at a time."""
-MAX_OBJECT_BYTES: Final = 1024 * 1024 * 1024
-"""Of a file for a bucket, which is held in memory whole. Source: assumed."""
 QUERIES_LONG: Final = 10
 """A task may take so many times as long as a query. Source: assumed."""
 KEPT_S: Final = 7 * 86_400
@@ -64,13 +58,6 @@ class DownloadState(StrEnum):
     FAILED = "FAILED"
     EXPIRED = "EXPIRED"
     """The file is gone."""
-
-
-class DownloadFormat(StrEnum):
-    """What the file holds."""
-
-    JSON = "json"
-    CSV = "csv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +142,7 @@ class Query(Protocol):
         handle: QueryHandle | None = None,
         *,
         log_store_type: LogStoreType = LogStoreType.LOGSTORE,
+        sink: RowSink | None = None,
     ) -> QueryResult:
         """What it finds."""
         ...
@@ -320,25 +308,18 @@ class Downloads:
         request = task.request
         file = self._file(task)
         self._directory.mkdir(parents=True, exist_ok=True)
-        rows = 0
         with file.open("wb") as out:
-            for columns, page in self._pages(request, handle):
-                if request.file_format is DownloadFormat.JSON:
-                    out.write(_json_lines(columns, page))
-                else:
-                    out.write(_csv_lines(page if rows else (columns, *page)))
-                rows += len(page)
+            rows = WrittenRows(out, request.file_format, request.row_limit)
+            self._run(request, handle, rows)
             out.flush()
             os.fsync(out.fileno())
         if request.file_dir:
             self._put(task, file)
-        return rows
+        return rows.count
 
     def _put(self, task: DownloadTask, file: Path) -> None:
         bucket, directory = split_directory(task.request.file_dir)
         try:
-            if file.stat().st_size > MAX_OBJECT_BYTES:
-                raise ControlError("EntityTooLarge", 400, "the file is too large for an object")
             assert self.buckets is not None
             self.buckets.put_object(
                 bucket,
@@ -352,17 +333,15 @@ class Downloads:
         finally:
             file.unlink(missing_ok=True)
 
-    def _pages(
-        self, request: DownloadRequest, handle: QueryHandle
-    ) -> Iterator[tuple[tuple[str, ...], tuple[tuple[Value, ...], ...]]]:
-        """Columns and some rows at a time, ``row_limit`` rows in all, at least one page."""
+    def _run(self, request: DownloadRequest, handle: QueryHandle, rows: WrittenRows) -> None:
+        """Run the statement, a search page by page."""
         selection = Selection(
             start_ms=request.start_ms, end_ms=request.end_ms, stream=request.stream or None
         )
-        left, marker = request.row_limit, None
+        marker: str | None = None
         source = self._source(request)
         while True:
-            paging = Paging(limit=min(left, PAGE_ROWS), sort=request.sort, marker=marker)
+            paging = Paging(limit=min(rows.left, PAGE_ROWS), sort=request.sort, marker=marker)
             found = self._query(
                 request.owner,
                 request.log_store,
@@ -371,13 +350,12 @@ class Downloads:
                 paging,
                 handle,
                 log_store_type=request.log_store_type,
+                sink=rows,
             )
             if self._source(request) != source:
                 raise ControlError("LogStoreNotFound", 404, "LogStore deleted while it was read")
-            yield found.columns, found.rows[:left]
-            left -= len(found.rows)
             marker = found.next_marker
-            if not is_search(request.statement) or marker is None or left <= 0:
+            if not is_search(request.statement) or marker is None or rows.left == 0:
                 return
 
     def _source(self, request: DownloadRequest) -> tuple[int | None, ...]:
@@ -422,17 +400,3 @@ def _failed(task: DownloadTask, error: ControlError | OSError) -> DownloadTask:
     if isinstance(error, ControlError):
         code, message = error.code, error.message
     return replace(task, state=DownloadState.FAILED, failed_code=code, failed_message=message)
-
-
-def _json_lines(columns: tuple[str, ...], rows: Iterable[tuple[Value, ...]]) -> bytes:
-    """An object on each line."""
-    return b"".join(
-        msgspec.json.encode(dict(zip(columns, row, strict=True))) + b"\n" for row in rows
-    )
-
-
-def _csv_lines(rows: Iterable[tuple[Value, ...]]) -> bytes:
-    """As in RFC 4180, but for the ends of lines."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode("utf-8", "surrogatepass")

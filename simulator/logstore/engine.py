@@ -35,6 +35,7 @@ from simulator.logstore.pushes import (
     stamp_records,
 )
 from simulator.logstore.queries import QueryRunner
+from simulator.logstore.results import RowSink
 from simulator.logstore.retention import Retention
 from simulator.logstore.shippers import Shippers
 from simulator.logstore.shipping import Shipping
@@ -365,11 +366,12 @@ class LogStoreEngine:
         handle: QueryHandle | None = None,
         *,
         log_store_type: LogStoreType = LogStoreType.LOGSTORE,
+        sink: RowSink | None = None,
     ) -> QueryResult:
         """What a statement finds: ``match ...``, ``select ...`` or both with a pipe.
 
         ``handle`` lets another thread give the query up; ``log_store_type`` is what
-        ``log_store`` names.
+        ``log_store`` names. The rows go into ``sink``; without one they are in the result.
 
         Raises:
             ControlError: LogStoreNotFound, LogStoreViewNotFound, LogStoreNotReady,
@@ -377,7 +379,7 @@ class LogStoreEngine:
         """
         origin = self._origins.find(project, log_store, log_store_type, selection)
         now_ms = int(self._clock.time() * 1000)
-        return self._queries.run(origin, query, paging or Paging(), now_ms, handle)
+        return self._queries.run(origin, query, paging or Paging(), now_ms, handle, sink)
 
     def histogram(
         self,

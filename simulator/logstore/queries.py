@@ -2,14 +2,11 @@
 
 import itertools
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
-from decimal import Decimal
 from functools import cache
 from typing import Final
 
@@ -21,10 +18,11 @@ from simulator.logstore.marker import parse_marker
 from simulator.logstore.origins import Member, Origin, missing_of_view
 from simulator.logstore.pages import find_page
 from simulator.logstore.record_sizes import RecordSizes
+from simulator.logstore.results import KeptRows, RowSink, Sent, send_rows
 from simulator.logstore.search import Search, parse_search
 from simulator.logstore.sql import SqlCompiler
 from simulator.logstore.statement import Statement, parse_statement, plus_explained
-from simulator.logstore.typed import Bindings, Kind, Typed, encode_time, invalid_query
+from simulator.logstore.typed import Bindings, invalid_query
 from simulator.logstore.unions import records_of
 from simulator.logstore.values import (
     Histogram,
@@ -36,7 +34,6 @@ from simulator.logstore.values import (
     RecordType,
     Selection,
     Sort,
-    Value,
 )
 from simulator.logstore.watchdog import QueryHandle
 from simulator.rng import Rng
@@ -44,9 +41,6 @@ from simulator.rng import Rng
 _MATCH_COLUMNS: Final = ("@timestamp", "@seq", "@stream", "@raw")
 _MATCH_TYPES: Final = ("int", "int", "string", "string")
 """Source: doc of an SDK-based tool, and SDK tests for the fourth column (2026-08)."""
-_INT_TYPES: Final = frozenset(
-    {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UBIGINT", "UINTEGER", "UHUGEINT"}
-)
 MAX_BUCKETS: Final = 60
 _DAY_MS: Final = 86_400_000
 _INTERVALS_S: Final = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 12 * 3600, 86_400)
@@ -112,8 +106,14 @@ class QueryRunner:
         paging: Paging,
         now_ms: int,
         handle: QueryHandle | None = None,
+        sink: RowSink | None = None,
     ) -> QueryResult:
-        """What a statement finds, asked at the simulated instant ``now_ms``."""
+        """What a statement finds, asked at the simulated instant ``now_ms``.
+
+        The rows go into ``sink``; without one they are in the result.
+        """
+        kept = KeptRows()
+        sink = sink or kept
         began = monotonic()
         paging = self._seeded(paging)
         with plus_explained(query), self._querying(origin, handle) as cursor:
@@ -124,11 +124,13 @@ class QueryRunner:
                     cursor, origin, _parsed(statement), paging, self._sizes
                 )
                 tags = tuple(_tags(row[5]) for row in rows)
+                sink.begin(_MATCH_COLUMNS)
+                sink.add([row[:4] for row in rows])
                 return QueryResult(
                     query_type=statement.query_type,
                     columns=_MATCH_COLUMNS,
                     column_types=_MATCH_TYPES,
-                    rows=tuple(row[:4] for row in rows),
+                    rows=tuple(kept.rows),
                     tags=tags if any(tags) else (),
                     next_marker=next_marker or None,
                     truncated_reason="more hits follow the marker" if next_marker else "",
@@ -136,14 +138,14 @@ class QueryRunner:
                     scan_bytes=scanned[1],
                     execution_time_ms=_elapsed_ms(began),
                 )
-            columns, types, cells, cut = _select(cursor, origin, statement, now_ms, self._drawing())
+            columns, sent = _select(cursor, origin, statement, now_ms, self._drawing(), sink)
         return QueryResult(
             query_type=statement.query_type,
             columns=columns,
-            column_types=types,
-            rows=cells,
+            column_types=sent.column_types,
+            rows=tuple(kept.rows),
             next_marker=None,
-            truncated_reason=f"only the first {len(cells)} rows are returned" if cut else "",
+            truncated_reason=sent.truncated_reason,
             scan_count=scanned[0],
             scan_bytes=scanned[1],
             execution_time_ms=_elapsed_ms(began),
@@ -251,28 +253,23 @@ def _select(
     statement: Statement,
     now_ms: int,
     drawn: Callable[[int], int],
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[Value, ...], ...], bool]:
+    sink: RowSink,
+) -> tuple[tuple[str, ...], Sent]:
     assert statement.sql is not None
     bindings = Bindings()
     conditions = origin.conditions(_parsed(statement), cursor, bindings)
     records = records_of(origin, conditions, cursor, bindings)
     scope = Scope(bindings=bindings, now_ms=now_ms, drawn=drawn)
     query = SqlCompiler(records, scope).compile(statement.sql)
+    sink.begin(query.columns)
+    limit = None if query.limit_given else query.limit
     try:
-        types, rows = run_statement(cursor, query.sql, bindings.used_in(query.sql))
+        values = bindings.used_in(query.sql)
+        sent = send_rows(cursor, query.sql, values, query.items, limit, sink)
     except ControlError as error:
         message = _readable(error.message, records.names())
         raise ControlError(error.code, error.status, message) from error
-    cut = not query.limit_given and len(rows) > query.limit
-    return (
-        query.columns,
-        tuple(_column_type(type_, item) for type_, item in zip(types, query.items, strict=True)),
-        tuple(
-            tuple(_value(cell, item) for cell, item in zip(row, query.items, strict=True))
-            for row in rows[: query.limit]
-        ),
-        cut,
-    )
+    return query.columns, sent
 
 
 def _parsed(statement: Statement) -> Search | None:
@@ -312,50 +309,6 @@ def _page(rows: Sequence[Row], next_marker: str) -> Page:
 
 def _tags(text: str | None) -> Mapping[str, str]:
     return {} if text is None else json.loads(text)
-
-
-def _column_type(type_: str, item: Typed) -> str:
-    """The wire's name for a column's type. Source: assumed beyond ``int`` and ``string``."""
-    if item.kind in {Kind.TIME, Kind.NULL}:
-        return "string"
-    if type_ in _INT_TYPES:
-        return "int"
-    if type_ in {"DOUBLE", "FLOAT"} or type_.startswith("DECIMAL"):
-        return "float"
-    return "bool" if type_ == "BOOLEAN" else "string"
-
-
-def _value(cell: object, item: Typed) -> Value:
-    match cell:
-        case str() if item.kind is Kind.TIME:
-            return None  # before the year 1, which a date of Python's cannot be
-        case None | bool() | str():
-            return cell
-        case int():
-            return cell if -(2**63) <= cell < 2**63 else float(cell)
-        case float():
-            return cell if math.isfinite(cell) else None
-        case Decimal():
-            return float(cell)
-        case datetime():
-            return encode_time(cell, item.style)
-        case _:
-            return json.dumps(_plain(cell), ensure_ascii=False, separators=(",", ":"))
-
-
-def _plain(cell: object) -> object:
-    """An array or map as JSON has it."""
-    match cell:
-        case list():
-            return [_plain(one) for one in cell]
-        case dict():
-            return {_key(key): _plain(one) for key, one in cell.items()}
-        case _:
-            return _value(cell, Typed("", Kind.NULL))
-
-
-def _key(key: object) -> str:
-    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def _readable(message: str, names: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from urllib.parse import quote
 import pytest
 from bls_served import FROM, START_MS, TO, Served
 
+from simulator.api.bls.results import JsonRows
 from simulator.logstore import LogStoreSettings, NewRecord
 
 RECORDS = "/v1/logstore/demo/logrecord"
@@ -132,3 +133,37 @@ async def test_a_histogram_of_all_times_is_one_that_clients_can_read(
     assert 0 < statistic["interval"] < 2**31
     assert statistic["startTime"][4] == statistic["endTime"][4] == "-"
     assert sum(bucket["doc_count"] for bucket in statistic["histogram"]) == 100
+
+
+async def test_large_result_is_sent_from_a_file(store: Served) -> None:
+    records = [NewRecord(message="x" * 500, timestamp_ms=START_MS + n) for n in range(1000)]
+    store.engine.push("default", "demo", records)
+    wide = ", ".join(f"concat(`@raw`, '{n}')" for n in range(5))
+    target = f"{RECORDS}?query={quote(f'select {wide} where length(`@raw`) = 500')}&{RANGE}"
+    status, answer = await store.go("GET", target)
+    rows = answer["resultSet"]["rows"]
+    assert (status, len(rows)) == (200, 1000)
+    assert rows[0] == [f"{'x' * 500}{n}" for n in range(5)]
+    assert answer["resultSet"]["isTruncated"] is False
+
+
+async def test_result_ends_before_it_is_too_large(
+    store: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JsonRows, "most_bytes", 50)
+    target = f"{RECORDS}?query={quote('select `@timestamp` as t order by t')}&{RANGE}"
+    status, answer = await store.go("GET", target)
+    result = answer["resultSet"]
+    assert status == 200
+    assert [row[0] for row in result["rows"]] == [START_MS + n * 1000 for n in range(6)]
+    assert result["isTruncated"] is True
+    assert "the first 6 rows" in result["truncatedReason"]
+    assert answer["datasetScanInfo"]["isTruncated"] is True
+
+
+async def test_result_without_rows(store: Served) -> None:
+    status, answer = await store.go(
+        "GET", f"{RECORDS}?query={quote('select 1 as one where 1 = 2')}&{RANGE}"
+    )
+    assert (status, answer["resultSet"]["rows"]) == (200, [])
+    assert answer["resultSet"]["columns"] == ["one"]

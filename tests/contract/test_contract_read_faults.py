@@ -12,6 +12,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStreamingError
 from worlds import call, up
 
+from simulator.api import spooled
+from simulator.api.bls import results
 from simulator.cli.main import main
 from simulator.world import World
 
@@ -64,7 +66,12 @@ async def test_errors_of_the_log_service(
         assert (status, body.get("code")) == expected
 
 
-async def test_answers_of_the_log_service_break_off(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_memory", [spooled.MAX_IN_MEMORY_BYTES, 1])
+async def test_answers_of_the_log_service_break_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    for module in (spooled, results):
+        monkeypatch.setattr(module, "MAX_IN_MEMORY_BYTES", in_memory)
     faults = "[{fault: READ-RESET, operation: Pull*}, {fault: READ-TRUNC, operation: Query*}]"
     async with with_faults(tmp_path, faults) as world, aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientOSError):

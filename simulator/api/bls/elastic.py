@@ -19,9 +19,10 @@ from simulator.api.bls.elastic_parameters import (
     with_parameters,
 )
 from simulator.api.bls.filter_path import filter_answer
+from simulator.api.bls.results import respond
 from simulator.api.bls.service import Service
 from simulator.api.bls.wire import read_body
-from simulator.api.errors import JSON_TYPE
+from simulator.api.spooled import spooled
 from simulator.errors import ControlError
 from simulator.logstore import QueryHandle
 
@@ -137,9 +138,7 @@ def _plain(
     answer: object = found
     if "filter_path" in parameters.given:
         answer = filter_answer(found, parameters.given["filter_path"])
-    response = web.Response(
-        body=msgspec.json.encode(answer), content_type=JSON_TYPE, charset="utf-8"
-    )
+    response = respond(spooled(msgspec.json.encode(answer)))
     response.headers["X-Elastic-Product"] = "Elasticsearch"
     asked = _COMPATIBLE.search(request.headers.get("Accept", ""))
     if asked is not None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from simulator.api.bls.results import JsonRows, packed, respond, success
 from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
     PushBody,
@@ -21,6 +22,7 @@ from simulator.api.bls.wire import (
     project_of,
     read_body,
 )
+from simulator.api.spooled import SpooledBody
 from simulator.errors import invalid
 from simulator.logstore import NewRecord, Page, Paging, QueryHandle, RecordType, Sort, is_search
 
@@ -70,55 +72,67 @@ class Records(Service):
     async def pull_v3(self, request: web.Request) -> web.Response:
         """PullLogRecord v3: a pull that filters and sorts. Source: assumed but for parameters."""
         parameters = parse_query(request)
+        selection, paging = parse_selection(parameters), _paging(parameters)
+        log_store_type = parse_log_store_type(parameters.get("logStoreType"))
         handle = QueryHandle()
-        page = await self.query(
-            request,
-            handle,
-            self.engine.pull_matching,
-            project_of(parameters.get("project")),
-            request.match_info["name"],
-            parse_selection(parameters),
-            parameters.get("query") or "match *",
-            _paging(parameters),
-            handle,
-            log_store_type=parse_log_store_type(parameters.get("logStoreType")),
-        )
-        return _pulled(page, parameters)
+
+        def work() -> bytes | SpooledBody:
+            page = self.engine.pull_matching(
+                project_of(parameters.get("project")),
+                request.match_info["name"],
+                selection,
+                parameters.get("query") or "match *",
+                paging,
+                handle,
+                log_store_type=log_store_type,
+            )
+            return packed(_pulled(page, parameters))
+
+        return respond(await self.query(request, handle, work))
 
     async def _pull(self, request: web.Request, parameters: Mapping[str, str]) -> web.Response:
+        selection = parse_selection(parameters)
+        limit = parse_whole(parameters, "limit", DEFAULT_ROWS, MAX_ROWS) or DEFAULT_ROWS
+        log_store_type = parse_log_store_type(parameters.get("logStoreType"))
         handle = QueryHandle()
-        page = await self.pull(
-            request,
-            handle,
-            self.engine.pull,
-            project_of(parameters.get("project")),
-            request.match_info["name"],
-            parse_selection(parameters),
-            limit=parse_whole(parameters, "limit", DEFAULT_ROWS, MAX_ROWS) or DEFAULT_ROWS,
-            marker=parameters.get("marker") or None,
-            handle=handle,
-            log_store_type=parse_log_store_type(parameters.get("logStoreType")),
-        )
-        return _pulled(page, parameters)
+
+        def work() -> bytes | SpooledBody:
+            page = self.engine.pull(
+                project_of(parameters.get("project")),
+                request.match_info["name"],
+                selection,
+                limit=limit,
+                marker=parameters.get("marker") or None,
+                handle=handle,
+                log_store_type=log_store_type,
+            )
+            return packed(_pulled(page, parameters))
+
+        return respond(await self.pull(request, handle, work))
 
     async def _query(self, request: web.Request, parameters: Mapping[str, str]) -> web.Response:
         query = parameters["query"]
         # Sampling and paging are for searches; SQL statements ignore them.
-        searching = is_search(query)
+        paging = _paging(parameters) if is_search(query) else Paging()
+        selection = parse_selection(parameters)
+        log_store_type = parse_log_store_type(parameters.get("logStoreType"))
         handle = QueryHandle()
-        result = await self.query(
-            request,
-            handle,
-            self.engine.query,
-            project_of(parameters.get("project")),
-            request.match_info["name"],
-            parse_selection(parameters),
-            query,
-            _paging(parameters) if searching else Paging(),
-            handle,
-            log_store_type=parse_log_store_type(parameters.get("logStoreType")),
-        )
-        return json_response(from_query_result(result))
+
+        def work() -> bytes | SpooledBody:
+            with JsonRows() as rows:
+                result = self.engine.query(
+                    project_of(parameters.get("project")),
+                    request.match_info["name"],
+                    selection,
+                    query,
+                    paging,
+                    handle,
+                    log_store_type=log_store_type,
+                    sink=rows,
+                )
+                return rows.within(success(from_query_result(result, rows.place)))
+
+        return respond(await self.query(request, handle, work))
 
     async def histogram(self, request: web.Request) -> web.Response:
         """QueryLogHistogram. Source: doc the API schema; both spellings of the statistic are sent,
@@ -181,21 +195,19 @@ def _sampling(parameters: Mapping[str, str]) -> tuple[float, int | None]:
     return percentage, seed
 
 
-def _pulled(page: Page, parameters: Mapping[str, str]) -> web.Response:
-    return json_response(
-        {
-            "result": [
-                {
-                    "message": compact_json(record.message)
-                    if record.type is RecordType.JSON
-                    else record.message,
-                    "timestamp": record.timestamp_ms,
-                    "sequence": record.sequence,
-                }
-                for record in page.records
-            ],
-            "isTruncated": bool(page.next_marker),
-            "marker": parameters.get("marker", ""),
-            "nextMarker": page.next_marker,
-        }
-    )
+def _pulled(page: Page, parameters: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "result": [
+            {
+                "message": compact_json(record.message)
+                if record.type is RecordType.JSON
+                else record.message,
+                "timestamp": record.timestamp_ms,
+                "sequence": record.sequence,
+            }
+            for record in page.records
+        ],
+        "isTruncated": bool(page.next_marker),
+        "marker": parameters.get("marker", ""),
+        "nextMarker": page.next_marker,
+    }

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
+from simulator.api.bls.results import success
 from simulator.api.errors import JSON_TYPE
 from simulator.api.payloads import read_payload
 from simulator.errors import ControlError, invalid
@@ -105,9 +106,9 @@ def parse_query(request: web.Request) -> dict[str, str]:
 
 
 def json_response(body: Body, status: int = 200) -> web.Response:
-    """A successful answer: every object says so, as newer SDKs expect."""
+    """A successful answer."""
     return web.Response(
-        body=msgspec.json.encode({"success": True, "code": "OK", **body}),
+        body=msgspec.json.encode(success(body)),
         status=status,
         content_type=JSON_TYPE,
         charset="utf-8",
@@ -244,14 +245,19 @@ def list_query(parameters: Mapping[str, str]) -> ListBody:
     )
 
 
-def from_query_result(result: QueryResult) -> dict[str, object]:
-    """The response of QueryLogRecord. Counts fit in 32 bits, which newer SDKs read them as."""
+def from_query_result(result: QueryResult, rows: object) -> dict[str, object]:
+    """The response of QueryLogRecord. Counts fit in 32 bits, which newer SDKs read them as.
+
+    Args:
+        result: what was found.
+        rows: what stands for its rows.
+    """
     cut = bool(result.truncated_reason)
     result_set: dict[str, object] = {
         "queryType": result.query_type,
         "columns": result.columns,
         "columnTypes": result.column_types,
-        "rows": result.rows,
+        "rows": rows,
         "isTruncated": cut,
         "truncatedReason": result.truncated_reason,
     }
