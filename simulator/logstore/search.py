@@ -8,19 +8,11 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, TypeAlias
 
-from lark import Lark, Token, Transformer, v_args
-from lark.exceptions import (
-    UnexpectedCharacters,
-    UnexpectedEOF,
-    UnexpectedInput,
-    UnexpectedToken,
-    VisitError,
-)
+from lark import Token, Transformer, v_args
 
-from simulator.errors import ControlError
+from simulator.logstore.grammar import Grammar, Misread
 from simulator.logstore.typed import invalid_query, parse_number
 
 MAX_TERMS: Final = 300
@@ -106,7 +98,7 @@ class AnyOf:
 
 Search: TypeAlias = Everything | Words | Phrase | Compare | Within | Not | All | AnyOf
 
-_GRAMMAR: Final = r"""
+_RULES: Final = r"""
 start: any_of
 any_of: all_of (_OR all_of)*
 all_of: _unary (_AND? _unary)*
@@ -136,25 +128,25 @@ BACK_QUOTED: /`[^`]+`/
 %ignore /\s+/
 """
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
-_FRIENDLY: Final = {
-    "_AND": "`and`",
-    "_OR": "`or`",
-    "_NOT": "`not`",
-    "_IN": "`in [low high]`",
-    "OPERATOR": "a comparison",
-    "INTERVAL_OPEN": "`[` or `(`",
-    "INTERVAL_CLOSE": "`]` or `)`",
-    "NUMBER": "a number",
-    "WORD": "a word",
-    "VALUE": "a value",
-    "DOUBLE_QUOTED": "a quoted text",
-    "SINGLE_QUOTED": "a quoted text",
-    "BACK_QUOTED": "a quoted field name",
-    "LPAR": "`(`",
-    "RPAR": "`)`",
-    "COLON": "`:`",
-    "$END": "the end",
-}
+_GRAMMAR: Final = Grammar(
+    _RULES,
+    {
+        "_AND": "`and`",
+        "_OR": "`or`",
+        "_NOT": "`not`",
+        "_IN": "`in [low high]`",
+        "OPERATOR": "a comparison",
+        "INTERVAL_OPEN": "`[` or `(`",
+        "INTERVAL_CLOSE": "`]` or `)`",
+        "NUMBER": "a number",
+        "WORD": "a word",
+        "VALUE": "a value",
+        "DOUBLE_QUOTED": "a quoted text",
+        "SINGLE_QUOTED": "a quoted text",
+        "BACK_QUOTED": "a quoted field name",
+        "COLON": "`:`",
+    },
+)
 
 
 def parse_search(text: str, at: int = 0) -> Search:
@@ -168,17 +160,11 @@ def parse_search(text: str, at: int = 0) -> Search:
         ControlError: InvalidParameter with the position and what was expected.
     """
     try:
-        tree = _parser().parse(text)
-        search: Search = _Builder(at).transform(tree)
-    except UnexpectedInput as error:
-        _refuse(error, text, at)
-    except VisitError as error:
-        if isinstance(error.orig_exc, ControlError):
-            raise error.orig_exc from error
-        raise
+        return _GRAMMAR.read(text, _Builder(at))
+    except Misread as error:
+        raise invalid_query(error.message, at + error.position) from error
     except RecursionError as error:
         raise invalid_query("nested too deeply", at) from error
-    return search
 
 
 @v_args(inline=True)
@@ -272,30 +258,3 @@ def _field_name(token: Token) -> str:
 
 def _unquoted(token: Token) -> str:
     return _ESCAPED.sub(r"\1", str(token)[1:-1])
-
-
-def _refuse(error: UnexpectedInput, text: str, at: int) -> NoReturn:
-    match error:
-        case UnexpectedCharacters():
-            found = repr(text[error.pos_in_stream]) if error.pos_in_stream is not None else "?"
-            position, names = error.pos_in_stream or 0, set(error.allowed or ())
-        case UnexpectedToken() if error.token.type != "$END":
-            found = repr(str(error.token)[:40])
-            position, names = error.token.start_pos or 0, error.accepts or error.expected
-        case UnexpectedToken():
-            found, position = "the end", len(text)
-            names = error.accepts or error.expected
-        case UnexpectedEOF():
-            found, position, names = "the end", len(text), {str(name) for name in error.expected}
-        case _:
-            raise error
-    expected = sorted({_FRIENDLY.get(str(name), str(name)) for name in names or ()})
-    raise invalid_query(
-        f"found {found}, expected {' or '.join(expected)}", at + position
-    ) from error
-
-
-@cache
-def _parser() -> Lark:
-    """Made when the first text comes: it takes longer than most imports."""
-    return Lark(_GRAMMAR, parser="lalr", lexer="contextual", maybe_placeholders=False)

@@ -12,13 +12,12 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from lark import Lark, Token, Transformer, v_args
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
+from lark import Token, Transformer, v_args
 
-from simulator.errors import ControlError, invalid
+from simulator.errors import invalid
+from simulator.logstore.grammar import Grammar, Misread
 from simulator.logstore.typed import parse_number
 from simulator.logstore.values import Value
 
@@ -73,7 +72,7 @@ class _Part:
     depth: int = 1
 
 
-_GRAMMAR: Final = r"""
+_RULES: Final = r"""
 start: _either
 _either: any_of | _both
 _both: all_of | _compared
@@ -124,17 +123,18 @@ _ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], int | float]]] = {  # Any: 
     "%": math.fmod,
 }
 _KINDS: Final = ((int, float), (str,))
-_FRIENDLY: Final = {
-    "COMPARISON": "a comparison",
-    "NUMBER": "a number",
-    "TEXT": "a text in quotes",
-    "PLAIN": "$1.name",
-    "BRACKETED": "[$1.name]",
-    "LPAR": "`(`",
-    "RPAR": "`)`",
-    "$END": "the end",
-}
-_LEFT_OUT: Final = frozenset({"TRUE", "FALSE", "MINUS", "PLUS", "TIMES", "SLASH", "PERCENT"})
+_GRAMMAR: Final = Grammar(
+    _RULES,
+    {
+        "COMPARISON": "a comparison",
+        "NUMBER": "a number",
+        "TEXT": "a text in quotes",
+        "PLAIN": "$1.name",
+        "BRACKETED": "[$1.name]",
+        **dict.fromkeys(("TRUE", "FALSE", "MINUS", "PLUS", "TIMES", "SLASH", "PERCENT"), ""),
+    },
+    other="an operator",
+)
 
 
 def parse_condition(text: str) -> Condition:
@@ -147,13 +147,10 @@ def parse_condition(text: str) -> Condition:
         raise invalid("condition", f"expected 1 to {MAX_LENGTH} characters")
     builder = _Builder()
     try:
-        part: _Part = builder.transform(_parser().parse(text))
-    except UnexpectedInput as error:
-        _refuse(error, text)
-    except VisitError as error:
-        if isinstance(error.orig_exc, ControlError):
-            raise error.orig_exc from error
-        raise
+        part = _GRAMMAR.read(text, builder)
+    except Misread as error:
+        where = f"at character {error.position + 1}: {error.message}"
+        raise invalid("condition", where) from error
     except RecursionError as error:
         raise invalid("condition", "is nested too deeply") from error
     if not part.is_truth:
@@ -275,26 +272,3 @@ def _number(token: Token) -> int | float:
         return parse_number(token)
     except ValueError as error:
         raise invalid("condition", f"the number {str(token)[:40]} is too large") from error
-
-
-def _refuse(error: UnexpectedInput, text: str) -> NoReturn:
-    match error:
-        case UnexpectedCharacters():
-            position, names = error.pos_in_stream or 0, set(error.allowed or ())
-            found = repr(text[position])
-        case UnexpectedToken() if error.token.type != "$END":
-            position, names = error.token.start_pos or 0, error.accepts or error.expected
-            found = repr(str(error.token)[:40])
-        case UnexpectedToken():
-            position, names, found = len(text), error.accepts or error.expected, "the end"
-        case _:
-            raise error
-    expected = sorted({_FRIENDLY.get(name, "an operator") for name in names - _LEFT_OUT})
-    where = f"at character {position + 1}: found {found}, expected {' or '.join(expected)}"
-    raise invalid("condition", where) from error
-
-
-@cache
-def _parser() -> Lark:
-    """Made when the first text comes: it takes longer than most imports."""
-    return Lark(_GRAMMAR, parser="lalr", lexer="contextual", maybe_placeholders=False)
