@@ -4,7 +4,7 @@ Source: doc the vendor's SDKs (Go 0.9.273, Go 2, Python 0.9.79) and API schemas 
 """
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 
 from simulator.api.bls.alarms import Alarms
 from simulator.api.bls.downloads import Downloads
@@ -24,13 +24,8 @@ from simulator.logstore import LogStoreEngine
 
 _STORE = "/v1/logstore/{name}"
 _FAST = "/v1/fastquery"
-_NO_NOTICE = "nobody is notified, no original logs"
 _ACTION = "/v3/bls?action="
 _DOWNLOAD = "/v2/logstore/download"
-_SHIPPER = "/v1/logshipper"
-_NO_SHIPPING = "not to Kafka; bzip2 and lzop not in Parquet"
-_done = partial(Operation, service="bls", status=OperationStatus.DONE)
-_partly = partial(Operation, service="bls", status=OperationStatus.PARTLY)
 
 
 def bls_operations(
@@ -59,7 +54,6 @@ def bls_operations(
     fast = FastQueries(*shared)
     templates = Templates(*shared)
     views = Views(*shared, region)
-    shippers = Shippers(*shared)
     downloads = Downloads(*shared, object_url)
     return (
         *_rows(
@@ -76,14 +70,17 @@ def bls_operations(
             ("UpdateLogStore", "PUT", _STORE, stores.update),
             ("DescribeLogStore", "GET", _STORE, stores.describe),
             ("DeleteLogStore", "DELETE", _STORE, stores.delete),
+            ("BindResource", "POST", "/v1/logstore/bind", stores.bind),
+            ("UnBindResource", "POST", "/v1/logstore/unbind", stores.unbind),
             ("ListLogStream", "GET", f"{_STORE}/logstream", stores.list_streams),
+            ("PushLogRecord", "POST", f"{_STORE}/logrecord", rec.push),
+            ("PullLogRecord / QueryLogRecord", "GET", f"{_STORE}/logrecord", rec.read),
+            ("PullLogRecordV3", "GET", "/v3/logstore/{name}/logrecord/pull", rec.pull_v3),
+            ("QueryLogHistogram", "GET", "/v2/logstore/{name}/loghistogram", rec.histogram),
             ("CreateIndex", "POST", f"{_STORE}/index", indexes.create),
             ("UpdateIndex", "PUT", f"{_STORE}/index", indexes.update),
             ("DescribeIndex", "GET", f"{_STORE}/index", indexes.describe),
             ("DeleteIndex", "DELETE", f"{_STORE}/index", indexes.delete),
-            ("BindResource", "POST", "/v1/logstore/bind", stores.bind),
-            ("UnBindResource", "POST", "/v1/logstore/unbind", stores.unbind),
-            ("QueryLogHistogram", "GET", "/v2/logstore/{name}/loghistogram", rec.histogram),
             ("CreateFastQuery", "POST", _FAST, fast.create),
             ("ListFastQuery", "GET", _FAST, fast.list_all),
             ("DescribeFastQuery", "GET", f"{_FAST}/{{fastQueryName}}", fast.describe),
@@ -109,35 +106,10 @@ def bls_operations(
             ("GetDownloadTaskLink", "GET", f"{_DOWNLOAD}/link/{{uuid}}", downloads.link),
             ("DescribeDownloadTask", "GET", f"{_DOWNLOAD}/{{uuid}}", downloads.describe),
             ("DeleteDownloadTask", "DELETE", f"{_DOWNLOAD}/{{uuid}}", downloads.delete),
-            ("ListLogShipper", "GET", _SHIPPER, shippers.list_all),
-            ("BulkDeleteLogShipper", "DELETE", _SHIPPER, shippers.delete_all),
-            ("BulkSetLogShipperStatus", "PUT", f"{_SHIPPER}/status/batch", shippers.set_statuses),
-            ("GetLogShipper", "GET", f"{_SHIPPER}/{{id}}", shippers.describe),
-            ("DeleteSingleLogShipper", "DELETE", f"{_SHIPPER}/{{id}}", shippers.delete),
-            ("SetSingleLogShipperStatus", "PUT", f"{_SHIPPER}/{{id}}/status", shippers.set_status),
-            ("ListLogShipperRecord", "GET", f"{_SHIPPER}/{{id}}/record", shippers.list_records),
         ),
+        *_shipper_rows(Shippers(*shared)),
         *_alarm_rows(Alarms(*shared)),
         *_elastic_rows(Elastic(*shared)),
-        _partly(
-            name="CreateLogShipper",
-            method="POST",
-            path=_SHIPPER,
-            handle=shippers.create,
-            remark=_NO_SHIPPING,
-        ),
-        _partly(
-            name="UpdateLogShipper",
-            method="PUT",
-            path=f"{_SHIPPER}/{{id}}",
-            handle=shippers.update,
-            remark=_NO_SHIPPING,
-        ),
-        *_rows(
-            ("PushLogRecord", "POST", f"{_STORE}/logrecord", rec.push),
-            ("PullLogRecord / QueryLogRecord", "GET", f"{_STORE}/logrecord", rec.read),
-            ("PullLogRecordV3", "GET", "/v3/logstore/{name}/logrecord/pull", rec.pull_v3),
-        ),
         *(
             Operation(
                 service="bls", name=name, method=method, path=path, status=OperationStatus.NOT
@@ -147,17 +119,34 @@ def bls_operations(
     )
 
 
+def _shipper_rows(shippers: Shippers) -> tuple[Operation, ...]:
+    shipper, one = "/v1/logshipper", "/v1/logshipper/{id}"
+    return (
+        *_partly(
+            "not to Kafka; bzip2 and lzop not in Parquet",
+            ("CreateLogShipper", "POST", shipper, shippers.create),
+            ("UpdateLogShipper", "PUT", one, shippers.update),
+        ),
+        *_rows(
+            ("ListLogShipper", "GET", shipper, shippers.list_all),
+            ("GetLogShipper", "GET", one, shippers.describe),
+            ("ListLogShipperRecord", "GET", f"{one}/record", shippers.list_records),
+            ("SetSingleLogShipperStatus", "PUT", f"{one}/status", shippers.set_status),
+            ("BulkSetLogShipperStatus", "PUT", f"{shipper}/status/batch", shippers.set_statuses),
+            ("DeleteSingleLogShipper", "DELETE", one, shippers.delete),
+            ("BulkDeleteLogShipper", "DELETE", shipper, shippers.delete_all),
+        ),
+    )
+
+
 def _alarm_rows(alarms: Alarms) -> tuple[Operation, ...]:
     policy, validate = "/v1/alarm/policy", "/v1/alarm/condition/validate"
-    noticed = (
-        ("CreateAlarmPolicy", "POST", policy, alarms.create),
-        ("UpdateAlarmPolicy", "PUT", policy, alarms.update),
-        ("DescribeAlarmRecord", "GET", "/v1/alarm/record", alarms.describe_alarm),
-        ("ListAlarmRecord", "POST", "/v1/alarm/record/list", alarms.list_alarms),
-        ("ListAlarmExecutions", "POST", "/v1/alarm/execution/list", alarms.list_executions),
-        ("ListAlarmExecutionStats", "POST", "/v1/alarm/execution/stats", alarms.list_stats),
-    )
     return (
+        *_partly(
+            "nobody is notified, no raw logs",
+            ("CreateAlarmPolicy", "POST", policy, alarms.create),
+            ("UpdateAlarmPolicy", "PUT", policy, alarms.update),
+        ),
         *_rows(
             ("DescribeAlarmPolicy", "GET", policy, alarms.describe),
             ("DeleteAlarmPolicy", "DELETE", policy, alarms.delete),
@@ -167,9 +156,12 @@ def _alarm_rows(alarms: Alarms) -> tuple[Operation, ...]:
             ("ValidateAlarmCondition", "POST", validate, alarms.validate_condition),
             ("ValidateAlarmPolicySQL", "POST", "/v1/logstore/validate", alarms.validate_statement),
         ),
-        *(
-            _partly(name=name, method=method, path=path, handle=handle, remark=_NO_NOTICE)
-            for name, method, path, handle in noticed
+        *_partly(
+            "nobody is notified, no raw logs",
+            ("DescribeAlarmRecord", "GET", "/v1/alarm/record", alarms.describe_alarm),
+            ("ListAlarmRecord", "POST", "/v1/alarm/record/list", alarms.list_alarms),
+            ("ListAlarmExecutions", "POST", "/v1/alarm/execution/list", alarms.list_executions),
+            ("ListAlarmExecutionStats", "POST", "/v1/alarm/execution/stats", alarms.list_stats),
         ),
     )
 
@@ -188,9 +180,21 @@ def _elastic_rows(elastic: Elastic) -> tuple[Operation, ...]:
 def _rows(*rows: tuple[str, str, str, Handle]) -> tuple[Operation, ...]:
     """Operations that are simulated in full."""
     return tuple(
-        _done(name=name, method=method, path=path, handle=handle)
+        Operation(
+            service="bls",
+            name=name,
+            method=method,
+            path=path,
+            status=OperationStatus.DONE,
+            handle=handle,
+        )
         for name, method, path, handle in rows
     )
+
+
+def _partly(remark: str, *rows: tuple[str, str, str, Handle]) -> tuple[Operation, ...]:
+    """Operations of which the same is missing."""
+    return tuple(replace(one, status=OperationStatus.PARTLY, remark=remark) for one in _rows(*rows))
 
 
 _NOT_SIMULATED = (
