@@ -23,6 +23,7 @@ from simulator.logstore.resources import ResourceTable
 from simulator.logstore.results import RowSink
 from simulator.logstore.shipper_settings import MAX_PATH_LENGTH
 from simulator.logstore.statement import is_search
+from simulator.logstore.upkeep import IsStopped, never
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
     LogStoreType,
@@ -272,10 +273,10 @@ class Downloads:
         """When the first file expires."""
         return min((task.created_at + KEPT_S for task in self._kept()), default=None)
 
-    def run(self, now: float) -> None:
+    def run(self, now: float, is_stopped: IsStopped = never) -> None:
         """Let files expire."""
         for task in self._kept():
-            if task.created_at + KEPT_S > now:
+            if task.created_at + KEPT_S > now or is_stopped():
                 continue
             with self._database.writing() as transaction:
                 if task.uuid in self._table.items:

@@ -6,6 +6,7 @@ from typing import Final
 from simulator.clock import Clock
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Database
+from simulator.logstore.upkeep import IsStopped, never
 
 EVERY_S: Final = 3600.0
 """How often it is looked. Source: assumed: expired records are hidden at once (`oldest_ms`), so
@@ -38,12 +39,12 @@ class Retention:
         """When it is time to look: at every full hour."""
         return (math.floor(self._done_at / EVERY_S) + 1) * EVERY_S
 
-    def run(self, now: float) -> None:
+    def run(self, now: float, is_stopped: IsStopped = never) -> None:
         """Delete all that has expired, and give its space back."""
         self._done_at = now
         for state in tuple(self._catalog.stores.values()):
             oldest = oldest_ms(state, now)
-            while oldest is not None and self._delete_some(state, oldest):
+            while not is_stopped() and oldest is not None and self._delete_some(state, oldest):
                 pass
         if self._has_deleted and self._database.reclaim():
             self._has_deleted = False

@@ -20,7 +20,9 @@ from simulator.logstore.loader import SEQ_SHIFT
 from simulator.logstore.record_sizes import fitting_count
 from simulator.logstore.shippers import Shipper, ShipperRun, Shippers, ShipperStatus
 from simulator.logstore.standing import Standing
+from simulator.logstore.upkeep import IsStopped, never
 from simulator.logstore.values import RecordType
+from simulator.logstore.watchdog import timed_out
 
 CHUNK_ROWS: Final = 5_000
 """Read at a time, unless they are large: no statement is long, and memory holds one chunk and one
@@ -51,17 +53,19 @@ class Shipping:
         self._standing = standing
         self.buckets: Buckets | None = None
         """Where objects go; None: there are no buckets."""
+        self._is_stopped: IsStopped = never
 
     def next_at(self) -> float | None:
         """When the first window of a running shipper is over."""
         return min((_due_at(one) for one in self._running()), default=None)
 
-    def run(self, now: float) -> None:
+    def run(self, now: float, is_stopped: IsStopped = never) -> None:
         """Ship every window that is over.
 
         Raises:
             ControlError: ExecutionTimeout; what was left is shipped by the next run.
         """
+        self._is_stopped = is_stopped
         for shipper in self._running():
             try:
                 self._catch_up(shipper, now)
@@ -82,11 +86,17 @@ class Shipping:
         state = self._catalog.store(shipper.project, shipper.log_store)
         shipper = self._shippers.describe(shipper.id)
         while shipper.status in _ACTIVE and _due_at(shipper) <= now:
+            self._go_on()
             self._standing.check(state)
             ended_at = self._end_of_next(shipper, state.table, now)
             count, seq = self._ship(shipper, state.table, ended_at)
             run = ShipperRun(started_at=shipper.window_at, ended_at=ended_at, record_count=count)
             shipper = self._shippers.finish(shipper.id, run, seq)
+
+    def _go_on(self) -> None:
+        """Between two steps; what a window has put already is put once more, the same."""
+        if self._is_stopped():
+            raise timed_out()
 
     def _end_of_next(self, shipper: Shipper, table: str, now: float) -> float:
         """The end of the next window; windows without a record are passed over at once."""
@@ -171,6 +181,7 @@ class Shipping:
             f" AND ($stream IS NULL OR stream = $stream) ORDER BY seq LIMIT "
         )
         while True:
+            self._go_on()
             values = {"seq": seq, "newest": newest, "start": shipper.start_ms, "stream": stream}
             with self._database.reading() as cursor:
                 narrow = f"SELECT size{chosen}{CHUNK_ROWS}"

@@ -19,8 +19,16 @@ _log = logging.getLogger(__name__)
 RETRY_S: Final = 60.0
 """After which a job that failed runs again, simulated seconds."""
 
+IsStopped: TypeAlias = Callable[[], bool]
+"""Asked by a job where it can leave the rest for another time."""
+
 Spawn: TypeAlias = Callable[[Coroutine[None, None, None], str], object]
 """Starts a named task in the group of whoever owns it."""
+
+
+def never() -> bool:
+    """Nobody stops it."""
+    return False
 
 
 class Job(Protocol):
@@ -30,8 +38,11 @@ class Job(Protocol):
         """When to run next, Unix seconds; None for not at all."""
         ...
 
-    def run(self, now: float) -> None:
-        """Do what is due at ``now``, from a thread. Leaves ``next_at`` in the future."""
+    def run(self, now: float, is_stopped: IsStopped) -> None:
+        """Do what is due at ``now``, from a thread. Leaves ``next_at`` in the future.
+
+        Once ``is_stopped``, it returns soon; what is left is done when it is started again.
+        """
         ...
 
 
@@ -73,11 +84,18 @@ class Upkeep:
         if due:
             self._timer = self._clock.call_at(min(due), self._wake, background=True)
 
-    async def aclose(self) -> None:
-        """Run nothing more and wait for what runs. Fine to call twice."""
+    def stop(self) -> None:
+        """Run nothing more, and let what runs come to an end. Fine to call twice."""
         self._started = False
         self.look()
+
+    async def aclose(self) -> None:
+        """Stop, and wait for what runs. Fine to call twice."""
+        self.stop()
         await self._idle.wait()
+
+    def _is_stopped(self) -> bool:
+        return not self._started
 
     def _next_at(self, index: int) -> float | None:
         at = self._jobs[index].next_at()
@@ -102,11 +120,13 @@ class Upkeep:
     def _run_due(self, now: float) -> None:
         for index, job in enumerate(self._jobs):
             at = self._next_at(index)
-            if at is None or at > now:
+            if at is None or at > now or self._is_stopped():
                 continue
             try:
-                job.run(now)
+                job.run(now, self._is_stopped)
                 self._retry_at.pop(index, None)
             except (SimulatorError, duckdb.Error, OSError) as error:
+                if self._is_stopped():
+                    return  # interrupted; it goes on when it is started again
                 self._retry_at[index] = now + RETRY_S
                 _log.warning("%s failed: %s", type(job).__name__, error)

@@ -90,6 +90,10 @@ class Stores:
         """Begin what LogStores do by themselves, on the clock."""
         self._upkeep.start()
 
+    def stop_upkeep(self) -> None:
+        """Begin nothing more of it; what is at work comes to an end soon."""
+        self._upkeep.stop()
+
     def look_after(self) -> None:
         """Let the LogStores' own work follow what a call has changed."""
         self._upkeep.look()

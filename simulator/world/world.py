@@ -394,6 +394,9 @@ class World:
         self.ready = False
         if self._saver is not None:
             self._saver.cancel()
+        if self._stores is not None:
+            # First: before the APIs end what is queried, also by upkeep.
+            self._stores.stop_upkeep()
         # Last in, first out: whatever fails to stop, the rest still does.
         async with AsyncExitStack() as stack:
             stack.callback(self.clock.stop)

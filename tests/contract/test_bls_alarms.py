@@ -7,6 +7,7 @@ import pytest
 from bls_served import START_S, Served
 
 from simulator.clock import ManualClock
+from simulator.errors import ControlError
 from simulator.logstore import (
     AlarmContent,
     AlarmLevel,
@@ -443,6 +444,20 @@ async def test_statements_are_validated(served: Served) -> None:
     assert (await served.go("POST", "/v1/logstore/validate", {"query": "select 1"}))[0] == 400
 
 
+CONTENT = AlarmContent(
+    targets=(
+        AlarmTarget(
+            query="select count(*) as n",
+            start_offset_min=-5,
+            end_offset_min=0,
+            store=StoreName(project="default", log_store="access"),
+        ),
+    ),
+    triggers=(AlarmTrigger(level=AlarmLevel.INFO, condition="$1.n == 0"),),
+    schedule=AlarmSchedule(interval_min=1),
+)
+
+
 def test_schedules_give_their_instants() -> None:
     sunday = START_S  # 2026-03-01 08:00 at +08:00
     hourly = AlarmSchedule(interval_min=60)
@@ -454,24 +469,60 @@ def test_schedules_give_their_instants() -> None:
     monday = AlarmSchedule(fix_time_min=9 * 60, day_of_week=1)
     assert monday.next_after(sunday) == sunday + 86_400 + 3600
     assert AlarmSchedule(fix_time_min=9 * 60, day_of_week=7).next_after(sunday) == sunday + 3600
+    assert list(daily.between(0.0, float(sunday), 2)) == [sunday - 86_400, sunday]
+    assert list(monday.between(0.0, float(sunday), 1)) == [sunday - 6 * 86_400 + 3600]
+
+
+class Stop:
+    """Stops a job once somebody has asked it so often."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_stop_leaves_the_rest_for_another_time() -> None:
+    engine = LogStoreEngine(None, ManualClock(float(START_S)))
+    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
+    for name in ("one", "two"):
+        engine.alarms.create(name, CONTENT)
+    noon = START_S + 4 * 3600.0
+    engine.alarms.run(noon, Stop(after=20))
+    assert len(engine.alarms.list_executions(0, 2**40)) == 10
+    engine.alarms.run(noon)
+    found = [(one.policy_name, one.at) for one in engine.alarms.list_executions(0, 2**40)]
+    assert len(found) == len(set(found)) == 200  # the newest 100 of each
+    engine.close()
+
+
+def test_a_statement_that_a_stop_interrupts_has_no_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = LogStoreEngine(None, ManualClock(float(START_S)))
+    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
+    engine.alarms.create("one", CONTENT)
+
+    def interrupted(*_args: object, **_kwargs: object) -> None:
+        raise ControlError("ExecutionTimeout", 408, "stopped")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.alarms, "_query", interrupted)
+        engine.alarms.run(START_S + 60.0, Stop(after=1))
+    assert engine.alarms.list_executions(0, 2**40) == []
+    engine.alarms.run(START_S + 60.0)
+    (execution,) = engine.alarms.list_executions(0, 2**40)
+    assert execution.state == "ALERT"
+    engine.close()
 
 
 def test_policies_outlive_the_process(tmp_path: Path) -> None:
     clock = ManualClock(float(START_S))
     engine = LogStoreEngine(tmp_path / "db", clock)
     engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
-    target = AlarmTarget(
-        query="select count(*) as n",
-        start_offset_min=-5,
-        end_offset_min=0,
-        store=StoreName(project="default", log_store="access"),
-    )
-    content = AlarmContent(
-        targets=(target,),
-        triggers=(AlarmTrigger(level=AlarmLevel.INFO, condition="$1.n == 0"),),
-        schedule=AlarmSchedule(interval_min=1),
-    )
-    engine.alarms.create("quiet", content)
+    engine.alarms.create("quiet", CONTENT)
     engine.alarms.run(START_S + 86_400.0)  # passes 1440 instants, evaluates the newest 100
     assert len(engine.alarms.list_executions(0, 2**40)) == 100
     before = (engine.alarms.list_policies(), engine.alarms.list_alarms())

@@ -99,8 +99,9 @@ class AlarmSchedule:
 
     def between(self, after: float, until: float, most: int) -> Iterator[float]:
         """The newest ``most`` instants after ``after``, up to ``until``."""
-        if self.interval_min:
-            after = max(after, until - most * self.interval_min * _MINUTE_S)
+        days = 7 if self.day_of_week else 1
+        period_min = self.interval_min or days * _DAY_MIN
+        after = max(after, until - most * period_min * _MINUTE_S)
         due_at = self.next_after(after)
         while due_at <= until:
             yield due_at

@@ -24,6 +24,7 @@ from simulator.logstore.catalog import Catalog, make_uuid
 from simulator.logstore.database import Database, Transaction
 from simulator.logstore.downloads import Query
 from simulator.logstore.resources import ResourceTable
+from simulator.logstore.upkeep import IsStopped, never
 from simulator.logstore.values import Paging, Selection
 
 MAX_CATCH_UP: Final = 100
@@ -208,15 +209,18 @@ class Alarms:
             default=None,
         )
 
-    def run(self, now: float) -> None:
+    def run(self, now: float, is_stopped: IsStopped = never) -> None:
         """Evaluate what is due."""
         for policy in self._enabled():
             schedule = policy.content.schedule
             for at in schedule.between(policy.evaluated_at, now, MAX_CATCH_UP):
-                found = {
-                    store: self._evaluate(policy.content, store, at)
-                    for store in policy.content.watched
-                }
+                found: dict[StoreName, list[Finding] | ControlError] = {}
+                for store in policy.content.watched:
+                    if is_stopped():
+                        return
+                    found[store] = self._evaluate(policy.content, store, at)
+                if is_stopped():
+                    return  # that interrupts statements, and what they then say is no finding
                 if not self._keep(policy, at, found):
                     break
 

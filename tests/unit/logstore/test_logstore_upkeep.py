@@ -1,6 +1,7 @@
 """Work on the clock, and the retention that is done there."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from random import Random
@@ -29,7 +30,7 @@ class Ticks:
     def next_at(self) -> float | None:
         return self.at
 
-    def run(self, now: float) -> None:
+    def run(self, now: float, _is_stopped: Callable[[], bool]) -> None:
         self.runs.append(now - START_S)
         if self.failing:
             self.failing -= 1
@@ -70,6 +71,36 @@ async def test_jobs_run_when_they_are_due_and_not_once_it_is_closed(spawn) -> No
     await upkeep.aclose()
     await clock.advance(60)
     assert job.runs == [60, 70]
+
+
+class Endless(Ticks):
+    """A job that comes to its end only when it is stopped, by an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Event()
+
+    def run(self, now: float, is_stopped: Callable[[], bool]) -> None:
+        self.runs.append(now - START_S)
+        self.begun.set()
+        while not is_stopped():
+            pass
+        raise SinkError("interrupted", retryable=True)
+
+
+async def test_what_runs_is_stopped_and_what_is_due_behind_it_does_not_begin(
+    spawn, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, job, other = ManualClock(START_S), Endless(), Ticks()
+    upkeep = Upkeep([job, other], clock, spawn)
+    clock.start()
+    upkeep.start()
+    advance = asyncio.create_task(clock.advance(10))
+    await asyncio.to_thread(job.begun.wait)
+    await upkeep.aclose()
+    await advance
+    assert (job.runs, other.runs) == ([10], [])
+    assert caplog.records == []
 
 
 async def test_a_job_that_fails_runs_again_a_minute_later(
