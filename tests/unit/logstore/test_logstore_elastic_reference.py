@@ -14,7 +14,7 @@ from simulator.clock import ManualClock
 from simulator.logstore import LogStoreEngine, LogStoreSettings, NewRecord, RecordType
 
 Body = dict[str, Any]
-CASES = 15
+CASES = 10
 """Of each seed."""
 
 
@@ -65,6 +65,8 @@ class Cases:
     def _aggregation(self, depth: int) -> Body:
         if depth > 2 or self._random.random() < 0.3:
             return self._metric()
+        if depth == 0 and self._random.random() < 0.1:
+            return {"random_sampler": {"probability": 1}, "aggs": self.aggregations(1)}
         kinds = (self._terms, self._numbers, self._times, self._single, self._single)
         make = self._pick(kinds)
         body = make()
