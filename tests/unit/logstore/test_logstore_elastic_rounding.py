@@ -118,7 +118,7 @@ def test_buckets_begin_later_by_an_offset() -> None:
     assert early.floor(ms("2025-03-31 12:00", "Europe/Berlin")) == ms("2025-03-31", "Europe/Berlin")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     name=st.sampled_from(["", *ZONES]),
     width=st.one_of(
