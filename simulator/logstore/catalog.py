@@ -78,7 +78,7 @@ class Catalog:
         """By project and name."""
         self.cursors: Mapping[str, int] = {}
         self.clock_at: float | None = None
-        """The newest instant at which a cursor moved, Unix seconds."""
+        """The newest instant at which a cursor moved or records expired, Unix seconds."""
         self.has_view: Callable[[str, str], bool] = lambda _project, _name: False
         """Whether a project has a view of that name."""
         self.has_views: Callable[[str], bool] = lambda _project: False
@@ -292,6 +292,10 @@ class Catalog:
         _insert(transaction, "cursors", (name, position))
         cursors = {**self.cursors, name: position}
         transaction.after_commit(lambda: setattr(self, "cursors", cursors))
+        self.keep_clock(transaction, now)
+
+    def keep_clock(self, transaction: Transaction, now: float) -> None:
+        """Keep that the clock has come to ``now``, of what does not say when it was changed."""
         if self.clock_at is None or now > self.clock_at:
             _delete(transaction, "counters", "name", "clock")
             # Rounded up: the next run may not begin before what this one has delivered.

@@ -25,7 +25,13 @@ from simulator.logstore.elastic import Elastic
 from simulator.logstore.fast_queries import FastQueries
 from simulator.logstore.indexes import Indexes, check_index_of
 from simulator.logstore.ledger import LedgerChange, LedgerTables, make_tables, write_change
-from simulator.logstore.loader import Batch, load_lines, load_records, load_segments
+from simulator.logstore.loader import (
+    SEQ_SHIFT,
+    Batch,
+    load_lines,
+    load_records,
+    load_segments,
+)
 from simulator.logstore.origins import Origins
 from simulator.logstore.pushes import (
     byte_count,
@@ -516,13 +522,27 @@ class LogStoreEngine:
         """Every delivery cursor and its position."""
         return dict(self._catalog.cursors)
 
-    def read_clock(self) -> float | None:
-        """The newest instant of the clock at which a delivery cursor moved; None if none has.
+    def read_clock(self) -> float:
+        """The newest instant of the clock that something in the file is of.
 
-        Of this run and of earlier ones on the same file, Unix seconds: a run that begins before
-        it would deliver in its own past.
+        Of this run and of earlier ones, Unix seconds: a run that begins before it would deliver in
+        its own past, and shippers and alarms would wait until it has come as far as they have.
         """
-        return self._catalog.clock_at
+        return max(self._instants())
+
+    def _instants(self) -> Iterator[float]:
+        """When something was made, changed, received or done, the newest among them."""
+        if self._catalog.clock_at is not None:
+            yield self._catalog.clock_at
+        yield from (project.updated_at for project in self._catalog.projects.values())
+        for state in self._catalog.stores.values():
+            yield state.log_store.updated_at
+            yield ((state.next_seq - 1) >> SEQ_SHIFT) / 1000
+        for table in (self.views, self.fast_queries, self.templates, self.downloads):
+            yield from (one.updated_at for one in table.list_all())
+        yield from (shipper.window_at for shipper in self.shippers.list_all())
+        for policy in self.alarms.list_policies():
+            yield from (policy.updated_at, policy.evaluated_at)
 
     @property
     def ledger(self) -> LedgerTables:

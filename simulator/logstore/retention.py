@@ -44,12 +44,12 @@ class Retention:
         self._done_at = now
         for state in tuple(self._catalog.stores.values()):
             oldest = oldest_ms(state, now)
-            while not is_stopped() and oldest is not None and self._delete_some(state, oldest):
+            while not is_stopped() and oldest is not None and self._delete_some(state, oldest, now):
                 pass
         if self._has_deleted and self._database.reclaim():
             self._has_deleted = False
 
-    def _delete_some(self, state: StoreState, oldest: int) -> bool:
+    def _delete_some(self, state: StoreState, oldest: int, now: float) -> bool:
         """Delete one slice; whether there may be more."""
         with self._database.writing() as transaction:
             # Deleted meanwhile, or given another retention: the next look sees that.
@@ -62,6 +62,8 @@ class Retention:
                 f" OR (ts IS NULL AND sequence < $oldest) LIMIT {SLICE_ROWS})",
                 {"oldest": oldest},
             ).fetchone()
-        count = 0 if deleted is None else int(deleted[0])
+            count = 0 if deleted is None else int(deleted[0])
+            if count:
+                self._catalog.keep_clock(transaction, now)
         self._has_deleted = self._has_deleted or count > 0
         return count == SLICE_ROWS
