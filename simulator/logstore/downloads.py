@@ -22,7 +22,6 @@ from simulator.logstore.download_files import DownloadFormat, WrittenRows
 from simulator.logstore.resources import ResourceTable
 from simulator.logstore.results import RowSink
 from simulator.logstore.shipper_settings import MAX_PATH_LENGTH
-from simulator.logstore.statement import is_search
 from simulator.logstore.upkeep import IsStopped, never
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
@@ -356,7 +355,7 @@ class Downloads:
             if self._source(request) != source:
                 raise ControlError("LogStoreNotFound", 404, "LogStore deleted while it was read")
             marker = found.next_marker
-            if not is_search(request.statement) or marker is None or rows.left == 0:
+            if marker is None or rows.left == 0:
                 return
 
     def _source(self, request: DownloadRequest) -> tuple[int | None, ...]:

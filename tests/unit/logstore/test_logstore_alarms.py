@@ -137,6 +137,13 @@ def test_any_combination_of_results_may_hold() -> None:
     )
 
 
+def test_results_are_counted_up_to_a_hundred() -> None:
+    rows = [{"a": number} for number in range(150)]
+    asked = content("$1.__QUERYCOUNT__ == 100", "$1.__QUERYCOUNT__ > 100", "$1.a == 149")
+    (found,) = assess(asked, [rows])
+    assert found.held == {0: {"$1.__QUERYCOUNT__": 100}, 2: {"$1.a": 149}}
+
+
 def test_no_results_can_only_be_counted() -> None:
     asked = content("$1.a != 1", "$1.__QUERYCOUNT__ == 0", "$1.a == 0 || $1.__QUERYCOUNT__ < 1")
     (found,) = assess(asked, [[]])

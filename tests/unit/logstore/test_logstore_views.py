@@ -188,6 +188,24 @@ def test_fields_beyond_those_remembered_are_found(engine: LogStoreEngine) -> Non
     assert len(found(engine, f"k1099=1099 or `{long}`:l")) == 1
 
 
+def test_a_field_with_a_name_too_long_to_be_remembered_is_found(engine: LogStoreEngine) -> None:
+    long = "n" * 257
+    push(engine, "web", {long: "l", "x": 1})
+    create(engine, store("web"), store("app"))
+    assert rows(engine, f"select x where `{long}` = 'l'") == [(1,)]
+
+
+def test_records_alike_are_in_the_order_their_log_stores_were_made(engine: LogStoreEngine) -> None:
+    create(engine, store("app"), store("web"))
+    for name in ("app", "web"):
+        push(engine, name, name)  # of one time, and the first of its LogStore: of one `@seq`
+    assert [row[3] for row in rows(engine, "match *")] == ["app", "web"]  # the newest first
+    assert rows(engine, "select `@raw`") == [("web",), ("app",)]
+    assert rows(engine, "select first(`@raw`), last(`@raw`), group_array(`@raw`)") == [
+        ("web", "app", '["web","app"]')
+    ]
+
+
 # Indexes
 
 
