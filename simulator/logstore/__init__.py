@@ -13,6 +13,7 @@ from simulator.logstore.alarms import (
     StoreName,
     parse_condition,
 )
+from simulator.logstore.availability import Gate, not_ready
 from simulator.logstore.bindings import Binding
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.download_files import DownloadFormat
@@ -38,7 +39,6 @@ from simulator.logstore.ledger import (
 from simulator.logstore.results import Cells, RowSink
 from simulator.logstore.shipper_settings import ShipperSettings
 from simulator.logstore.shippers import Shipper
-from simulator.logstore.standing import Gate, not_ready
 from simulator.logstore.statement import is_search
 from simulator.logstore.templates import Template, TemplateContent, TemplateSettings
 from simulator.logstore.upkeep import Upkeep

@@ -10,6 +10,7 @@ from typing import Final
 from simulator.clock import Clock
 from simulator.errors import ControlError, SinkError
 from simulator.logstore.alarms import Alarms
+from simulator.logstore.availability import NOT_READY, Availability
 from simulator.logstore.bindings import Bindings
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog, StoreState
@@ -45,7 +46,6 @@ from simulator.logstore.results import RowSink
 from simulator.logstore.retention import Retention
 from simulator.logstore.shippers import Shippers
 from simulator.logstore.shipping import Shipping
-from simulator.logstore.standing import NOT_READY, Standing
 from simulator.logstore.templates import Templates
 from simulator.logstore.upkeep import Job
 from simulator.logstore.values import (
@@ -127,13 +127,13 @@ class LogStoreEngine:
         self.indexes = Indexes(self._database, self._catalog, clock)
         self.bindings = Bindings(self._database, self._catalog)
         self.views = Views(self._database, self._catalog, clock)
-        self.standing = Standing(clock)
-        """Whether a LogStore is to be had; its gate may be set."""
-        self._origins = Origins(self._catalog, self.views, self.standing, clock)
+        self.availability = Availability(clock)
+        """Whether a LogStore answers; its gate may be set."""
+        self._origins = Origins(self._catalog, self.views, self.availability, clock)
         self.fast_queries = FastQueries(self._database, self._catalog, self.views, clock)
         self.templates = Templates(self._database, clock)
         self.shippers = Shippers(self._database, self._catalog, clock)
-        self._shipping = Shipping(self._database, self._catalog, self.shippers, self.standing)
+        self._shipping = Shipping(self._database, self._catalog, self.shippers, self.availability)
         self._temporary = ExitStack()
         files = downloads or Path(
             self._temporary.enter_context(TemporaryDirectory(prefix="blbsim-downloads-"))
@@ -316,7 +316,7 @@ class LogStoreEngine:
         batch = Batch(stream=stream, type=record_type, tags=tags or {}, received_at=now)
         with self._database.writing() as transaction:
             state = self._origins.log_store(project, log_store)
-            self.standing.take(state, sum(map(byte_count, stamped)))
+            self.availability.take(state, sum(map(byte_count, stamped)))
             return len(load_records(transaction, self._catalog, state, stamped, decoded, batch))
 
     def pull(
@@ -505,7 +505,7 @@ class LogStoreEngine:
         try:
             with self._database.writing() as transaction:
                 state = self._catalog.store(project, log_store)
-                self.standing.check(state)
+                self.availability.check(state)
                 yield transaction, state
         except ControlError as error:
             # It will be ready; what is missing or stopped refuses for good.

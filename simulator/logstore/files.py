@@ -10,8 +10,8 @@ from typing import Any, Final, assert_never
 import duckdb
 import msgspec
 
+from simulator.logstore.compression import compress
 from simulator.logstore.database import quote_text
-from simulator.logstore.packing import pack
 from simulator.logstore.shipper_settings import ColumnType, Compression, FileLayout, StorageFormat
 from simulator.logstore.values import RecordType
 
@@ -65,7 +65,7 @@ def encode_file(lines: bytes, layout: FileLayout) -> bytes:
     """The whole file of some lines. The same lines make the same bytes."""
     if layout.format is StorageFormat.PARQUET:
         return _parquet(lines, layout)
-    return pack(encode_head(layout) + lines, layout.compression)
+    return compress(encode_head(layout) + lines, layout.compression)
 
 
 def _values(record: StoredRecord, layout: FileLayout) -> list[object]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from simulator.clock import Clock
 from simulator.errors import ControlError
+from simulator.logstore.availability import Availability
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.conditions import ConditionWriter
 from simulator.logstore.database import Cursor
 from simulator.logstore.retention import oldest_ms
 from simulator.logstore.search import Search
-from simulator.logstore.standing import Standing
 from simulator.logstore.typed import Bindings, Typed, invalid_query
 from simulator.logstore.values import LogStoreType, Selection
 from simulator.logstore.views import View, Views, ViewStore
@@ -175,14 +175,16 @@ class Origins:
     Args:
         catalog: of the LogStores.
         views: of the views.
-        standing: whether a LogStore is to be had.
+        availability: whether a LogStore answers.
         clock: what retention is judged by.
     """
 
-    def __init__(self, catalog: Catalog, views: Views, standing: Standing, clock: Clock) -> None:
+    def __init__(
+        self, catalog: Catalog, views: Views, availability: Availability, clock: Clock
+    ) -> None:
         self._catalog = catalog
         self._views = views
-        self._standing = standing
+        self._availability = availability
         self._clock = clock
 
     def find(
@@ -219,7 +221,7 @@ class Origins:
         except ControlError as error:
             message = f"LogStore not found{self._catalog.explain_view(project, name)}"
             raise ControlError(error.code, error.status, message) from error
-        self._standing.check(state)
+        self._availability.check(state)
         return state
 
     def _state_of(self, view: View, store: ViewStore) -> StoreState:
@@ -228,7 +230,7 @@ class Origins:
         if state is None:
             raise missing_of_view(store.name, view.name)
         try:
-            self._standing.check(state)
+            self._availability.check(state)
         except ControlError as error:
             where = f"LogStore [{store.name}] of the view [{view.name}]"
             message = error.message.replace("LogStore", where, 1)

@@ -32,7 +32,7 @@ class StorageFormat(StrEnum):
 
 
 class Compression(StrEnum):
-    """How the files are packed."""
+    """How the files are compressed."""
 
     NONE = "none"
     GZIP = "gzip"

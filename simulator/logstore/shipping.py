@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from simulator.errors import ControlError
+from simulator.logstore.availability import Availability
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import Database, LoadError, first_line
@@ -19,7 +20,6 @@ from simulator.logstore.files import StoredRecord, encode_file, encode_head, enc
 from simulator.logstore.loader import SEQ_SHIFT
 from simulator.logstore.record_sizes import fitting_count
 from simulator.logstore.shippers import Shipper, ShipperRun, Shippers, ShipperStatus
-from simulator.logstore.standing import Standing
 from simulator.logstore.upkeep import IsStopped, never
 from simulator.logstore.values import RecordType
 from simulator.logstore.watchdog import timed_out
@@ -45,12 +45,12 @@ class Shipping:
     """
 
     def __init__(
-        self, database: Database, catalog: Catalog, shippers: Shippers, standing: Standing
+        self, database: Database, catalog: Catalog, shippers: Shippers, availability: Availability
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._shippers = shippers
-        self._standing = standing
+        self._availability = availability
         self.buckets: Buckets | None = None
         """Where objects go; None: there are no buckets."""
         self._is_stopped: IsStopped = never
@@ -87,7 +87,7 @@ class Shipping:
         shipper = self._shippers.describe(shipper.id)
         while shipper.status in _ACTIVE and _due_at(shipper) <= now:
             self._go_on()
-            self._standing.check(state)
+            self._availability.check(state)
             ended_at = self._end_of_next(shipper, state.table, now)
             count, seq = self._ship(shipper, state.table, ended_at)
             run = ShipperRun(started_at=shipper.window_at, ended_at=ended_at, record_count=count)

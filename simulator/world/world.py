@@ -282,7 +282,7 @@ class World:
         if newest > self.clock.time():
             self.clock.set_start(newest)
         board = self._start_faults()
-        stores.engine.standing.gate = StoreFaults(board)
+        stores.engine.availability.gate = StoreFaults(board)
         self._start_flow_logs(stores, board)
         stores.create_log_stores()
         versions = self.flow_logs.versions()

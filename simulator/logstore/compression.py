@@ -1,6 +1,6 @@
-"""Packs the bytes of text files the way that readers know by the file's extension.
+"""Compresses the bytes of text files the way that readers know by the file's extension.
 
-The same bytes always become the same bytes. Parquet packs itself; see ``files``.
+The same bytes always become the same bytes. Parquet compresses itself; see ``files``.
 """
 
 import bz2
@@ -18,26 +18,26 @@ _GZIP_WINDOW: Final = 31
 
 _SNAPPY_BUFFER: Final = 256 * 1024
 _SNAPPY_BLOCK: Final = _SNAPPY_BUFFER - (_SNAPPY_BUFFER // 6 + 32)
-"""What Hadoop packs at a time: what cannot be packed still fits its readers' buffer of 256 KiB."""
+"""What Hadoop compresses at a time: what does not get smaller still fits its readers' buffer."""
 
 _LZOP_MAGIC: Final = b"\x89LZO\x00\r\n\x1a\n"
 _LZOP_BLOCK: Final = 256 * 1024
 _LZOP_VERSIONS: Final = (0x1030, 0x2060, 0x0940)
-"""Of the tool, of the LZO library, and of the tool that is needed to unpack."""
+"""Of the tool, of the LZO library, and of the tool that is needed to decompress."""
 _LZOP_METHOD: Final = 1  # LZO1X-1
 _LZOP_LEVEL: Final = 5
 _LZOP_FLAGS: Final = 0x0300_0001  # made on Unix; each block has the Adler-32 of its plain bytes
 _LZOP_MODE: Final = 0o100644
 
 
-def pack(plain: bytes, compression: Compression) -> bytes:
-    """``plain`` packed; itself for NONE."""
+def compress(plain: bytes, compression: Compression) -> bytes:
+    """``plain`` compressed; itself for NONE."""
     match compression:
         case Compression.NONE:
             return plain
         case Compression.GZIP:
-            packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP_WINDOW)
-            return packer.compress(plain) + packer.flush()
+            compressor = zlib.compressobj(6, zlib.DEFLATED, _GZIP_WINDOW)
+            return compressor.compress(plain) + compressor.flush()
         case Compression.BZIP2:
             return bz2.compress(plain)
         case Compression.SNAPPY:
@@ -48,7 +48,7 @@ def pack(plain: bytes, compression: Compression) -> bytes:
 
 
 def _snappy(plain: bytes) -> bytes:
-    """The blocks of Hadoop's SnappyCodec: plain length, packed length, raw Snappy.
+    """The blocks of Hadoop's SnappyCodec: plain length, compressed length, raw Snappy.
 
     Source: assumed (the vendor names the compression only): Hadoop, Spark and Hive take a file
     that ends in ``.snappy`` for this, and not for Snappy's own framing.
@@ -56,8 +56,8 @@ def _snappy(plain: bytes) -> bytes:
     pieces: list[bytes] = []
     for start in range(0, len(plain), _SNAPPY_BLOCK):
         block = plain[start : start + _SNAPPY_BLOCK]
-        packed = bytes(cramjam.snappy.compress_raw(block))
-        pieces += (struct.pack(">II", len(block), len(packed)), packed)
+        compressed = bytes(cramjam.snappy.compress_raw(block))
+        pieces += (struct.pack(">II", len(block), len(compressed)), compressed)
     return b"".join(pieces)
 
 
@@ -79,12 +79,15 @@ def _lzop(plain: bytes) -> bytes:
         0,  # the length of its name
     )
     pieces = [_LZOP_MAGIC, header, struct.pack(">I", zlib.adler32(header))]
-    packer = LZOCompressor()
+    compressor = LZOCompressor()
     for start in range(0, len(plain), _LZOP_BLOCK):
         block = plain[start : start + _LZOP_BLOCK]
-        packed = packer.compress(block)
-        if len(packed) >= len(block):
-            packed = block  # equal lengths say that it is not packed
-        pieces += (struct.pack(">III", len(block), len(packed), zlib.adler32(block)), packed)
+        compressed = compressor.compress(block)
+        if len(compressed) >= len(block):
+            compressed = block  # equal lengths say that it is not compressed
+        pieces += (
+            struct.pack(">III", len(block), len(compressed), zlib.adler32(block)),
+            compressed,
+        )
     pieces.append(b"\0\0\0\0")
     return b"".join(pieces)

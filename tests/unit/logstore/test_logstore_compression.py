@@ -1,4 +1,4 @@
-"""How shipped files are packed, read back by the rules of the formats."""
+"""How shipped files are compressed, read back by the rules of the formats."""
 
 import bz2
 import gzip
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lzallright import LZOCompressor
 
-from simulator.logstore.packing import pack
+from simulator.logstore.compression import compress
 from simulator.logstore.shipper_settings import Compression
 
 LINE = b'{"a":1}\n'
@@ -76,23 +76,23 @@ BLOCKS = [LINE * 100_000, NOISE, b"x" * 262_144, b"y" * 218_422 + b"z", NOISE[:3
 
 @pytest.mark.parametrize("compression", PACKED)
 def test_files_that_other_tools_have_read(compression: Compression) -> None:
-    assert pack(LINE, compression).hex() == PACKED[compression]
+    assert compress(LINE, compression).hex() == PACKED[compression]
 
 
 @pytest.mark.parametrize("compression", Compression)
 @pytest.mark.parametrize("plain", BLOCKS, ids=["lines", "noise", "block", "one more", "mixed"])
 def test_whole_files_come_back(plain: bytes, compression: Compression) -> None:
-    packed = pack(plain, compression)
+    packed = compress(plain, compression)
     assert UNPACK[compression](packed) == plain
-    assert pack(plain, compression) == packed
+    assert compress(plain, compression) == packed
 
 
 @pytest.mark.parametrize("compression", [one for one in Compression if one != "none"])
 def test_lines_get_smaller(compression: Compression) -> None:
-    assert len(pack(LINE * 10_000, compression)) < len(LINE) * 1000
+    assert len(compress(LINE * 10_000, compression)) < len(LINE) * 1000
 
 
 @settings(max_examples=60, deadline=None)
 @given(plain=st.binary(max_size=2000), compression=st.sampled_from(Compression))
 def test_any_bytes_come_back(plain: bytes, compression: Compression) -> None:
-    assert UNPACK[compression](pack(plain, compression)) == plain
+    assert UNPACK[compression](compress(plain, compression)) == plain

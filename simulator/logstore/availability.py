@@ -40,8 +40,8 @@ class OpenGate:
         """See ``Gate.take``."""
 
 
-class Standing:
-    """Knows which LogStores are to be had.
+class Availability:
+    """Knows which LogStores are available.
 
     Args:
         clock: of the instants that are asked about.
