@@ -1,6 +1,7 @@
 """The simulator's own API under ``/_sim/``: health, endpoints, clock, status, records."""
 
 import hmac
+import re
 from typing import Final
 
 import msgspec
@@ -110,8 +111,8 @@ class _Admin:
     async def records(self, request: web.Request) -> web.Response:
         self.authorize(request)
         text = request.query.get("last", "10")
-        if not text.isdecimal() or not 1 <= int(text) <= _MAX_RECORDS:
-            raise _invalid(f"last is {text!r}; expected a number from 1 to {_MAX_RECORDS}")
+        if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= _MAX_RECORDS:
+            raise _invalid(f"last is {text[:40]!r}; expected a number from 1 to {_MAX_RECORDS}")
         pending = request.query.get("pending", "false") in ("true", "1", "")
         await self._simulation.refresh(int(text))
         return _json({"records": self._simulation.records(int(text), pending=pending)})

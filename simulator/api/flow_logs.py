@@ -4,6 +4,7 @@ Source: assumed: the vendor has a console for flow logs and no public API; calls
 follow its neighbour in the same service (traffic mirroring) and its load balancer API.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ from simulator.errors import ControlError
 
 _FLOW_LOG: Final = "/v1/flowlog"
 _MAX_KEYS: Final = 1000
+_MOST_DIGITS: Final = 9
+"""Of a number; Python refuses to read one of some thousand digits."""
 _TOKEN_LENGTH: Final = 64
 _TOKEN_LIFE_S: Final = 24 * 3600.0
 _DESTINATION_KEYS: Final = {
@@ -91,6 +94,7 @@ class _Tokens:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._kept: dict[tuple[str, str, str], tuple[float, bytes, bytes]] = {}
+        self._lock = asyncio.Lock()
 
     async def once(
         self, request: web.Request, work: Callable[[], Awaitable[bytes]]
@@ -110,8 +114,19 @@ class _Tokens:
             sorted(f"{key}={value}" for key, value in request.query.items() if key != "clientToken")
         )
         digest = hashlib.sha256(query.encode() + b"\n" + await request.read()).digest()
+        # One at a time: a client that has given up on an answer sends the call again while the
+        # first one is at work.
+        async with self._lock:
+            return await self._once((request.method, request.path, token), now, digest, work)
+
+    async def _once(
+        self,
+        key: tuple[str, str, str],
+        now: float,
+        digest: bytes,
+        work: Callable[[], Awaitable[bytes]],
+    ) -> web.Response:
         self._kept = {key: one for key, one in self._kept.items() if one[0] > now}
-        key = (request.method, request.path, token)
         if key in self._kept:
             _, before, body = self._kept[key]
             if before != digest:
@@ -258,8 +273,8 @@ def _target_of(body: _Body) -> FlowLogTarget | None:
 def _page(request: web.Request, found: list[FlowLogInfo]) -> dict[str, object]:
     """A page as the load balancer API has them: the marker is the first id of the page."""
     text = request.query.get("maxKeys", "")
-    if text and not (text.isascii() and text.isdecimal()):
-        raise _invalid(f"maxKeys: {text!r} is no number; expected 1 to {_MAX_KEYS}")
+    if text and not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise _invalid(f"maxKeys: {text[:40]!r} is no number; expected 1 to {_MAX_KEYS}")
     max_keys = min(int(text or _MAX_KEYS) or _MAX_KEYS, _MAX_KEYS)
     marker = request.query.get("marker", "")
     ids = [one.flow_log_id for one in found]

@@ -280,6 +280,13 @@ async def test_other_resources_are_accepted_and_stay_empty(tmp_path: Path) -> No
         assert (await call(world, "DELETE", f"/{made['flowLogId']}"))[0] == 200
 
 
+async def test_a_number_has_a_bound(tmp_path: Path) -> None:
+    async with with_flow_logs(tmp_path) as world:
+        for target in ("/v1/flowlog?maxKeys=", "/_sim/v1/records?last="):
+            status, answer = await worlds.call(world, "GET", target + "9" * 5000)
+            assert (status, answer["code"]) == (400, "InvalidParameter")
+
+
 async def test_a_client_token_makes_one_flow_log(tmp_path: Path) -> None:
     async with with_flow_logs(tmp_path) as world:
         first = await call(world, "POST", "?clientToken=t1", to("other"))
