@@ -68,7 +68,7 @@ def load(engine: LogStoreEngine, spool: Path, count: int) -> None:
     """Deliver ``count`` records to the LogStore ``access``."""
     engine.create_log_store("default", "access", LogStoreSettings(retention_days=-1))
     for position, path in enumerate(write_segments(spool, count), 1):
-        engine.deliver_segments(
+        engine.deliveries.deliver_segments(
             project="default",
             log_store="access",
             stream=NODE.address,

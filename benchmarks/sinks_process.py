@@ -92,7 +92,7 @@ class Stage:
             clock=self.clock,
             rng=Rng(7),
             spool=self.spool,
-            engine=self.engine,
+            log_stores=self.engine.deliveries,
             object_store=objects,
             versions=(FlowLogVersion(flow_log=flow_log),),
             archive=Archive(directory / "ledger", _KEEP_BYTES),

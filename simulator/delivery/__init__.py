@@ -24,7 +24,7 @@ from simulator.delivery.status import (
     FlowLogStatus,
     PendingLine,
 )
-from simulator.delivery.stores import LogStoreEngine, ObjectSink
+from simulator.delivery.stores import LogStores, ObjectSink
 
 __all__ = [
     "Archive",
@@ -36,7 +36,7 @@ __all__ = [
     "FlowLogStatus",
     "FlowLogVersion",
     "Ledger",
-    "LogStoreEngine",
+    "LogStores",
     "ObjectSink",
     "OwedLines",
     "Passage",

@@ -43,7 +43,7 @@ from simulator.delivery.status import (
     PendingLine,
     Tally,
 )
-from simulator.delivery.stores import LogStoreEngine, ObjectSink
+from simulator.delivery.stores import LogStores, ObjectSink
 from simulator.delivery.worker import Worker
 from simulator.model import FlowLog, FlowLogId
 from simulator.model.faults import Fault
@@ -64,7 +64,7 @@ class Delivery:
     """Delivers what the spool holds to the destinations of the flow logs.
 
     Args:
-        engine: the LogStores; also keeps the cursors of bucket destinations.
+        log_stores: the LogStores; also keep the cursors of bucket destinations.
         object_store: needed if a flow log goes to a bucket.
         versions: the flow logs there are at the start; ``open`` and ``end`` change them.
         deleted: those of them that are to be shown no more; see ``forget``.
@@ -81,7 +81,7 @@ class Delivery:
         clock: Clock,
         rng: Rng,
         spool: Spool,
-        engine: LogStoreEngine,
+        log_stores: LogStores,
         object_store: ObjectSink | None,
         versions: tuple[FlowLogVersion, ...] = (),
         deleted: tuple[FlowLogId, ...] = (),
@@ -91,7 +91,7 @@ class Delivery:
     ) -> None:
         self._clock = clock
         self._spool = spool
-        self._engine = engine
+        self._log_stores = log_stores
         self._rng = rng
         self._object_store = object_store
         self._routes: tuple[Route, ...] = ()
@@ -104,7 +104,7 @@ class Delivery:
         """Loads that delivered or gave up something."""
         self._objects = ObjectLog()
         self._worker = Worker(clock, self._wake_settled)
-        self._segments = ClosedSegments(spool, self._worker, archive, engine.ledger)
+        self._segments = ClosedSegments(spool, self._worker, archive, log_stores.ledger)
         self._board = FaultBoard(rng) if faults is None else faults
         files = HeldFiles(held_directory or spool.directory / ".held")
         self._loader = Loader(self._board, files)
@@ -119,7 +119,7 @@ class Delivery:
         self._waiters: list[asyncio.Future[None]] = []
         self._closing = False
         self.ledger = Ledger(
-            tables=engine.ledger,
+            tables=log_stores.ledger,
             archive=archive,
             spool=spool,
             files=files,
@@ -140,11 +140,11 @@ class Delivery:
             SinkError: the cursors cannot be read.
         """
         self._worker.start()
-        self._cursors = self._engine.read_cursors()
+        self._cursors = self._log_stores.read_cursors()
         for cursor, position in self._cursors.items():
             # Or new records would hide behind the cursor if somebody emptied the spool.
             self._spool.reserve(cursor.partition("|")[2], position)
-        self._held.start(self._engine.ledger.held(), self._routes)
+        self._held.start(self._log_stores.ledger.held(), self._routes)
         served = {route.flow_log.load_balancer_id for route in self._routes}
         for segment in self._spool.recovered:
             if segment.load_balancer_id in served:
@@ -167,7 +167,7 @@ class Delivery:
         route = Route(
             version=version,
             plan=BatchPlan(flow_log, self._rng, self._spool.quantum_s),
-            sink=make_sink(flow_log, self._engine, self._object_store),
+            sink=make_sink(flow_log, self._log_stores, self._object_store),
             tally=Tally() if before is None else before.tally,
         )
         self._routes = (*self._routes, route)

@@ -15,7 +15,7 @@ from simulator.delivery.batching import Batch
 from simulator.delivery.consignments import Delivered, Lines, Load
 from simulator.delivery.image import Item
 from simulator.delivery.object_plan import encode_objects
-from simulator.delivery.stores import LogStoreEngine, ObjectSink
+from simulator.delivery.stores import LogStores, ObjectSink
 from simulator.errors import ControlError, SinkError
 from simulator.logstore import LedgerChange, LedgerEntry, LedgerException
 from simulator.model import BucketDestination, FlowLog, LogStoreDestination
@@ -63,7 +63,7 @@ class Sink(Protocol):
         ...
 
 
-def make_sink(flow_log: FlowLog, engine: LogStoreEngine, objects: ObjectSink | None) -> Sink:
+def make_sink(flow_log: FlowLog, log_stores: LogStores, objects: ObjectSink | None) -> Sink:
     """The sink of a flow log.
 
     Raises:
@@ -71,11 +71,11 @@ def make_sink(flow_log: FlowLog, engine: LogStoreEngine, objects: ObjectSink | N
     """
     match flow_log.destination:
         case LogStoreDestination() as log_store:
-            return LogStoreSink(flow_log, log_store, engine)
+            return LogStoreSink(flow_log, log_store, log_stores)
         case BucketDestination() as bucket:
             if objects is None:
                 raise ValueError(f"flow log {flow_log.name} needs an object store")
-            return BucketSink(flow_log, bucket, engine, objects)
+            return BucketSink(flow_log, bucket, log_stores, objects)
         case _ as never:
             assert_never(never)
 
@@ -86,15 +86,15 @@ class LogStoreSink:
     max_batches = 4096
 
     def __init__(
-        self, flow_log: FlowLog, destination: LogStoreDestination, engine: LogStoreEngine
+        self, flow_log: FlowLog, destination: LogStoreDestination, log_stores: LogStores
     ) -> None:
         self._destination = destination
         self._stream = f"{flow_log.flow_log_id}/{flow_log.load_balancer_id}"
-        self._engine = engine
+        self._log_stores = log_stores
 
     def load(self, load: Load) -> Delivered:
         """Load all batches in one transaction. See ``Sink.load``."""
-        self._engine.deliver_segments(
+        self._log_stores.deliver_segments(
             project=self._destination.project,
             log_store=self._destination.log_store,
             stream=self._stream,
@@ -107,7 +107,7 @@ class LogStoreSink:
 
     def load_lines(self, lines: Lines) -> Delivered:
         """See ``Sink.load_lines``."""
-        self._engine.deliver_lines(
+        self._log_stores.deliver_lines(
             project=self._destination.project,
             log_store=self._destination.log_store,
             stream=self._stream,
@@ -121,12 +121,12 @@ class LogStoreSink:
     def give_up(self, load: Load, reason: str) -> None:
         """See ``Sink.give_up``."""
         change = LedgerChange(entries=self._entries(load, reason))
-        self._engine.commit_cursor(load.cursor, load.position, change)
+        self._log_stores.commit_cursor(load.cursor, load.position, change)
 
     def give_up_lines(self, lines: Lines, reason: str) -> None:
         """See ``Sink.give_up_lines``."""
         change = lines.entered(*self._line_entries(lines, reason))
-        self._engine.commit_cursor(lines.cursor, lines.last_seq, change)
+        self._log_stores.commit_cursor(lines.cursor, lines.last_seq, change)
 
     @property
     def _name(self) -> str:
@@ -155,12 +155,12 @@ class BucketSink:
         self,
         flow_log: FlowLog,
         destination: BucketDestination,
-        engine: LogStoreEngine,
+        log_stores: LogStores,
         objects: ObjectSink,
     ) -> None:
         self._flow_log_id = flow_log.flow_log_id
         self._destination = destination
-        self._engine = engine
+        self._log_stores = log_stores
         self._objects = objects
 
     def load(self, load: Load) -> Delivered:
@@ -170,7 +170,7 @@ class BucketSink:
         paths = [segment.path for segment in batch.segments]
         self._put(key, lambda: encode_object(paths, gzip=self._destination.gzip), load.at)
         entry = load.entry(batch, destination=self._destination.bucket, name=key)
-        self._engine.commit_cursor(load.cursor, load.position, LedgerChange(entries=[entry]))
+        self._log_stores.commit_cursor(load.cursor, load.position, LedgerChange(entries=[entry]))
         return Delivered(objects=(f"{self._destination.bucket}/{key}",))
 
     def load_lines(self, lines: Lines) -> Delivered:
@@ -195,7 +195,7 @@ class BucketSink:
             if whole or torn:
                 entries.append(lines.entry(whole, destination=bucket, name=key, torn=torn))
         change = lines.entered(*entries, cut=cut)
-        self._engine.commit_cursor(lines.cursor, lines.last_seq, change)
+        self._log_stores.commit_cursor(lines.cursor, lines.last_seq, change)
         return Delivered(objects=tuple(names), cut_count=cut_count)
 
     def give_up(self, load: Load, reason: str) -> None:
@@ -209,7 +209,7 @@ class BucketSink:
             )
             for batch in load.batches
         ]
-        self._engine.commit_cursor(load.cursor, load.position, LedgerChange(entries=entries))
+        self._log_stores.commit_cursor(load.cursor, load.position, LedgerChange(entries=entries))
 
     def give_up_lines(self, lines: Lines, reason: str) -> None:
         """See ``Sink.give_up_lines``."""
@@ -219,7 +219,7 @@ class BucketSink:
             entries.append(
                 lines.entry(lines.items, destination=bucket, name=lines.key, lost_because=reason)
             )
-        self._engine.commit_cursor(lines.cursor, lines.last_seq, lines.entered(*entries))
+        self._log_stores.commit_cursor(lines.cursor, lines.last_seq, lines.entered(*entries))
 
     def _put(
         self, key: str, encode: Callable[[], bytes], at: float, lag: Lag | None = None

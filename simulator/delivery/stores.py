@@ -43,7 +43,7 @@ class LedgerRows(Protocol):
         ...
 
 
-class LogStoreEngine(Protocol):
+class LogStores(Protocol):
     """What delivery needs of the LogStores; cursors live beside the records."""
 
     @property

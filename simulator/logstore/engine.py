@@ -1,37 +1,31 @@
 """The LogStores: one database, calls that are synchronous and safe from any thread."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.errors import ControlError, SinkError
 from simulator.logstore.alarms import Alarms
-from simulator.logstore.availability import NOT_READY, Availability
+from simulator.logstore.availability import Availability
 from simulator.logstore.bindings import Bindings
 from simulator.logstore.buckets import Buckets
-from simulator.logstore.catalog import Catalog, StoreState
+from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import (
     Database,
-    LoadError,
-    Transaction,
-    first_line,
-    is_passing,
 )
+from simulator.logstore.deliveries import Deliveries
 from simulator.logstore.downloads import Downloads
 from simulator.logstore.elastic import Elastic
 from simulator.logstore.fast_queries import FastQueries
 from simulator.logstore.indexes import Indexes, check_index_of
-from simulator.logstore.ledger import LedgerChange, LedgerTables, make_tables, write_change
+from simulator.logstore.ledger import make_tables
 from simulator.logstore.loader import (
     SEQ_SHIFT,
     Batch,
-    load_lines,
     load_records,
-    load_segments,
 )
 from simulator.logstore.origins import Origins
 from simulator.logstore.pushes import (
@@ -68,8 +62,6 @@ from simulator.rng import Rng
 
 QUERY_LIMIT_S: Final = 60.0
 """Source: doc https://cloud.baidu.com/doc/BLS (of a histogram); assumed for pulls and queries."""
-
-_NO_CHANGE: Final = LedgerChange()
 
 
 class LogStoreEngine:
@@ -129,6 +121,7 @@ class LogStoreEngine:
         self.views = Views(self._database, self._catalog, clock)
         self.availability = Availability(clock)
         """Whether a LogStore answers; its gate may be set."""
+        self.deliveries = Deliveries(self._database, self._catalog, self.availability, clock)
         self._origins = Origins(self._catalog, self.views, self.availability, clock)
         self.fast_queries = FastQueries(self._database, self._catalog, self.views, clock)
         self.templates = Templates(self._database, clock)
@@ -157,7 +150,6 @@ class LogStoreEngine:
             self.alarms,
         )
         """What is to be done on the clock, in this order; see ``Upkeep``."""
-        self._ledger = LedgerTables(self._database)
 
     def use_buckets(self, buckets: Buckets) -> None:
         """Tell where shippers and download tasks put objects; without it there is no bucket."""
@@ -408,120 +400,6 @@ class LogStoreEngine:
         origin = self._origins.find(project, log_store, log_store_type, selection)
         return self._queries.histogram(origin, query, handle)
 
-    # Delivery
-
-    def deliver_segments(
-        self,
-        *,
-        project: str,
-        log_store: str,
-        stream: str,
-        paths: Sequence[Path],
-        cursor: str,
-        position: int,
-        change: LedgerChange = _NO_CHANGE,
-    ) -> int:
-        r"""Load segment files and move a delivery cursor, in one transaction.
-
-        Args:
-            project: of the LogStore.
-            log_store: the destination.
-            stream: name of the stream the records appear in.
-            paths: files of lines ``<epoch ms>\t<one JSON object>\n``.
-            cursor: name of the delivery cursor.
-            position: its new value.
-            change: what the ledger is to say of it; entries, which are of these records in their
-                order, get their ``first_place`` here.
-
-        Returns:
-            The number of records loaded.
-
-        Raises:
-            SinkError: nothing was loaded and the cursor has not moved; ``retryable`` unless the
-                LogStore does not exist or is stopped, or a file is not a segment.
-        """
-        batch = self._delivered_batch(stream)
-        with self._delivering(project, log_store) as (transaction, state):
-            loaded = range(0)
-            if paths:
-                loaded = load_segments(transaction, self._catalog, state, paths, batch)
-            write_change(transaction, change, loaded.start)
-            self._catalog.set_cursor(transaction, cursor, position, batch.received_at)
-        return len(loaded)
-
-    def deliver_lines(
-        self,
-        *,
-        project: str,
-        log_store: str,
-        stream: str,
-        lines: Sequence[tuple[int, bytes]],
-        cursor: str | None,
-        position: int,
-        change: LedgerChange,
-    ) -> int:
-        """The same for records in memory: ``(epoch ms, text)``, whatever the text.
-
-        Bytes that are not UTF-8 become U+FFFD.
-        Source: assumed (BLS answers in JSON, which has no other way to show them).
-
-        Args:
-            project: of the LogStore.
-            log_store: the destination.
-            stream: name of the stream the records appear in.
-            lines: in the order they get.
-            cursor: name of the delivery cursor; None leaves all cursors alone.
-            position: its new value.
-            change: as for ``deliver_segments``.
-
-        Raises:
-            SinkError: as ``deliver_segments``.
-        """
-        batch = self._delivered_batch(stream)
-        with self._delivering(project, log_store) as (transaction, state):
-            loaded = range(0)
-            if lines:
-                loaded = load_lines(transaction, self._catalog, state, lines, batch)
-            write_change(transaction, change, loaded.start)
-            if cursor is not None:
-                self._catalog.set_cursor(transaction, cursor, position, batch.received_at)
-        return len(loaded)
-
-    def commit_cursor(
-        self, cursor: str | None, position: int, change: LedgerChange = _NO_CHANGE
-    ) -> None:
-        """Move a delivery cursor, if any, with what the ledger is to say of it."""
-        with self._database.writing() as transaction:
-            write_change(transaction, change)
-            if cursor is not None:
-                self._catalog.set_cursor(transaction, cursor, position, self._clock.time())
-
-    def _delivered_batch(self, stream: str) -> Batch:
-        return Batch(stream=stream, type=RecordType.JSON, tags={}, received_at=self._clock.time())
-
-    @contextmanager
-    def _delivering(self, project: str, log_store: str) -> Iterator[tuple[Transaction, StoreState]]:
-        """A transaction on a LogStore; what goes wrong is a failing destination."""
-        try:
-            with self._database.writing() as transaction:
-                state = self._catalog.store(project, log_store)
-                self.availability.check(state)
-                yield transaction, state
-        except ControlError as error:
-            # It will be ready; what is missing or stopped refuses for good.
-            raise SinkError(
-                f"LogStore {project}/{log_store}: {error}", retryable=error.code == NOT_READY
-            ) from error
-        except (LoadError, OSError) as error:
-            raise SinkError(
-                f"LogStore {project}/{log_store}: {first_line(error)}",
-                retryable=is_passing(error),
-            ) from error
-
-    def read_cursors(self) -> dict[str, int]:
-        """Every delivery cursor and its position."""
-        return dict(self._catalog.cursors)
-
     def read_clock(self) -> float:
         """The newest instant of the clock that something in the file is of.
 
@@ -543,11 +421,6 @@ class LogStoreEngine:
         yield from (shipper.window_at for shipper in self.shippers.list_all())
         for policy in self.alarms.list_policies():
             yield from (policy.updated_at, policy.evaluated_at)
-
-    @property
-    def ledger(self) -> LedgerTables:
-        """What was entered into the ledger with records and cursors."""
-        return self._ledger
 
     def interrupt_queries(self) -> None:
         """End every pull and query at work with ExecutionTimeout; later ones are not touched."""

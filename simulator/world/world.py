@@ -292,7 +292,7 @@ class World:
             clock=self.clock,
             rng=self._rng,
             spool=self._spool,
-            engine=stores.engine,
+            log_stores=stores.engine.deliveries,
             object_store=stores.objects,
             versions=versions,
             deleted=self.flow_logs.deleted(),

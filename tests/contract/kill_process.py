@@ -104,7 +104,7 @@ class Run:
             clock=self.clock,
             rng=rng,
             spool=self.spool,
-            engine=self.engine,
+            log_stores=self.engine.deliveries,
             object_store=self.objects,
             versions=tuple(FlowLogVersion(flow_log=flow_log) for flow_log in FLOW_LOGS),
             archive=Archive(directory / "ledger", 1 << 20),

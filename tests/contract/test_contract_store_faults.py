@@ -110,7 +110,7 @@ async def test_what_flow_logs_deliver_to_a_stopped_log_store_is_lost(tmp_path: P
         assert (by_name["l7"].lost, by_name["l7"].delivered) == (3, 2)
         assert by_name["l7"].status == "running"
         check_counts(world)
-        entries = [one for one in world.engine.ledger.entries() if one.outcome == "lost"]
+        entries = [one for one in world.engine.deliveries.ledger.entries() if one.outcome == "lost"]
         assert sum(one.record_count for one in entries) == 3
         assert all("LogStoreStopped" in one.reason for one in entries)
 

@@ -38,7 +38,7 @@ class Stand:
             clock=self.clock,
             rng=Rng(7),
             spool=self.spool,
-            engine=self.engine,
+            log_stores=self.engine.deliveries,
             object_store=self.objects,
             versions=tuple(FlowLogVersion(flow_log=one) for one in FLOW_LOGS),
         )

@@ -289,7 +289,7 @@ class World:
             clock=self.clock,
             rng=Rng(seed),
             spool=self.spool,
-            engine=self.engine,
+            log_stores=self.engine,
             object_store=self.objects,
             versions=versions or tuple(FlowLogVersion(flow_log=one) for one in flow_logs),
             deleted=deleted,

@@ -244,7 +244,7 @@ async def test_with_the_real_log_stores(tmp_path: Path) -> None:
         clock=clock,
         rng=Rng(7),
         spool=spool,
-        engine=engine,
+        log_stores=engine.deliveries,
         object_store=None,
         versions=(FlowLogVersion(flow_log=flow),),
         archive=Archive(tmp_path / "ledger", KEEP),
@@ -271,9 +271,12 @@ async def test_with_the_real_log_stores(tmp_path: Path) -> None:
     spool.close()
     engine.close()
     again = LogStoreEngine(tmp_path / "db", clock, load_from=(spool_directory,))
-    assert sum(entry.record_count for entry in again.ledger.entries(flow_log_id="fl-l7")) == 200
-    assert list(again.ledger.exceptions(altered=b"x")) == []
-    again.ledger.forget(SERIES, 1 << 40)
-    assert list(again.ledger.entries()) == []
+    assert (
+        sum(entry.record_count for entry in again.deliveries.ledger.entries(flow_log_id="fl-l7"))
+        == 200
+    )
+    assert list(again.deliveries.ledger.exceptions(altered=b"x")) == []
+    again.deliveries.ledger.forget(SERIES, 1 << 40)
+    assert list(again.deliveries.ledger.entries()) == []
     again.close()
     clock.stop()

@@ -87,7 +87,7 @@ def delivering(engine: LogStoreEngine, progress: Progress, spool: Path) -> Calla
                     for number in range(BATCH)
                 )
             )
-            engine.deliver_segments(
+            engine.deliveries.deliver_segments(
                 project="default",
                 log_store="demo",
                 stream="delivered",

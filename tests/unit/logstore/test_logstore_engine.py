@@ -35,7 +35,7 @@ MakeSegment = Callable[[Path, int], list[tuple[int, str]]]
 
 
 def deliver(engine: LogStoreEngine, paths: list[Path], position: int, name: str = "demo") -> int:
-    return engine.deliver_segments(
+    return engine.deliveries.deliver_segments(
         project="default",
         log_store=name,
         stream="flow/lb-1",
@@ -53,7 +53,7 @@ def test_delivered_records_come_back_as_they_were(
     assert deliver(store.engine, [tmp_path / "1.tsv", tmp_path / "empty.tsv"], 300) == 300
     page = store.engine.pull("default", "demo", EVERYTHING, limit=1000)
     assert [(r.timestamp_ms, r.message) for r in page.records] == written
-    assert store.engine.read_cursors() == {"flow": 300}
+    assert store.engine.deliveries.read_cursors() == {"flow": 300}
     assert [s.name for s in store.engine.list_streams("default", "demo")] == ["flow/lb-1"]
     names = [f.name for f in FIELDS]
     result = store.engine.query("default", "demo", EVERYTHING, "select * limit 1")
@@ -96,7 +96,7 @@ def test_missing_log_store_is_a_sink_error_that_retrying_cannot_cure(
     with pytest.raises(SinkError) as caught:
         deliver(store.engine, [tmp_path / "1.tsv"], 1, name="nowhere")
     assert caught.value.retryable is False
-    assert store.engine.read_cursors() == {}
+    assert store.engine.deliveries.read_cursors() == {}
 
 
 def test_failed_delivery_leaves_nothing_behind(store, tmp_path, make_segment) -> None:
@@ -111,15 +111,15 @@ def test_failed_delivery_leaves_nothing_behind(store, tmp_path, make_segment) ->
     assert caught.value.retryable is True
     assert store.select("select count(*)") == [(0,)]
     assert store.engine.query("default", "demo", EVERYTHING, "select *").columns[3:] == ()
-    assert store.engine.read_cursors() == {}
+    assert store.engine.deliveries.read_cursors() == {}
     assert deliver(store.engine, [good], 1) == 10
 
 
 def test_delivery_without_files_moves_the_cursor_only(store) -> None:
     assert deliver(store.engine, [], 7) == 0
-    store.engine.commit_cursor("flow", 9)
-    store.engine.commit_cursor("other", 1)
-    assert store.engine.read_cursors() == {"flow": 9, "other": 1}
+    store.engine.deliveries.commit_cursor("flow", 9)
+    store.engine.deliveries.commit_cursor("other", 1)
+    assert store.engine.deliveries.read_cursors() == {"flow": 9, "other": 1}
 
 
 def test_line_that_is_not_json_is_kept_without_fields(store, tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_everything_is_there_after_closing_and_opening(tmp_path: Path, make_segm
     again = LogStoreEngine(path, clock)
     assert again.describe_project(project.uuid) == project
     assert again.describe_log_store("shop", "demo") == log_store
-    assert again.read_cursors() == {"flow": 50}
+    assert again.deliveries.read_cursors() == {"flow": 50}
     assert [s.name for s in again.list_streams("default", "demo")] == ["flow/lb-1", "p"]
     again.push("default", "demo", [NewRecord(message="y")])
     seqs = again.query("default", "demo", EVERYTHING, "select count(distinct `@seq`), count(*)")
@@ -349,7 +349,7 @@ CHILD = """
     engine = LogStoreEngine(base / "logs.db", ManualClock({now}.0))
     engine.create_log_store("default", "demo", LogStoreSettings(retention_days=7))
     for position in range(1, 1000):
-        engine.deliver_segments(
+        engine.deliveries.deliver_segments(
             project="default", log_store="demo", stream="s",
             paths=[base / "1.tsv"], cursor="flow", position=position,
         )
@@ -379,7 +379,7 @@ def test_kill_loses_nothing_acknowledged_and_doubles_nothing(
     acknowledged = int(rest[-1]) if rest else acknowledged
 
     engine = LogStoreEngine(tmp_path / "logs.db", ManualClock(float(NOW_S)))
-    position = engine.read_cursors()["flow"]
+    position = engine.deliveries.read_cursors()["flow"]
     assert position in {acknowledged, acknowledged + 1}
     ((delivered,),) = engine.query(
         "default", "demo", EVERYTHING, "select count(*) where `@stream` = 's'"

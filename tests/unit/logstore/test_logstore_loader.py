@@ -40,7 +40,7 @@ def write_segments(base: Path, *records: object) -> list[Path]:
 
 
 def deliver(engine: LogStoreEngine, paths: list[Path], position: int = 1) -> int:
-    return engine.deliver_segments(
+    return engine.deliveries.deliver_segments(
         project="default",
         log_store="demo",
         stream="s",
@@ -98,7 +98,7 @@ def test_a_load_that_fails_in_its_last_statement_leaves_nothing(
         deliver(engine, paths)
     assert not caught.value.retryable
     assert rows(engine, "select count(*)")[0][0] == 0
-    assert engine.read_cursors() == {}
+    assert engine.deliveries.read_cursors() == {}
     assert sorted((tmp_path / "spool").iterdir()) == paths
     paths[-1].write_text(good)
     assert deliver(engine, paths) == 30
@@ -114,13 +114,13 @@ def test_the_instant_of_the_newest_delivery_outlives_the_process(tmp_path: Path)
     again = open_engine(tmp_path, NOW_S - 100.0)
     kept = again.read_clock()
     assert 0 <= kept - (NOW_S + 0.123_456_789) < 0.000_002
-    again.commit_cursor("flow", 9)
+    again.deliveries.commit_cursor("flow", 9)
     assert again.read_clock() == kept, "an earlier instant is not newer"
     store = again.create_log_store("default", "other", LogStoreSettings(retention_days=-1))
     again.close()
 
     third = open_engine(tmp_path, NOW_S + 50.0)
-    third.commit_cursor("bucket", 1)
+    third.deliveries.commit_cursor("bucket", 1)
     assert third.read_clock() == NOW_S + 50
     assert third.describe_log_store("default", "other") == store
     assert third.create_project("next").uuid != third.describe_project("default").uuid

@@ -266,7 +266,7 @@ def test_the_connection_itself_reads_no_file_beyond_the_spool(tmp_path: Path) ->
     engine = LogStoreEngine(tmp_path / "logs.db", ManualClock(NOW_MS / 1000), load_from=[spool])
     engine.create_log_store("default", "demo", LogStoreSettings(retention_days=7))
     where = {"project": "default", "log_store": "demo", "stream": "s", "cursor": "c"}
-    assert engine.deliver_segments(**where, paths=[spool / "1.tsv"], position=1) == 1
+    assert engine.deliveries.deliver_segments(**where, paths=[spool / "1.tsv"], position=1) == 1
     with engine._database.reading() as cursor:
         for statement in (
             f"SELECT * FROM read_text('{outside}')",

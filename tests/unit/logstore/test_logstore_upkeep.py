@@ -188,7 +188,7 @@ def test_the_file_does_not_grow_with_what_has_expired(tmp_path: Path) -> None:
         segment.write_text(
             "".join(f'{at_ms + n}\t{{"x":"{draw.getrandbits(2048):x}"}}\n' for n in range(10_000))
         )
-        engine.deliver_segments(
+        engine.deliveries.deliver_segments(
             project="default",
             log_store="short",
             stream="s",
