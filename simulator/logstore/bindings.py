@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import Database
+from simulator.logstore.lengths import check_length
 from simulator.logstore.resources import ResourceTable
 
 MAX_BINDING_TEXT: Final = 256
@@ -27,7 +30,8 @@ class Binding:
     @property
     def key(self) -> str:
         """What tells bindings apart: binding twice is binding once."""
-        return "\x1f".join((self.project, self.log_store, self.scope, self.sub_scope, self.id))
+        parts = (self.project, self.log_store, self.scope, self.sub_scope, self.id)
+        return msgspec.json.encode(parts).decode()
 
 
 class Bindings:
@@ -52,8 +56,7 @@ class Bindings:
             ("id", binding.id),
             ("userID", binding.user_id),
         ):
-            if len(text) > MAX_BINDING_TEXT:
-                raise invalid(parameter, f"expected at most {MAX_BINDING_TEXT} characters")
+            check_length(parameter, text, MAX_BINDING_TEXT)
         with self._database.writing() as transaction:
             self._catalog.store(binding.project, binding.log_store)
             self._table.put(transaction, binding.key, binding)

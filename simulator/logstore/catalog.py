@@ -16,6 +16,7 @@ import msgspec
 from simulator.errors import ControlError, invalid
 from simulator.logstore.database import SCHEMA, Cursor, Row, Transaction
 from simulator.logstore.fields import DiscoveredField, FieldCatalog, FieldChanges
+from simulator.logstore.lengths import check_length
 from simulator.logstore.typed import Kind
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
@@ -169,6 +170,7 @@ class Catalog:
             ControlError: ProjectAlreadyExist, ResourceOverflow, InvalidParameter.
         """
         check_name("name", name)
+        check_length("description", description)
         if name in self.projects:
             raise ControlError("ProjectAlreadyExist", 409, "Project already exists")
         if len(self.projects) >= MAX_PROJECTS:
@@ -191,6 +193,7 @@ class Catalog:
         self, transaction: Transaction, project: Project, description: str, top: bool, now: float
     ) -> Project:
         """Change what can change of a project."""
+        check_length("description", description)
         changed = replace(project, description=description, top=top, updated_at=now)
         # In its place: they are read back in the order of their rows.
         transaction.cursor.execute(

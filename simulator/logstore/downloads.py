@@ -19,6 +19,7 @@ from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog, make_uuid
 from simulator.logstore.database import Database
 from simulator.logstore.download_files import DownloadFormat, WrittenRows
+from simulator.logstore.lengths import check_length
 from simulator.logstore.resources import ResourceTable
 from simulator.logstore.results import RowSink
 from simulator.logstore.shipper_settings import MAX_PATH_LENGTH
@@ -294,6 +295,8 @@ class Downloads:
     def _check(self, request: DownloadRequest) -> None:
         if not _NAME.fullmatch(request.name):
             raise invalid("name", "expected at most 128 characters without `/`")
+        check_length("query", request.query)
+        check_length("logStreamName", request.stream)
         if not 0 <= request.limit <= MAX_DOWNLOAD_ROWS:
             raise invalid("limit", f"expected 1 to {MAX_DOWNLOAD_ROWS}, or 0 for the most")
         if request.end_ms <= request.start_ms:

@@ -8,14 +8,13 @@ from simulator.clock import Clock
 from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import Catalog, check_name
 from simulator.logstore.database import Database
+from simulator.logstore.lengths import check_length
 from simulator.logstore.resources import ResourceTable
 from simulator.logstore.values import LogStoreType
 from simulator.logstore.views import Views
 
 MAX_FAST_QUERIES: Final = 200
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
-MAX_TEXT_LENGTH: Final = 65_536
-"""Of each of its texts. Source: assumed (no limit is documented)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,5 +142,4 @@ def _check(content: FastQueryContent) -> None:
         ("startDateTime", content.start),
         ("endDateTime", content.end),
     ):
-        if len(text) > MAX_TEXT_LENGTH:
-            raise invalid(parameter, f"expected at most {MAX_TEXT_LENGTH} characters")
+        check_length(parameter, text)

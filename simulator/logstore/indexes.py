@@ -10,11 +10,14 @@ from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import Database
 from simulator.logstore.fields import MAX_NAME_LENGTH
+from simulator.logstore.lengths import check_length
 from simulator.logstore.values import IndexField, IndexSettings, IndexType, LogStoreSettings
 
 MAX_INDEX_FIELDS: Final = 1000
 MAX_INDEX_DEPTH: Final = 16
 """Of an index definition. Source: assumed: as many fields as a LogStore remembers."""
+MAX_SEPARATORS: Final = 256
+"""Of the index, and of each field. Source: assumed (a set of some characters is meant)."""
 
 _NESTING: Final = frozenset({IndexType.JSON, IndexType.OBJECT})
 
@@ -99,6 +102,7 @@ def check_index(index: IndexSettings) -> None:
     """
     if not index.fulltext and not index.fields:
         raise invalid("fields", "a full-text index or the index of a field must be on")
+    check_length("separators", index.separators, MAX_SEPARATORS)
     if _check_fields(index.fields, "fields", 1) > MAX_INDEX_FIELDS:
         raise invalid("fields", f"expected at most {MAX_INDEX_FIELDS} fields")
 
@@ -114,6 +118,7 @@ def _check_fields(fields: Sequence[IndexField], place: str, depth: int) -> int:
     for field in fields:
         if not 1 <= len(field.name) <= MAX_NAME_LENGTH:
             raise invalid(place, f"a name has 1 to {MAX_NAME_LENGTH} characters")
+        check_length(f"{place}.{field.name}.separators", field.separators, MAX_SEPARATORS)
         if field.fields and field.type not in _NESTING:
             raise invalid(
                 f"{place}.{field.name}.fields",

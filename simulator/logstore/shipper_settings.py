@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 from simulator.errors import invalid
+from simulator.logstore.fields import MAX_NAME_LENGTH
+from simulator.logstore.lengths import check_length
 
 DEFAULT_PARTITION: Final = "%Y/%m/%d/%H/%M/"
 MAX_PATH_LENGTH: Final = 256
@@ -185,12 +187,28 @@ def check_shipper_settings(settings: ShipperSettings) -> None:
         raise invalid("storageFormat", f"expected one of {', '.join(StorageFormat)}")
     if settings.compression.lower() not in set(Compression):
         raise invalid("compressType", f"expected one of {', '.join(Compression)}")
+    _check_texts(settings)
     _check_columns(settings)
     if settings.csv_delimiter not in _DELIMITERS:
         raise invalid("csvDelimiter", "expected a comma, a space, a tab or `|`")
     if len(settings.csv_quote) > 1:
         raise invalid("csvQuote", "expected one character, or none")
     _check_compression(settings)
+
+
+def _check_texts(settings: ShipperSettings) -> None:
+    """Bound what is kept, used or not."""
+    for parameter, texts in (
+        ("fieldsName", settings.field_names),
+        ("fieldsType", settings.field_types),
+    ):
+        if len(texts) > MAX_COLUMNS:
+            raise invalid(parameter, f"expected at most {MAX_COLUMNS}")
+        for text in texts:
+            check_length(parameter, text, MAX_NAME_LENGTH)
+    check_length("selectedColumnName", settings.column_names)
+    check_length("selectedColumnType", settings.column_types)
+    check_length("nullIdentifier", settings.null_text, MAX_NAME_LENGTH)
 
 
 def _check_columns(settings: ShipperSettings) -> None:

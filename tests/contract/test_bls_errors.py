@@ -66,10 +66,26 @@ DOCUMENTED = [
 
 
 LONG = "x" * 70_000
+SHIPPER = {"logShipperName": "s", "logStoreName": "access"}
+DOWNLOAD = {"logStoreName": "access", "queryStartTime": FROM, "queryEndTime": TO}
 DEEP = "[" * 501 + "]" * 501
 NAMED = [
     ("POST", "/v1/fastquery", {**FAST, "description": LONG}, "description"),
     ("POST", "/v1/fastquery", {**FAST, "startDateTime": LONG}, "startDateTime"),
+    ("POST", "/v1/project", {"name": "p", "description": LONG}, "description"),
+    ("POST", TASK, {**DOWNLOAD, "query": LONG}, "query"),
+    ("POST", TASK, {**DOWNLOAD, "logStreamName": LONG}, "logStreamName"),
+    ("POST", INDEX, {"fulltext": True, "separators": "x" * 257}, "separators"),
+    ("POST", INDEX, {"fields": {"a": {"type": "text", "separators": LONG}}}, "fields.a.separators"),
+    *(
+        ("POST", "/v1/logshipper", {**SHIPPER, "destConfig": {"BOSPath": "b-b", **config}}, named)
+        for named, config in (
+            ("fieldsName", {"fieldsName": [LONG]}),
+            ("fieldsType", {"fieldsType": ["long"] * 257}),
+            ("selectedColumnName", {"selectedColumnName": LONG}),
+            ("nullIdentifier", {"nullIdentifier": LONG}),
+        )
+    ),
     ("POST", "/v1/logstore/bind", {**BIND, "userID": LONG}, "userID"),
     ("POST", "/v1/logstore/bind", {**BIND, "scope": ""}, "scope"),
     ("POST", "/v1/project/list", {"pageNo": -1}, "pageNo"),
@@ -162,6 +178,14 @@ async def test_a_body_that_cannot_be_taken(
 ) -> None:
     got, answer = await served.go("POST", "/v1/logstore", raw=raw)
     assert (got, answer["code"], answer["message"]) == (status, code, message)
+
+
+async def test_bindings_are_told_apart_whatever_is_in_them(served: Served) -> None:
+    for texts in ({"scope": "a\x1fb", "subScope": "c"}, {"scope": "a", "subScope": "b\x1fc"}):
+        assert (await served.go("POST", "/v1/logstore/bind", {**BIND, **texts}))[0] == 200
+    assert (await served.go("POST", "/v1/logstore/unbind", {**BIND, "scope": "a"}))[0] == 200
+    status, answer = await served.go("DELETE", "/v1/logstore/access")
+    assert (status, answer["code"]) == (409, "LogStoreAlreadyBind")
 
 
 async def test_a_wrong_signature(served: Served) -> None:
