@@ -8,7 +8,7 @@ from typing import IO, Final
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
-MAX_IN_MEMORY_BYTES: Final = 1024 * 1024
+MAX_IN_MEMORY_BYTES: Final = 2 * 1024 * 1024
 """Of a body that is kept in memory."""
 _PIECE_BYTES: Final = 256 * 1024
 

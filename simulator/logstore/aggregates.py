@@ -9,6 +9,7 @@ from typing import Final
 
 from simulator.logstore.calls import Call, Function, Write, aggregate
 from simulator.logstore.containers import last_of_each
+from simulator.logstore.footprint import text_width
 from simulator.logstore.typed import (
     NESTED,
     Kind,
@@ -20,6 +21,12 @@ from simulator.logstore.typed import (
     as_whole,
 )
 
+_PAIR_BYTES: Final = 48
+"""Of a key and a value, beside the texts they may be."""
+_PAIR_STEPS: Final = 8
+"""Lists that are made of all pairs on the way to a map."""
+_COUNTED_BYTES: Final = 112
+"""Of a value that is counted, beside the text it may be."""
 DISTINCT_AGGREGATES: Final = frozenset({"count", "sum", "avg"})
 
 
@@ -164,7 +171,7 @@ def _group_array(call: Call) -> Typed:
     """In the order of time (assumed); NULL has no place in it (assumed)."""
     value = _element(call.value(0))
     listed = f"list({value.sql} ORDER BY {call.order}) FILTER (WHERE {value.sql} IS NOT NULL)"
-    return Typed(listed, Kind.ARRAY, value.kind)
+    return Typed(listed, Kind.ARRAY, value.kind, width=call.collect(value))
 
 
 def _map_agg(call: Call) -> Typed:
@@ -172,19 +179,22 @@ def _map_agg(call: Call) -> Typed:
     key, value = (_element(one) for one in call.values())
     pairs = f"list(row({key.sql}, {value.sql})) FILTER ({key.sql} IS NOT NULL)"
     first = f"list_sort({last_of_each(f'list_reverse_sort({pairs})')})"
-    return Typed(f"map_from_entries({first})", Kind.MAP, value.kind, key.kind)
+    width = call.collect(key, value, sql=f"concat({key.sql}, {value.sql})", overhead=_PAIR_BYTES)
+    call.scope.footprint.add(_PAIR_STEPS * width.near)
+    return Typed(f"map_from_entries({first})", Kind.MAP, value.kind, key.kind, width=width)
 
 
 def count_of_each(call: Call) -> Typed:
     """``histogram(x)``: how often each value occurs."""
     value = _element(call.value(0))
-    return Typed(f"histogram({value.sql})", Kind.MAP, Kind.INT, value.kind)
+    width = call.collect(value, overhead=_COUNTED_BYTES, distinct=True)
+    return Typed(f"histogram({value.sql})", Kind.MAP, Kind.INT, value.kind, width=width)
 
 
 def _element(value: Typed) -> Typed:
     """``value`` as what can be in an array; instants and nested ones as text."""
     if value.kind in NESTED or value.kind is Kind.TIME:
-        return Typed(as_text(value), Kind.STRING)
+        return Typed(as_text(value), Kind.STRING, width=text_width(value))
     return value if value.kind is not Kind.NULL else Typed("CAST(NULL AS VARCHAR)", Kind.STRING)
 
 

@@ -1,10 +1,11 @@
 """What a function of the SQL part is given, and what its row in a table says."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from simulator.errors import ControlError
+from simulator.logstore.footprint import ELEMENT_BYTES, Collected, Footprint, text_width
 from simulator.logstore.typed import (
     NUMERIC,
     TEXTUAL,
@@ -15,13 +16,14 @@ from simulator.logstore.typed import (
     as_text,
     invalid_query,
 )
+from simulator.logstore.widths import Width
 from simulator.logstore.windows import RunningTotals
 
 DATE_UNITS: Final = ("second", "minute", "hour", "day", "month", "year")
 """Source: doc https://cloud.baidu.com/doc/BLS/s/xk5cc9piu."""
-MAX_TEXT: Final = 1_048_576
-"""Characters that a function may grow a text to; beyond, it gives NULL. Source: assumed (a bound
-against abuse; a record has half as many)."""
+MAX_GROWN_BYTES: Final = 32_768
+"""That a text may have which a function makes longer by what the records hold. Source: assumed (a
+bound against abuse)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Scope:
     """The simulated instant at which the statement was asked."""
     drawn: Callable[[int], int]
     """A number of 64 bits for what a place in the query leaves to chance."""
+    footprint: Footprint
+    """Of the statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,10 @@ class Call:
     """SQL that tells the rows apart that the call is made for: those of the source, or groups."""
     totals: RunningTotals
     """Of the select that it stands in."""
+    collected: list[Collected]
+    """What aggregates of that select collect of all rows."""
+    matches: list[str]
+    """SQL for what that select matches with patterns, which may take long."""
 
     def value(self, index: int) -> Typed:
         """The expression at ``index``.
@@ -120,6 +128,39 @@ class Call:
             raise self.refuse(f"argument {index + 1} must be one of {', '.join(units)}")
         return unit
 
+    def collect(
+        self,
+        *elements: Typed,
+        sql: str = "",
+        overhead: int = ELEMENT_BYTES,
+        distinct: bool = False,
+    ) -> Width:
+        """Keep an aggregate that collects ``elements`` of all rows within its bound.
+
+        Args:
+            elements: the parts of what it collects.
+            sql: text that stands for all of them; the one element by itself where it is empty.
+            overhead: bytes of a row beside its texts.
+            distinct: whether equal elements are kept once.
+
+        Returns:
+            How wide its values can be.
+        """
+        texts = [one for one in elements if one.kind in TEXTUAL]
+        width = sum((one.width for one in texts), Width()) + Width(overhead, overhead)
+        self.collected.append(
+            Collected(
+                name=self.name,
+                element=sql or elements[0].sql,
+                is_text=bool(texts),
+                width=width.far,
+                overhead=overhead,
+                distinct=distinct,
+                at=self.at,
+            )
+        )
+        return self.scope.footprint.collected_width(width)
+
     def bind(self, text: str) -> str:
         """A placeholder for ``text``."""
         return self.scope.bindings.text(text)
@@ -165,7 +206,18 @@ def of_texts(template: str, kind: Kind = Kind.STRING) -> Write:
 
 
 def unify(values: Sequence[Typed]) -> tuple[list[str], Typed]:
-    """SQL for ``values`` in the one kind that holds them all, and a pattern of that kind."""
+    """SQL for ``values`` in the one kind that holds them all, and a pattern of that kind.
+
+    The pattern is as wide as the widest of them.
+    """
+    parts, pattern = _unified(values)
+    width = Width()
+    for value in values:
+        width |= text_width(value) if pattern.kind in TEXTUAL else value.width
+    return parts, replace(pattern, width=width, cost=0.0)
+
+
+def _unified(values: Sequence[Typed]) -> tuple[list[str], Typed]:
     known = [value for value in values if value.kind is not Kind.NULL]
     kinds = {value.kind for value in known}
     if not known:

@@ -39,4 +39,15 @@ def is_in(value: Typed, items: Sequence[Typed]) -> str:
         return f"({value.sql} IN ({', '.join(item.sql for item in items)}))"
     if value.kind in NUMERIC:
         return f"({value.sql} IN ({', '.join(as_number(item) for item in items)}))"
+    if value.kind in TEXTUAL:
+        # Each list is converted to once, however many items it has.
+        numbers = [as_number(item) for item in items if item.kind in NUMERIC]
+        texts = [item.sql for item in items if item.kind in TEXTUAL]
+        others = [item for item in items if item.kind not in NUMERIC | TEXTUAL]
+        parts = [compare(value, "=", item) for item in others]
+        if numbers:
+            parts.append(f"({as_number(value)} IN ({', '.join(numbers)}))")
+        if texts:
+            parts.append(f"({value.sql} IN ({', '.join(texts)}))")
+        return f"({' OR '.join(parts)})"
     return "(" + " OR ".join(compare(value, "=", item) for item in items) + ")"

@@ -6,6 +6,7 @@ the index, every record is there at once, also those that are older than it (ass
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, assert_never
 
 from simulator.errors import ControlError
@@ -51,6 +52,7 @@ class ConditionWriter:
         cursor: to look at the data when a field's kind must be proven.
         bindings: of the statement that the condition becomes part of.
         column: what the LogStore calls a field that the search names; None: the same.
+        fold_count: how often the case of a record may be folded, which takes memory.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class ConditionWriter:
         cursor: Cursor,
         bindings: Bindings,
         column: Callable[[str], str] | None = None,
+        fold_count: int,
     ) -> None:
         self._column = column or _as_named
         self._fields = fields
@@ -69,6 +72,7 @@ class ConditionWriter:
         self._strict = strict
         self._cursor = cursor
         self._bindings = bindings
+        self._folds_left = fold_count
 
     def write(self, search: Search) -> str:
         """SQL that is true or false for every record, never NULL.
@@ -119,6 +123,9 @@ class ConditionWriter:
             if exact is not None:
                 return _certain(exact)
         words = splitter.words(text, at, wildcards=isinstance(search, Words))
+        self._folds_left -= len(words)
+        if self._folds_left < 0:
+            splitter = replace(splitter, may_fold=False)
         if isinstance(search, Phrase):
             return _certain(splitter.has_phrase(as_text(value), words, self._bindings))
         found = (splitter.has_word(as_text(value), word, self._bindings) for word in words)

@@ -6,7 +6,8 @@ Source: doc https://cloud.baidu.com/doc/BLS/s/xk5cc9piu unless a function says o
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from simulator.logstore.calls import MAX_TEXT, Call, Function, Write, scalar, unify
+from simulator.logstore.calls import MAX_GROWN_BYTES, Call, Function, Write, scalar, unify
+from simulator.logstore.footprint import element_width, text_width, too_large
 from simulator.logstore.json_paths import ONE_PLACE, PATH_FORMS, JsonPath, parse_json_path
 from simulator.logstore.typed import (
     NESTED,
@@ -17,9 +18,7 @@ from simulator.logstore.typed import (
     as_text,
     as_whole,
 )
-
-MAX_FOUND: Final = 16 * MAX_TEXT
-"""Characters that a JSON path to all levels may find. Source: assumed (a bound against abuse)."""
+from simulator.logstore.widths import UNKNOWN, of
 
 
 def make_array(values: Sequence[Typed]) -> Typed:
@@ -31,7 +30,8 @@ def make_array(values: Sequence[Typed]) -> Typed:
         for value in values
     ]
     parts, pattern = unify(plain)
-    return Typed(f"[{', '.join(parts)}]", Kind.ARRAY, pattern.kind)
+    width = sum((element_width(value) for value in values), UNKNOWN)
+    return Typed(f"[{', '.join(parts)}]", Kind.ARRAY, pattern.kind, width=width)
 
 
 def subscript(container: Typed, key: Typed) -> Typed | None:
@@ -43,7 +43,9 @@ def subscript(container: Typed, key: Typed) -> Typed | None:
         wanted = as_number(key) if container.keys in NUMERIC else as_text(key)
         return Typed(f"{container.sql}[{wanted}]", container.items)
     if container.kind is Kind.ARRAY:
-        return Typed(f"{container.sql}[{as_whole(key)}]", container.items)
+        # The number of times that something occurs is unsigned, which no place may be.
+        place = f"TRY_CAST({as_whole(key)} AS BIGINT)" if "(" in key.sql else as_whole(key)
+        return Typed(f"{container.sql}[{place}]", container.items)
     return None
 
 
@@ -51,7 +53,8 @@ def _json_extract(call: Call) -> Typed:
     """What stands at a place: a text without its quotes, anything else as JSON.
 
     What stands at several places is a JSON array, from the top down, as in MySQL (assumed); NULL
-    where there is none. What looks at all levels of a text that is long and nested is NULL.
+    where there is none. What looks at all levels of a text that is long and nested ends the
+    statement.
     """
     path = _path(call, 1, PATH_FORMS)
     document, where = call.text(0), call.bind(path.text)
@@ -60,11 +63,15 @@ def _json_extract(call: Call) -> Typed:
         return Typed(f"json_extract_string({parsed}, {where})", Kind.MIXED)
     if path.is_deep:
         # What is found may hold each other, to as many levels as there are brackets.
-        brackets = f"1 + length({document}) - length(translate({document}, '[{{', ''))"
-        bound = f"length({document}) * ({brackets}) <= {MAX_FOUND}"
-        document = f"CASE WHEN {bound} THEN {document} END"
+        brackets = f"length({document}) - length(translate({document}, '[{{', ''))"
+        size = f"strlen({document}) * ({brackets} - 1)"
+        refused = too_large(call.name, f"texts of more than {MAX_GROWN_BYTES} bytes at all levels")
+        document = f"CASE WHEN {size} > {MAX_GROWN_BYTES} THEN {refused} ELSE {document} END"
     found = f"to_json(json_extract(TRY_CAST({document} AS JSON), {where}))"
-    return Typed(f"CAST(nullif({found}, '[]') AS VARCHAR)", Kind.STRING)
+    width = text_width(call.value(0))
+    if path.is_deep:
+        width += of(MAX_GROWN_BYTES)
+    return Typed(f"CAST(nullif({found}, '[]') AS VARCHAR)", Kind.STRING, width=width)
 
 
 def _json_extract_scalar(call: Call) -> Typed:

@@ -16,6 +16,7 @@ import duckdb
 
 from simulator.errors import ControlError, StartupError
 from simulator.logstore.admission import Admission
+from simulator.logstore.footprint import MAX_BYTES
 from simulator.logstore.typed import LOCAL_HOURS
 from simulator.logstore.watchdog import QueryHandle, Watchdog, timed_out
 
@@ -90,7 +91,9 @@ class Database:
     ) -> None:
         self._writing = threading.Lock()
         self._watchdog = Watchdog(query_limit_s)
-        self._admission = Admission()
+        self._admission = Admission(MAX_BYTES)
+        self.threads = threads
+        """That one statement may use."""
         self._closed = False
         self._connection = duckdb.connect(
             ":memory:",
@@ -143,6 +146,25 @@ class Database:
         deadline = self._watchdog.deadline_of(handle)
         with self._admission.place(deadline, handle), self._reading(deadline, handle) as cursor:
             yield cursor
+
+    @contextmanager
+    def room(self, byte_count: int, handle: QueryHandle | None = None) -> Iterator[None]:
+        """Room for the values of a query's statement, while the block runs it.
+
+        The watchdog goes on to stop the query's statements, also after waiting here.
+
+        Raises:
+            ControlError: ExecutionTimeout.
+        """
+        stop = None if handle is None else handle.stop
+        deadline = self._watchdog.deadline_of(handle)
+        with self._admission.room(byte_count, deadline, handle):
+            if handle is not None:
+                handle.stop = stop
+                # Looked at after it can be stopped again, as where it waits.
+                if handle.cancelled:
+                    raise timed_out()
+            yield
 
     @contextmanager
     def reading(self, handle: QueryHandle | None = None) -> Iterator[Cursor]:
@@ -287,4 +309,5 @@ def is_passing(error: BaseException) -> bool:
 
 def first_line(error: BaseException) -> str:
     """What DuckDB complains about, without the statement it quotes."""
-    return str(error).partition("\n")[0].removeprefix("Binder Error: ")
+    line = str(error).partition("\n")[0]
+    return line.removeprefix("Binder Error: ").removeprefix("Invalid Input Error: ")

@@ -12,12 +12,14 @@ from sqlglot import exp
 
 from simulator.errors import ControlError
 from simulator.logstore.aggregates import DISTINCT_AGGREGATES
-from simulator.logstore.calls import Argument, Call, Scope, unify
+from simulator.logstore.calls import Argument, Call, Function, Scope, unify
 from simulator.logstore.comparisons import compare, is_in
 from simulator.logstore.containers import make_array, subscript
+from simulator.logstore.footprint import Collected, priced
 from simulator.logstore.functions import (
     BARE_FUNCTIONS,
     COMPARING,
+    RANDOM,
     describe_missing,
     find_function,
 )
@@ -40,6 +42,7 @@ from simulator.logstore.typed import (
     invalid_query,
     parse_number,
 )
+from simulator.logstore.widths import of
 from simulator.logstore.windows import RunningTotals
 
 MAX_DEPTH: Final = 50
@@ -94,6 +97,12 @@ class ExpressionWriter:
         """How many aggregates have been written so far."""
         self.totals = RunningTotals()
         """What they need of the source."""
+        self.collected: list[Collected] = []
+        """What they collect of all rows."""
+        self.matches: list[str] = []
+        """What is matched with patterns, which may take long."""
+        self.cost = 0.0
+        """Bytes that all expressions take for one row."""
         self.place = reader.order
         """SQL that tells the rows apart that are written for; to be set where they are groups."""
         self._reader = reader
@@ -102,6 +111,8 @@ class ExpressionWriter:
         self._depth = 0
         self._in_aggregate = False
         self._lambda: Mapping[str, Typed] = {}
+        self._parts: list[list[Typed]] = []
+        """What has been written within each expression that is being written."""
 
     def write(self, node: exp.Expr, aliases: Mapping[str, Typed] | None = None) -> Typed:
         """SQL and kind of ``node``.
@@ -116,14 +127,38 @@ class ExpressionWriter:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise invalid_query("nested too deeply", self.position(node))
+        self._parts.append([])
         try:
             written = self._write(node, aliases or {})
         finally:
             self._depth -= 1
+            parts = self._parts.pop()
+        called = self._called(node)
+        aggregate = called is not None and called.aggregate
+        constant = all(part.is_constant for part in parts) and not (aggregate or _is_random(node))
+        written = priced(written, parts, is_constant=constant, is_aggregate=aggregate)
+        if isinstance(node, exp.Anonymous):
+            self._scope.footprint.look_at(written, str(node.this).lower(), self.position(node))
+        if self._parts:
+            self._parts[-1].append(written)
+        else:
+            self.cost += written.cost
         # Some functions repeat an argument, so nesting could double the text at every level.
         if len(written.sql) > MAX_WRITTEN:
             raise self.refuse(node, "the expression is too large")
         return written
+
+    def _called(self, node: exp.Expr) -> Function | None:
+        """The function that ``node`` calls, if any."""
+        if not isinstance(node, exp.Anonymous):
+            return None
+        return find_function(str(node.this).lower(), len(node.expressions))
+
+    def field(self, name: str) -> Typed:
+        """A field by itself."""
+        found = self._reader.field(name)
+        self.cost += found.cost
+        return found
 
     def position(self, node: exp.Expr) -> int | None:
         """Where ``node`` stands in the query, as near as it is known."""
@@ -185,15 +220,17 @@ class ExpressionWriter:
 
     def _literal(self, node: exp.Expr) -> Typed:
         if isinstance(node, exp.Null):
-            return Typed("NULL", Kind.NULL)
+            return Typed("NULL", Kind.NULL, is_constant=True)
         if isinstance(node, exp.Boolean):
-            return Typed("TRUE" if node.this else "FALSE", Kind.BOOL)
+            return Typed("TRUE" if node.this else "FALSE", Kind.BOOL, is_constant=True)
         text = str(node.this)
         if node.args.get("is_string"):
-            return Typed(self._scope.bindings.text(text), Kind.STRING)
+            width = of(len(text.encode("utf-8", "surrogatepass")) + 1)
+            bound = self._scope.bindings.text(text)
+            return Typed(bound, Kind.STRING, width=width, is_constant=True)
         try:
             number = parse_number(text)
-            return Typed(encode_number(number), kind_of_number(number))
+            return Typed(encode_number(number), kind_of_number(number), is_constant=True)
         except (ValueError, OverflowError) as error:
             raise self.refuse(node, f"{text[:40]} is not a number that fits") from error
 
@@ -421,6 +458,8 @@ class ExpressionWriter:
                 order=self._reader.order,
                 place=self._place(),
                 totals=self.totals,
+                collected=self.collected,
+                matches=self.matches,
             )
         finally:
             self._in_aggregate = within
@@ -489,3 +528,7 @@ class ExpressionWriter:
             raise self.refuse(node, "an interval needs a whole number")
         signed = -int(text) if back != count.name.startswith("-") else int(text)
         return signed, unit.name.lower().removesuffix("s")
+
+
+def _is_random(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Anonymous) and str(node.this).lower() == RANDOM

@@ -48,6 +48,8 @@ GROUPS: Final[Mapping[str, Mapping[str, Function]]] = {
 FUNCTIONS: Final[Mapping[str, Function]] = {
     name: function for group in GROUPS.values() for name, function in group.items()
 }
+RANDOM: Final = "rand"
+"""Has another value for each row, whatever its arguments."""
 BARE_FUNCTIONS: Final = frozenset(
     {"current_date", "current_timestamp", "current_timezone", "localtime"}
 )

@@ -30,11 +30,14 @@ MANY_FILES: Final = 64
 """More files than this are combined into one: DuckDB keeps a buffer of megabytes for each, and
 takes about a millisecond to open one."""
 BYTES_PER_ROW: Final = 2048
-"""Of a record from memory: a larger one is followed by rows without a time, which are no records.
+"""Of a record: a larger one is followed by rows without a time, which are no records.
 
 DuckDB packs, unpacks and computes 2048 rows at a time, and keeps 61 440 in a group that it writes
 anew while it grows; with rows of half a megabyte neither fits into any memory.
 """
+MAX_TOGETHER_BYTES: Final = 8192
+"""Of a record in a segment, all of whose records then lie together: they are mostly much smaller,
+and to look at each would make loading slower."""
 _ARRAY_LINES: Final = 16_384
 """Records in memory that one statement takes."""
 COMBINED_SUFFIX: Final = ".load"
@@ -164,20 +167,33 @@ def _insert(
             f" sequence, m AS message, strlen(m) AS size, $type AS type, $tags AS tags{values}"
             f" FROM (SELECT *{extracted} FROM ({query}))"
         )
-        if isinstance(texts, list) and any(map(_is_large, texts)):
-            rows = _spread(rows, names)
-        inserted = transaction.cursor.execute(
+        apart = _spread(rows, names)
+        insert = (
             f"INSERT INTO {state.table}"
-            f"(seq, ts, stream, sequence, message, size, type, tags{names}) {rows}",
-            {**parameters, **shared},
-        ).fetchone()
+            f"(seq, ts, stream, sequence, message, size, type, tags{names})"
+        )
+        values_of = {**parameters, **shared}
         if isinstance(texts, list):
+            chosen = apart if any(map(_is_large, texts)) else rows
+            transaction.cursor.execute(f"{insert} {chosen}", values_of)
             next_seq += len(texts)
-        elif inserted is not None:
-            next_seq += int(inserted[0])
+            continue
+        inserted = transaction.cursor.execute(f"{insert} {rows}", values_of).fetchone()
+        if _largest_from(transaction, state, next_seq) > MAX_TOGETHER_BYTES:
+            transaction.cursor.execute(f"DELETE FROM {state.table} WHERE seq >= {next_seq}")
+            transaction.cursor.execute(f"{insert} {apart}", values_of)
+        next_seq += 0 if inserted is None else int(inserted[0])
     if next_seq > base:
         transaction.after_commit(lambda: setattr(state, "next_seq", next_seq))
     return range(base, next_seq)
+
+
+def _largest_from(transaction: Transaction, state: StoreState, seq: int) -> int:
+    """Bytes of the largest record from ``seq`` on."""
+    row = transaction.cursor.execute(
+        f"SELECT max(size) FROM {state.table} WHERE seq >= {seq}"
+    ).fetchone()
+    return 0 if row is None or row[0] is None else int(row[0])
 
 
 def _is_large(text: str) -> bool:

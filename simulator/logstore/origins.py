@@ -14,6 +14,7 @@ from simulator.logstore.availability import Availability
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.conditions import ConditionWriter
 from simulator.logstore.database import Cursor
+from simulator.logstore.record_sizes import RecordSizes
 from simulator.logstore.retention import oldest_ms
 from simulator.logstore.search import Search
 from simulator.logstore.typed import Bindings, Typed, invalid_query
@@ -78,7 +79,9 @@ class Member:
             clause += f" AND stream = {bindings.text(selection.stream)}"
         return clause
 
-    def condition(self, search: Search, cursor: Cursor, bindings: Bindings) -> str:
+    def condition(
+        self, search: Search, cursor: Cursor, bindings: Bindings, sizes: RecordSizes
+    ) -> str:
         """SQL for whether a record is found, by the LogStore's own index."""
         writer = ConditionWriter(
             self.state.fields,
@@ -87,6 +90,7 @@ class Member:
             cursor=cursor,
             bindings=bindings,
             column=self.column,
+            fold_count=sizes.fold_count(cursor, self.state),
         )
         return writer.write(search)
 
@@ -133,7 +137,7 @@ class Origin:
                 raise self._said_by(member, error)
 
     def conditions(
-        self, search: Search | None, cursor: Cursor, bindings: Bindings
+        self, search: Search | None, cursor: Cursor, bindings: Bindings, sizes: RecordSizes
     ) -> tuple[str, ...]:
         """SQL for whether a record is found, for each member; None finds every record.
 
@@ -144,11 +148,20 @@ class Origin:
         """
         if search is None:
             return ("TRUE",) * len(self.members)
-        return tuple(self._condition(member, search, cursor, bindings) for member in self.members)
+        return tuple(
+            self._condition(member, search, cursor, bindings, sizes) for member in self.members
+        )
 
-    def _condition(self, member: Member, search: Search, cursor: Cursor, bindings: Bindings) -> str:
+    def _condition(
+        self,
+        member: Member,
+        search: Search,
+        cursor: Cursor,
+        bindings: Bindings,
+        sizes: RecordSizes,
+    ) -> str:
         try:
-            return member.condition(search, cursor, bindings)
+            return member.condition(search, cursor, bindings, sizes)
         except ControlError as error:
             raise self._said_by(member, error) from error
 

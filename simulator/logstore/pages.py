@@ -36,7 +36,7 @@ def find_page(
     conditions = [
         " AND ".join([member.within(bindings), condition, *_beyond(marker, member, paging)])
         for member, condition in zip(
-            origin.members, origin.conditions(search, cursor, bindings), strict=True
+            origin.members, origin.conditions(search, cursor, bindings, sizes), strict=True
         )
     ]
     largest = max(sizes.largest(cursor, member.state) for member in origin.members)

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,18 +11,15 @@ from typing import Final
 
 from simulator.clock import monotonic
 from simulator.errors import ControlError
-from simulator.logstore.calls import Scope
 from simulator.logstore.database import Cursor, Database, Row, run_statement
 from simulator.logstore.marker import parse_marker
 from simulator.logstore.origins import Member, Origin, missing_of_view
 from simulator.logstore.pages import find_page
 from simulator.logstore.record_sizes import RecordSizes
-from simulator.logstore.results import KeptRows, RowSink, Sent, send_rows
-from simulator.logstore.search import Search, parse_search
-from simulator.logstore.sql import SqlCompiler
-from simulator.logstore.statement import Statement, parse_statement, plus_explained
+from simulator.logstore.results import KeptRows, RowSink
+from simulator.logstore.selecting import Selecting, parsed_search
+from simulator.logstore.statement import parse_statement, plus_explained
 from simulator.logstore.typed import Bindings, invalid_query
-from simulator.logstore.unions import records_of
 from simulator.logstore.values import (
     Histogram,
     HistogramBucket,
@@ -45,7 +41,6 @@ MAX_BUCKETS: Final = 60
 _DAY_MS: Final = 86_400_000
 _INTERVALS_S: Final = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 12 * 3600, 86_400)
 _RECORD_TYPES: Final = {type_.value: type_ for type_ in RecordType}
-_COLUMN_NAME: Final = re.compile(r'"([fv]\d+|ts|seq|stream|message|type|tags)"')
 
 
 class QueryRunner:
@@ -96,7 +91,9 @@ class QueryRunner:
             statement = parse_statement(query)
             if statement.search is None or statement.sql is not None:
                 raise invalid_query("only `match <search>` can be pulled")
-            rows, next_marker = find_page(cursor, origin, _parsed(statement), paging, self._sizes)
+            rows, next_marker = find_page(
+                cursor, origin, parsed_search(statement), paging, self._sizes
+            )
         return _page(rows, next_marker)
 
     def run(
@@ -121,7 +118,7 @@ class QueryRunner:
             scanned = _scan_size(cursor, origin)
             if statement.search is not None and statement.sql is None:
                 rows, next_marker = find_page(
-                    cursor, origin, _parsed(statement), paging, self._sizes
+                    cursor, origin, parsed_search(statement), paging, self._sizes
                 )
                 tags = tuple(_tags(row[5]) for row in rows)
                 sink.begin(_MATCH_COLUMNS)
@@ -138,7 +135,18 @@ class QueryRunner:
                     scan_bytes=scanned[1],
                     execution_time_ms=_elapsed_ms(began),
                 )
-            columns, sent = _select(cursor, origin, statement, now_ms, self._drawing(), sink)
+            selecting = Selecting(
+                cursor=cursor,
+                origin=origin,
+                now_ms=now_ms,
+                drawn=self._drawing(),
+                sizes=self._sizes,
+                row_count=scanned[0],
+                threads=self._database.threads,
+            )
+            prepared = selecting.prepare(statement)
+            with self._database.room(prepared.byte_count, handle):
+                columns, sent = selecting.run(prepared, sink)
         return QueryResult(
             query_type=statement.query_type,
             columns=columns,
@@ -170,7 +178,8 @@ class QueryRunner:
         with plus_explained(query), self._querying(origin, handle) as cursor:
             statement = parse_statement(query)
             origin.check_indexed()
-            conditions = origin.conditions(_parsed(statement), cursor, bindings)
+            search = parsed_search(statement)
+            conditions = origin.conditions(search, cursor, bindings, self._sizes)
             for member, condition in zip(origin.members, conditions, strict=True):
                 sql = (
                     f"SELECT ts // {interval_ms} AS b, count(*) FROM {member.state.table}"
@@ -247,37 +256,6 @@ def _interval_ms(selection: Selection) -> int:
     return days * _DAY_MS
 
 
-def _select(
-    cursor: Cursor,
-    origin: Origin,
-    statement: Statement,
-    now_ms: int,
-    drawn: Callable[[int], int],
-    sink: RowSink,
-) -> tuple[tuple[str, ...], Sent]:
-    assert statement.sql is not None
-    bindings = Bindings()
-    conditions = origin.conditions(_parsed(statement), cursor, bindings)
-    records = records_of(origin, conditions, cursor, bindings)
-    scope = Scope(bindings=bindings, now_ms=now_ms, drawn=drawn)
-    query = SqlCompiler(records, scope).compile(statement.sql)
-    sink.begin(query.columns)
-    limit = None if query.limit_given else query.limit
-    try:
-        values = bindings.used_in(query.sql)
-        sent = send_rows(cursor, query.sql, values, query.items, limit, sink)
-    except ControlError as error:
-        message = _readable(error.message, records.names())
-        raise ControlError(error.code, error.status, message) from error
-    return query.columns, sent
-
-
-def _parsed(statement: Statement) -> Search | None:
-    """The search of a statement."""
-    part = statement.search
-    return None if part is None else parse_search(part.text, part.at)
-
-
 def _scan_size(cursor: Cursor, origin: Origin) -> tuple[int, int]:
     count = size = 0
     for member in origin.members:
@@ -309,11 +287,6 @@ def _page(rows: Sequence[Row], next_marker: str) -> Page:
 
 def _tags(text: str | None) -> Mapping[str, str]:
     return {} if text is None else json.loads(text)
-
-
-def _readable(message: str, names: Mapping[str, str]) -> str:
-    """DuckDB's complaint with the fields' own names in place of the opaque ones."""
-    return _COLUMN_NAME.sub(lambda found: f'"{names.get(found[1], found[1])}"', message)
 
 
 def _elapsed_ms(began: float) -> int:

@@ -6,7 +6,14 @@ from typing import Final
 
 from simulator.logstore.catalog import StoreState
 from simulator.logstore.database import Cursor
+from simulator.logstore.loader import MAX_TOGETHER_BYTES
+from simulator.logstore.pushes import MAX_RECORD_BYTES
 
+MAX_NEAR_BYTES: Final = MAX_TOGETHER_BYTES + MAX_RECORD_BYTES // 2048
+"""Of a record, as the mean over those that are stored beside it; see the loader."""
+MAX_FOLDED_BYTES: Final = 32 * 1024
+"""Of the texts that a search folds of one record. Source: assumed (it bounds memory; what is not
+folded is found too, in more time)."""
 MAX_PAGE_BYTES: Final = 16 * 1024 * 1024
 """Of the records that are read at a time: a page has fewer, but at least one. Source: assumed (a
 record may have half a megabyte, a page a thousand of them)."""
@@ -24,6 +31,8 @@ class RecordSizes:
         """Bytes of the largest record that ever was in the LogStore."""
         with self._lock:
             seq, size = self._known.get(state.id, (-1, 0))
+        if seq >= state.next_seq - 1:
+            return size
         row = cursor.execute(
             f"SELECT max(seq), max(size) FROM {state.table} WHERE seq > {seq}"
         ).fetchone()
@@ -34,6 +43,14 @@ class RecordSizes:
             known_seq, known_size = self._known.get(state.id, (-1, 0))
             self._known[state.id] = max(known_seq, int(row[0])), max(known_size, size)
         return size
+
+    def near(self, cursor: Cursor, state: StoreState) -> int:
+        """Bytes of a record where it is stored, as the mean over those beside it, at most."""
+        return min(self.largest(cursor, state), MAX_NEAR_BYTES)
+
+    def fold_count(self, cursor: Cursor, state: StoreState) -> int:
+        """How often a search may fold the case of a record."""
+        return MAX_FOLDED_BYTES // max(1, self.near(cursor, state))
 
 
 def fitting_count(sizes: Iterable[int]) -> int:

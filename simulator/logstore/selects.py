@@ -58,6 +58,7 @@ class Level:
         Raises:
             ControlError: InvalidParameter with the position and what was expected.
         """
+        self._scope.footprint.reads_earlier |= back_ms > 0
         source = self._source(select, back_ms)
         writer = ExpressionWriter(source.reader, self._scope, self._offset)
         for name, value in select.args.items():
@@ -93,6 +94,14 @@ class Level:
         below, condition = writer.totals.below(
             source.sql() + "".join(source.joins), condition, source.tables, places.groups
         )
+        footprint = self._scope.footprint
+        footprint.add(writer.cost)
+        if folded:
+            footprint.add_groups(items)
+        if writer.matches and source.sample is not None:
+            footprint.check_matches(writer.matches, source.sample, self._offset)
+        for one in writer.collected:
+            footprint.check_collected(one, f"FROM {below} WHERE {condition}", places.groups)
         listed = [f"{item.sql} AS c{index}" for index, item in enumerate(items)]
         if self._level > 0:
             listed += [f"{name} AS {name.rpartition('.')[2]}" for name in row_order]
@@ -165,7 +174,7 @@ class Level:
                     raise writer.refuse(node, "`*` stands alone")
                 # Source: assumed; no doc lists the columns of `select *`.
                 columns += source.names
-                items += [source.reader.field(name) for name in source.names]
+                items += [writer.field(name) for name in source.names]
             elif isinstance(node, exp.Alias):
                 columns.append(node.alias)
                 items.append(writer.write(node.this))

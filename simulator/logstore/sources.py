@@ -53,6 +53,8 @@ class Source:
     """Filled by the reader, as earlier ranges are asked for."""
     tables: list[str] = field(default_factory=list)
     """What columns are qualified by, joined tables included; none if they are bare."""
+    sample: Callable[[int], str] | None = None
+    """SQL for so many of its rows, if some can be had at once."""
 
 
 class Subquery:
@@ -82,7 +84,7 @@ class Subquery:
         self._at = at
         self._now = compiled(0)
         self._columns: Mapping[str, Typed] = {
-            column: replace(item, sql=f"{name}.c{index}")
+            column: replace(item, sql=f"{name}.c{index}", width=item.width.afterwards, cost=0.0)
             for index, (column, item) in reversed(
                 tuple(enumerate(zip(self._now.columns, self._now.items, strict=True)))
             )

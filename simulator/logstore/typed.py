@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, assert_never
 
 from simulator.errors import ControlError
+from simulator.logstore.widths import UNKNOWN, Width
 
 
 class Kind(StrEnum):
@@ -93,6 +94,14 @@ class Typed:
     """Of the keys of a map."""
     style: TimeStyle = TimeStyle.UTC
     """How an instant is shown; the expression itself is always in UTC."""
+    width: Width = UNKNOWN
+    """Bytes of one value; none where nobody has said."""
+    cost: float = 0.0
+    """Bytes that computing it for one row takes, with all values on the way."""
+    is_constant: bool = False
+    """Whether it has the same value for all rows, which is computed once."""
+    is_of_groups: bool = False
+    """Whether it is made of what aggregates give."""
 
 
 class Bindings:

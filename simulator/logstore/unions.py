@@ -5,15 +5,18 @@ that LogStore's fields and index say, and is then of the one kind that holds the
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from simulator.logstore.database import Cursor
 from simulator.logstore.expressions import Reader
+from simulator.logstore.field_widths import FieldWidths
 from simulator.logstore.fields import RESERVED
+from simulator.logstore.footprint import text_width
 from simulator.logstore.origins import Member, Origin
 from simulator.logstore.sources import Records, Source, order_key
 from simulator.logstore.typed import Bindings, Typed, as_kind, common_kind
+from simulator.logstore.widths import Width
 
 _PROPERTIES: Final = tuple(name for name in RESERVED if name != "@seq")
 _OWN_NAMES: Final = {typed.sql: name for name, typed in RESERVED.items()}
@@ -22,7 +25,11 @@ _PARTS_OF_RECORD: Final = {"message": "@raw", "type": "@raw", "tags": "@raw"}
 
 
 def records_of(
-    origin: Origin, conditions: Sequence[str], cursor: Cursor, bindings: Bindings
+    origin: Origin,
+    conditions: Sequence[str],
+    cursor: Cursor,
+    bindings: Bindings,
+    widths: FieldWidths,
 ) -> Records:
     """The records of ``origin``.
 
@@ -31,16 +38,25 @@ def records_of(
         conditions: SQL for whether a record is found, for each member.
         cursor: to look at the data when a field's kind must be proven.
         bindings: of the statement.
+        widths: how wide the fields are.
     """
     if len(origin.members) == 1:
-        return _Table(origin.members[0], conditions[0], cursor, bindings)
-    return _Union(origin.members, conditions, cursor, bindings)
+        return _Table(origin.members[0], conditions[0], cursor, bindings, widths)
+    return _Union(origin.members, conditions, cursor, bindings, widths)
 
 
 class _Table:
     """The records of one LogStore."""
 
-    def __init__(self, member: Member, condition: str, cursor: Cursor, bindings: Bindings) -> None:
+    def __init__(
+        self,
+        member: Member,
+        condition: str,
+        cursor: Cursor,
+        bindings: Bindings,
+        widths: FieldWidths,
+    ) -> None:
+        self._widths = widths
         self._member = member
         self._condition = condition
         self._cursor = cursor
@@ -56,6 +72,9 @@ class _Table:
             reader=Reader(field=self._field, order=order_key(order)),
             names=(*_PROPERTIES, *self._member.names),
             row_order=order,
+            sample=lambda count: (
+                f"(SELECT * FROM {self._member.state.table} WHERE {within} LIMIT {count})"
+            ),
         )
 
     def names(self) -> Mapping[str, str]:
@@ -64,7 +83,8 @@ class _Table:
         return {f"f{one.position}": one.name for one in fields} | _OWN_NAMES | _PARTS_OF_RECORD
 
     def _field(self, name: str) -> Typed:
-        return self._member.typed(name, self._cursor, self._bindings)
+        found = self._member.typed(name, self._cursor, self._bindings)
+        return self._widths.measured(self._member, found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +106,9 @@ class _Union:
         conditions: Sequence[str],
         cursor: Cursor,
         bindings: Bindings,
+        widths: FieldWidths,
     ) -> None:
+        self._widths = widths
         self._members = members
         self._conditions = conditions
         self._cursor = cursor
@@ -102,8 +124,8 @@ class _Union:
             found = RESERVED.get(name)
             if found is None:
                 used[name] = self._column(name)
-                found = used[name].typed
-            return found
+                return used[name].typed
+            return replace(found, width=self._width([found] * len(self._members)))
 
         names = {name for member in self._members for name in member.names}
         return Source(
@@ -140,6 +162,15 @@ class _Union:
             kind = common_kind(values)
             column = self._columns[name] = _Column(
                 parts=tuple(as_kind(value, kind) for value in values),
-                typed=Typed(f"v{len(self._columns)}", kind),
+                typed=Typed(f"v{len(self._columns)}", kind, width=self._width(values)),
             )
         return column
+
+    def _width(self, values: Sequence[Typed | None]) -> Width:
+        """How wide a field is, in whichever LogStore it is the widest."""
+        width = Width()
+        for member, value in zip(self._members, values, strict=True):
+            if value is not None:
+                measured = self._widths.measured(member, value)
+                width |= text_width(measured)
+        return width

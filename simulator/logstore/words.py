@@ -27,6 +27,8 @@ class Splitter:
     case_sensitive: bool = False
     include_chinese: bool = False
     """Each Chinese character is a word of its own."""
+    may_fold: bool = True
+    """Whether a text may be folded to rule it out in less time; that takes memory."""
 
     def words(self, text: str, at: int, *, wildcards: bool) -> list[str]:
         """The words of a text that is searched for.
@@ -106,6 +108,8 @@ class Splitter:
         found = f"regexp_matches({text}, {whole}{options})"
         # Nearly every record is ruled out by a plain search, at a tenth of the pattern's cost.
         if not literal or not literal.isascii():
+            return found
+        if not self.may_fold and not self.case_sensitive:
             return found
         if self.case_sensitive or literal.upper() == literal.lower():
             ruled_in = f"contains({text}, {bindings.text(literal)})"

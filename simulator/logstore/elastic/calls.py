@@ -32,6 +32,7 @@ from simulator.logstore.elastic.queries import QueryParser
 from simulator.logstore.elastic.records import Part, found_records, run_bounded
 from simulator.logstore.elastic.search_request import parse_query, parse_search
 from simulator.logstore.elastic.tree import Query
+from simulator.logstore.footprint import MAX_BYTES, ROWS
 from simulator.logstore.record_sizes import RecordSizes
 from simulator.logstore.retention import oldest_ms
 from simulator.logstore.typed import Bindings, as_text
@@ -102,11 +103,16 @@ class Elastic:
             if request.aggregations:
                 records = found_records(parts, bindings)
                 runner = BucketRunner(cursor, records, typed_keys=typed_keys)
-                response["aggregations"] = (
-                    runner.run(request.aggregations)
-                    if parts
-                    else runner.complete(request.aggregations, {})
+                # What buckets are made of comes out as many rows at a time.
+                largest = max(
+                    (self._sizes.largest(cursor, one) for one in stores.values()), default=0
                 )
+                with self._database.room(min(largest * ROWS, MAX_BYTES), handle):
+                    response["aggregations"] = (
+                        runner.run(request.aggregations)
+                        if parts
+                        else runner.complete(request.aggregations, {})
+                    )
         response["took"] = int((monotonic() - began) * 1000)
         return {
             "is_partial": False,
@@ -269,7 +275,10 @@ class Elastic:
     ) -> Iterator[Part]:
         """What a query finds in each LogStore."""
         for index, state in stores.items():
-            conditions = ElasticConditions(state.fields, state.log_store, cursor, bindings, index)
+            folds = self._sizes.fold_count(cursor, state)
+            conditions = ElasticConditions(
+                state.fields, state.log_store, cursor, bindings, index, folds
+            )
             where = f"{self._kept(state)} AND {conditions.write(query)}"
             yield Part(index=index, state=state, conditions=conditions, where=where)
 

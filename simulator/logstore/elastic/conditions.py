@@ -74,6 +74,7 @@ class ElasticConditions:
         cursor: to look at the data when a field's kind must be proven.
         bindings: of the statements that the conditions become part of.
         name: of the LogStore as an index, which is the value of ``_index``.
+        fold_count: how often the case of a record may be folded.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class ElasticConditions:
         cursor: Cursor,
         bindings: Bindings,
         name: str,
+        fold_count: int,
     ) -> None:
         self._fields = fields
         self._index = log_store.active_index
@@ -94,7 +96,12 @@ class ElasticConditions:
         }
         self.bindings = bindings
         self._words = ConditionWriter(
-            fields, self._index, strict=self._strict, cursor=cursor, bindings=bindings
+            fields,
+            self._index,
+            strict=self._strict,
+            cursor=cursor,
+            bindings=bindings,
+            fold_count=fold_count,
         )
 
     def typed(self, field: str, path: str) -> Typed:

@@ -45,7 +45,7 @@ class House:
     """An admission with two places, and who came."""
 
     def __init__(self) -> None:
-        self.admission = Admission(2)
+        self.admission = Admission(100, 2)
         self.order: list[str] = []
         self.guests: list[Guest] = []
 
