@@ -36,6 +36,8 @@ class Operation:
     path: str
     """With ``{name}`` for what varies; ``?action=`` tells operations of one path apart."""
     status: OperationStatus
+    pattern: str = ""
+    """The path as it is routed, where what varies does not stand for everything."""
     handle: Handle | None = None
     """None answers 501 with the operation's name."""
     remark: str = ""
@@ -51,7 +53,7 @@ def add_routes(app: web.Application, operations: tuple[Operation, ...]) -> None:
         if has_action:
             by_action.setdefault((operation.method, path), {})[action] = handle
         else:
-            app.router.add_route(operation.method, path, handle)
+            app.router.add_route(operation.method, operation.pattern or path, handle)
     for (method, path), handles in by_action.items():
         app.router.add_route(method, path, _dispatch(handles))
 

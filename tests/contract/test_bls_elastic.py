@@ -401,5 +401,25 @@ async def test_other_paths_are_what_they_were(filled: Served) -> None:
         assert status == 200
     status, answer = await filled.go("POST", "/task", {})
     assert (status, answer["code"]) == (501, "NotImplemented")
-    status, answer = await filled.go("POST", "/access/_search", {})
-    assert (status, answer["code"]) == (404, "InvalidURI")
+    for target in ("/access/_search", "/task/_search"):
+        status, answer = await filled.go("POST", target, {})
+        assert (status, answer["code"]) == (404, "InvalidURI")
+
+
+@pytest.mark.parametrize("name", ["task", "v1", "_resolve", "_async_search", "logstore", "_sim"])
+async def test_an_index_may_have_the_name_of_a_path(served: Served, name: str) -> None:
+    served.engine.create_log_store("default", name, LogStoreSettings(retention_days=7))
+    index = f"default${name}" if name == "_sim" else name
+    record = NewRecord(message='{"a": "b"}', timestamp_ms=START_MS)
+    served.engine.push("default", name, [record], record_type=RecordType.JSON)
+    status, answer = await served.go("POST", f"/{index}/_async_search", {})
+    assert (status, len(answer["response"]["hits"]["hits"])) == (200, 1)
+    status, answer = await served.go("POST", f"/{index}/_field_caps", {"fields": ["a"]})
+    assert (status, list(answer["fields"])) == (200, ["a"])
+    status, answer = await served.go("POST", f"/{index}/_terms_enum", {"field": "a"})
+    assert (status, answer["terms"]) == (200, ["b"])
+    status, answer = await served.go("GET", f"/_resolve/index/{index}")
+    assert (status, [one["name"] for one in answer["data_streams"]]) == (200, [name])
+    for task in ("1234", "a_search"):
+        status, answer = await served.go("POST", f"/task/{task}", {})
+        assert (status, answer["code"]) == (501, "NotImplemented")
