@@ -8,6 +8,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -68,6 +69,23 @@ class StoreState:
         """Project and name."""
         return (self.log_store.project, self.log_store.name)
 
+    def frozen(self) -> "StoreState":
+        """As it is known now, to plan a query by; ask before the transaction that reads begins,
+        which may not see the columns of fields that are discovered later."""
+        next_seq = self.next_seq  # first: fields that are newer than it say only more
+        return replace(self, next_seq=next_seq, fields=copy(self.fields))
+
+    def seen_by(self, cursor: Cursor) -> "StoreState":
+        """A frozen one with the fields of all records that a transaction sees."""
+        row = cursor.execute(
+            f"SELECT max(seq) FROM {self.table} WHERE seq >= {self.next_seq}"
+        ).fetchone()
+        if row is None or row[0] is None:
+            return self
+        fields = copy(self.fields)
+        _load_fields(cursor, {self.id: fields}, f"WHERE store = {self.id}")
+        return replace(self, next_seq=row[0] + 1, fields=fields)
+
 
 class Catalog:
     """All projects and LogStores of one database."""
@@ -97,16 +115,7 @@ class Catalog:
         states = {row[0]: _state(row) for row in _rows(cursor, "log_stores")}
         for store, name, created_at in _rows(cursor, "streams"):
             states[store].streams[name] = LogStream(name=name, created_at=created_at)
-        for store, name, position, kind, since_seq in _rows(cursor, "fields"):
-            states[store].fields.apply(
-                [
-                    DiscoveredField(
-                        name=name, position=position, kind=Kind(kind), since_seq=since_seq
-                    )
-                ]
-            )
-        for store, name in _rows(cursor, "tag_keys"):
-            states[store].fields.add_tag_keys([name])
+        _load_fields(cursor, {state.id: state.fields for state in states.values()})
         for state in states.values():
             row = cursor.execute(f"SELECT max(seq) FROM {state.table}").fetchone()
             state.next_seq = 0 if row is None or row[0] is None else row[0] + 1
@@ -438,6 +447,15 @@ def _state(row: Row) -> StoreState:
             updated_at=updated_at,
         ),
     )
+
+
+def _load_fields(cursor: Cursor, fields: Mapping[int, FieldCatalog], where: str = "") -> None:
+    """Read what is kept of fields and tags, by the ids of their LogStores."""
+    for store, name, position, kind, since_seq in _rows(cursor, f"fields {where}"):
+        found = DiscoveredField(name=name, position=position, kind=Kind(kind), since_seq=since_seq)
+        fields[store].apply([found])
+    for store, name in _rows(cursor, f"tag_keys {where}"):
+        fields[store].add_tag_keys([name])
 
 
 def _digest(seed: str) -> str:

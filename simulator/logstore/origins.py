@@ -5,7 +5,6 @@ tables of its members, each within its own retention.
 """
 
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import dataclass, field, replace
 
 from simulator.clock import Clock
@@ -124,6 +123,13 @@ class Origin:
         )
         return replace(self, members=members)
 
+    def seen_by(self, cursor: Cursor) -> "Origin":
+        """The same with the fields of all records that a transaction sees."""
+        members = tuple(
+            replace(member, state=member.state.seen_by(cursor)) for member in self.members
+        )
+        return replace(self, members=members)
+
     def check_indexed(self) -> None:
         """Refuse what needs an index where a LogStore that insists on one has none.
 
@@ -205,8 +211,8 @@ class Origins:
     ) -> Origin:
         """The records that ``selection`` selects of a LogStore or a view.
 
-        To be asked before the transaction that reads begins: a field discovered later may have a
-        column that the transaction does not see.
+        To be asked before the transaction that reads begins, for which ``seen_by`` adds what came
+        between.
 
         Raises:
             ControlError: LogStoreNotFound, LogStoreViewNotFound, LogStoreNotReady,
@@ -257,5 +263,4 @@ class Origins:
         or not."""
         oldest = oldest_ms(state, self._clock.time())
         kept = selection if oldest is None else replace(selection, oldest_ms=oldest)
-        frozen = replace(state, fields=copy(state.fields))
-        return Member(state=frozen, selection=kept, aliases=aliases or {})
+        return Member(state=state.frozen(), selection=kept, aliases=aliases or {})

@@ -87,12 +87,12 @@ class QueryRunner:
     ) -> Page:
         """Records that a search finds."""
         paging = self._seeded(paging)
-        with plus_explained(query), self._querying(origin, handle) as cursor:
+        with plus_explained(query), self._querying(origin, handle) as (cursor, seen):
             statement = parse_statement(query)
             if statement.search is None or statement.sql is not None:
                 raise invalid_query("only `match <search>` can be pulled")
             rows, next_marker = find_page(
-                cursor, origin, parsed_search(statement), paging, self._sizes
+                cursor, seen, parsed_search(statement), paging, self._sizes
             )
         return _page(rows, next_marker)
 
@@ -113,12 +113,12 @@ class QueryRunner:
         sink = sink or kept
         began = monotonic()
         paging = self._seeded(paging)
-        with plus_explained(query), self._querying(origin, handle) as cursor:
+        with plus_explained(query), self._querying(origin, handle) as (cursor, seen):
             statement = parse_statement(query)
-            scanned = _scan_size(cursor, origin)
+            scanned = _scan_size(cursor, seen)
             if statement.search is not None and statement.sql is None:
                 rows, next_marker = find_page(
-                    cursor, origin, parsed_search(statement), paging, self._sizes
+                    cursor, seen, parsed_search(statement), paging, self._sizes
                 )
                 tags = tuple(_tags(row[5]) for row in rows)
                 sink.begin(_MATCH_COLUMNS)
@@ -137,7 +137,7 @@ class QueryRunner:
                 )
             selecting = Selecting(
                 cursor=cursor,
-                origin=origin,
+                origin=seen,
                 now_ms=now_ms,
                 drawn=self._drawing(),
                 sizes=self._sizes,
@@ -175,12 +175,12 @@ class QueryRunner:
         interval_ms = _interval_ms(selection)
         counts: Counter[int] = Counter()
         bindings = Bindings()
-        with plus_explained(query), self._querying(origin, handle) as cursor:
+        with plus_explained(query), self._querying(origin, handle) as (cursor, seen):
             statement = parse_statement(query)
-            origin.check_indexed()
+            seen.check_indexed()
             search = parsed_search(statement)
-            conditions = origin.conditions(search, cursor, bindings, self._sizes)
-            for member, condition in zip(origin.members, conditions, strict=True):
+            conditions = seen.conditions(search, cursor, bindings, self._sizes)
+            for member, condition in zip(seen.members, conditions, strict=True):
                 sql = (
                     f"SELECT ts // {interval_ms} AS b, count(*) FROM {member.state.table}"
                     f" WHERE {member.within(bindings)} AND {condition} GROUP BY b"
@@ -203,10 +203,12 @@ class QueryRunner:
         )
 
     @contextmanager
-    def _querying(self, origin: Origin, handle: QueryHandle | None) -> Iterator[Cursor]:
-        """A cursor for all statements of one query."""
+    def _querying(
+        self, origin: Origin, handle: QueryHandle | None
+    ) -> Iterator[tuple[Cursor, Origin]]:
+        """A cursor for all statements of one query, and the origin as these see it."""
         with self._naming(origin), self._database.querying(handle) as cursor:
-            yield cursor
+            yield cursor, origin.seen_by(cursor)
 
     @contextmanager
     def _naming(self, origin: Origin) -> Iterator[None]:

@@ -4,7 +4,6 @@ Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10) for the calls 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -92,10 +91,11 @@ class Elastic:
         began = monotonic()
         stores = self._stores(index, options)
         now_ms = self._now_ms()
-        queries = QueryParser(now_ms, partial(searchable_fields, stores.values()))
-        request = parse_search(read_document(document), queries, now_ms)
         response: dict[str, object] = {"took": 0, "timed_out": False, "_shards": _SHARDS}
         with self._database.querying(handle) as cursor:
+            stores = _seen(stores, cursor)
+            queries = QueryParser(now_ms, partial(searchable_fields, stores.values()))
+            request = parse_search(read_document(document), queries, now_ms)
             bindings = Bindings()
             parts = tuple(self._parts(stores, request.query, cursor, bindings))
             hits = find_hits(cursor, parts, bindings, request.hits, self._sizes)
@@ -157,9 +157,10 @@ class Elastic:
         if "fields" in members:
             wanted = replace(wanted, patterns=_names(members["fields"]))
         if "index_filter" in members:
-            names = partial(searchable_fields, stores.values())
-            query = QueryParser(self._now_ms(), names).parse(members["index_filter"])
             with self._database.querying(handle) as cursor:
+                stores = _seen(stores, cursor)
+                names = partial(searchable_fields, stores.values())
+                query = QueryParser(self._now_ms(), names).parse(members["index_filter"])
                 bindings = Bindings()
                 stores = {
                     part.index: part.state
@@ -206,9 +207,10 @@ class Elastic:
         size = members["size"].whole(1, MAX_ENUM) if "size" in members else 10
         start = members["string"].text() if "string" in members else ""
         any_case = "case_insensitive" in members and members["case_insensitive"].flag()
-        names = partial(searchable_fields, stores.values())
-        query = parse_query(members.get("index_filter"), QueryParser(self._now_ms(), names))
         with self._database.querying(handle) as cursor:
+            stores = _seen(stores, cursor)
+            names = partial(searchable_fields, stores.values())
+            query = parse_query(members.get("index_filter"), QueryParser(self._now_ms(), names))
             bindings = Bindings()
             begins = f"starts_with(term, {bindings.text(start)})"
             if any_case:
@@ -266,8 +268,7 @@ class Elastic:
                 if named and not options.ignore_unavailable:
                     raise
                 continue
-            # A field discovered later may have a column that the statements do not see.
-            stores[index] = replace(state, fields=copy(state.fields))
+            stores[index] = state.frozen()
         return stores
 
     def _parts(
@@ -292,6 +293,11 @@ class Elastic:
 
 
 _SHARDS: Final[Mapping[str, int]] = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
+
+
+def _seen(stores: Mapping[str, StoreState], cursor: Cursor) -> dict[str, StoreState]:
+    """The LogStores with the fields of all records that a transaction sees."""
+    return {index: state.seen_by(cursor) for index, state in stores.items()}
 
 
 def _names(node: Node) -> tuple[str, ...]:
