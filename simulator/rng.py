@@ -8,9 +8,6 @@ import hashlib
 import os
 import random
 import uuid
-from typing import Final
-
-ID_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class Rng:

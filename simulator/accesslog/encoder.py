@@ -70,7 +70,6 @@ class RecordEncoder:
         extension_separator: str = "&",
     ) -> None:
         self._served_by = served_by
-        self._shape = shape
         self._separator = extension_separator
         self._zone = timezone(timedelta(seconds=zone_offset_s))
         self._second = -1

@@ -110,11 +110,6 @@ class ClockPage:
             if words[_VERSION] == version:
                 return found
 
-    @property
-    def attentive(self) -> bool:
-        """Whether the leader waits for followers to become idle."""
-        return bool(self.words[_ATTENTIVE])
-
 
 class FollowerSlot:
     """One follower's cells, as both sides see them.

@@ -120,10 +120,6 @@ class FieldCatalog:
         """Of the JSON values seen in a remembered field."""
         return self._fields[name].kind
 
-    def has(self, name: str) -> bool:
-        """Whether some record is known to have the field."""
-        return name in self._fields
-
     def typed(
         self,
         name: str,

@@ -102,7 +102,6 @@ class ListenerRoute:
         "listener",
         "load_balancer",
         "only_target",
-        "policy_targets",
         "targets",
     )
 
@@ -115,8 +114,6 @@ class ListenerRoute:
     ) -> None:
         self.load_balancer: Final = load_balancer
         self.listener: Final = listener
-        self.policy_targets: Final = {m.policy.policy_id: target for m, target in policies}
-        """Where each policy leads."""
         targets = [target for _, target in policies] + ([] if default is None else [default])
         self.targets: Final = tuple({target.key: target for target in targets}.values())
         """All of them, each once."""

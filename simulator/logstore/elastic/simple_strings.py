@@ -39,8 +39,6 @@ FLAGS: Final = frozenset(
         *("SLOP", "WHITESPACE"),
     }
 )
-_ENDS: Final = {"PHRASE": '"', "OR": "|", "AND": "+", "PRECEDENCE": "()"}
-"""What ends a word."""
 _FUZZY: Final = re.compile(r"(?<!\\)~(\d*)$", re.ASCII)
 _SLOP: Final = re.compile(r"~(\d{1,4})", re.ASCII)
 

@@ -153,7 +153,7 @@ def test_policies_share_a_group_on_one_port_and_part_on_two():
     )
     assert [target.key for target in made.targets] == [("sg-web", 8080), ("sg-web", 9090)]
     assert made.match(b"", b"/a") is made.match(b"", b"/b")
-    assert made.policy_targets["policy-3"].servers[0].address == "10.0.0.1:9090"
+    assert made.targets[1].servers[0].address == "10.0.0.1:9090"
 
 
 @pytest.mark.parametrize(
