@@ -30,6 +30,7 @@ from simulator.logstore.elastic.indices import (
 from simulator.logstore.elastic.queries import QueryParser
 from simulator.logstore.elastic.records import Part, found_records, run_bounded
 from simulator.logstore.elastic.search_request import parse_query, parse_search
+from simulator.logstore.elastic.terms import MAX_TERM_BYTES
 from simulator.logstore.elastic.tree import Query
 from simulator.logstore.footprint import MAX_BYTES, ROWS
 from simulator.logstore.record_sizes import RecordSizes
@@ -215,6 +216,7 @@ class Elastic:
             begins = f"starts_with(term, {bindings.text(start)})"
             if any_case:
                 begins = f"starts_with(lower(term), lower({bindings.text(start)}))"
+            begins = f"strlen(term) <= {MAX_TERM_BYTES} AND {begins}"
             if "search_after" in members:
                 begins += f" AND term > {bindings.text(members['search_after'].text())}"
             selects = [

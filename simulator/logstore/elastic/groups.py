@@ -8,12 +8,15 @@ from typing import Final, Protocol, TypeAlias
 from simulator.errors import ControlError
 from simulator.logstore.database import Cursor, Row
 from simulator.logstore.elastic.aggregations import Aggregation
-from simulator.logstore.elastic.records import FoundRecords, run_bounded
+from simulator.logstore.elastic.records import FoundRecords, stream_bounded
 
 MAX_BUCKETS: Final = 65_536
 """Of one request. Source: assumed: Elasticsearch's ``search.max_buckets``."""
 MAX_VALUES: Final = 500_000
 """Numbers in all buckets together. Source: assumed (a bound against abuse)."""
+MAX_KEY_BYTES: Final = 16 * 1024 * 1024
+"""Of texts that are keys, each as often as a statement gives it. Source: assumed (a bound against
+abuse)."""
 
 Keys: TypeAlias = tuple[object, ...]
 """The keys of the buckets around an aggregation, outermost first."""
@@ -63,13 +66,18 @@ class Groups:
         self._cursor = cursor
         self._made = 0
         self._values = 0
+        self._key_bytes = 0
         self._span: tuple[int, ...] | None = None
         self.records = records
 
     def select(
         self, context: Context, items: Sequence[str], *, having: str = "", tail: str = ""
     ) -> list[tuple[Keys, Row]]:
-        """Keys and cells of each group of the records of a context."""
+        """Keys and cells of each group of the records of a context.
+
+        Raises:
+            ControlError: InvalidParameter when the keys are too many bytes.
+        """
         count = len(context.keys)
         columns = ", ".join((*(key.sql for key in context.keys), *items))
         sql = f"SELECT {columns} FROM {self.records.sql} WHERE {context.where}"
@@ -78,8 +86,13 @@ class Groups:
         if having:
             sql += f" HAVING {having}"
         sql += f"{tail} LIMIT {MAX_BUCKETS + 1}"
-        rows = run_bounded(self._cursor, sql, self.records.bindings.used_in(sql))
-        return [(row[:count], row[count:]) for row in rows]
+        rows: list[tuple[Keys, Row]] = []
+        for block in stream_bounded(self._cursor, sql, self.records.bindings.used_in(sql)):
+            self._key_bytes += sum(len(one) for row in block for one in row if isinstance(one, str))
+            if self._key_bytes > MAX_KEY_BYTES:
+                raise _too_many(f"{MAX_KEY_BYTES >> 20} MiB of texts that tell buckets apart")
+            rows += [(row[:count], row[count:]) for row in block]
+        return rows
 
     def span(self) -> tuple[int, ...]:
         """The times of the first and the last of all records, epoch milliseconds; asked for once.

@@ -5,13 +5,13 @@ separators. Of several LogStores the records are a union, in which a field is on
 for each of them, and so is a query.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from simulator.errors import ControlError
 from simulator.logstore.catalog import StoreState
-from simulator.logstore.database import Cursor, Parameters, Row, run_statement
+from simulator.logstore.database import Cursor, Parameters, Row, stream_statement
 from simulator.logstore.elastic.conditions import ElasticConditions
 from simulator.logstore.elastic.tree import Query
 from simulator.logstore.typed import MAX_WRITTEN, Bindings, Kind, Typed, as_kind, common_kind
@@ -39,6 +39,15 @@ def run_bounded(cursor: Cursor, sql: str, parameters: Parameters) -> list[Row]:
     Raises:
         ControlError: InvalidParameter.
     """
+    return [row for block in stream_bounded(cursor, sql, parameters) for row in block]
+
+
+def stream_bounded(cursor: Cursor, sql: str, parameters: Parameters) -> Iterator[list[Row]]:
+    """The same, the rows some at a time.
+
+    Raises:
+        ControlError: InvalidParameter.
+    """
     if len(sql) > MAX_SQL:
         raise ControlError(
             "InvalidParameter",
@@ -46,8 +55,8 @@ def run_bounded(cursor: Cursor, sql: str, parameters: Parameters) -> list[Row]:
             "Request param invalid: [body]: so many conditions on so many LogStores are too much;"
             " expected fewer of either",
         )
-    _, rows = run_statement(cursor, sql, parameters)
-    return rows
+    _, blocks = stream_statement(cursor, sql, parameters)
+    return blocks
 
 
 class FoundRecords(Protocol):

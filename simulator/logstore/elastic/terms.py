@@ -12,6 +12,9 @@ from simulator.logstore.elastic.parameters import field_of, least_of
 from simulator.logstore.elastic.regexes import RegexError, translate_regex
 
 MAX_TERMS_SIZE: Final = 10_000
+MAX_TERM_BYTES: Final = 32_766
+"""Of a text that is a term; a longer one is none. Source: assumed: Lucene's bound, beyond which
+Elasticsearch indexes nothing that could be counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from simulator.logstore.elastic.dates import encode_date
 from simulator.logstore.elastic.groups import Context, Groups, Key, Keys, Runner, Shown
 from simulator.logstore.elastic.metrics import Metric, metric_columns, order_sql, text_of
 from simulator.logstore.elastic.names import TIME
-from simulator.logstore.elastic.terms import Choice, Terms
+from simulator.logstore.elastic.terms import MAX_TERM_BYTES, Choice, Terms
 from simulator.logstore.typed import Kind, Typed, as_kind, as_text, encode_number
 
 _KEY_TYPES: Final = {Kind.INT: "BIGINT", Kind.FLOAT: "DOUBLE", Kind.BOOL: "BOOLEAN"}
@@ -27,6 +27,8 @@ def run_terms(
     context = context.within(f"({key.sql}) IS NOT NULL")
     if key.type == "DOUBLE":
         context = context.within(f"isfinite({key.sql})")
+    if key.type == "VARCHAR":
+        context = context.within(f"strlen({key.sql}) <= {MAX_TERM_BYTES}")
     if terms.include is not None:
         context = context.within(_chosen(groups, key, terms.include))
     if terms.exclude is not None:
@@ -113,7 +115,9 @@ def _chosen(groups: Groups, key: Key, choice: Choice) -> str:
     text = f"CAST({key.sql} AS VARCHAR)"
     if choice.values is None:
         pattern = groups.records.bindings.text(f"(?s)(?:{choice.pattern})")
-        return f"regexp_full_match({text}, {pattern})"
+        # DuckDB may try conditions in any order, and what is no term may be long.
+        is_term = f"strlen({text}) <= {MAX_TERM_BYTES}"
+        return f"(CASE WHEN {is_term} THEN regexp_full_match({text}, {pattern}) ELSE FALSE END)"
     values: Sequence[object] = choice.values
     type_ = "VARCHAR"
     if key.type == "DOUBLE":

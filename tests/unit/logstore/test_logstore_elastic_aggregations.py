@@ -9,6 +9,8 @@ from demo_store import NOW_MS, NOW_S, Store
 from simulator.clock import ManualClock
 from simulator.errors import ControlError
 from simulator.logstore import LogStoreEngine, LogStoreSettings, NewRecord, RecordType
+from simulator.logstore.elastic import groups
+from simulator.logstore.elastic.terms import MAX_TERM_BYTES
 
 MINUTE_MS = 60_000
 RECORDS = tuple(
@@ -668,6 +670,29 @@ def test_what_is_wrong_is_said_with_its_place(
         aggregate(shop, **one)
     assert (caught.value.code, caught.value.status) == ("InvalidParameter", 400)
     assert place in caught.value.message
+
+
+def test_text_that_is_too_long_is_no_term(store: Store) -> None:
+    longest = "x" * MAX_TERM_BYTES
+    store.push(*({"a": one, "n": 1} for one in ("short", longest, longest + "x")))
+    kept = [("short", 1), (longest, 1)]
+    for choice in ({}, {"include": "(short|x+)"}, {"include": ["short", longest, longest + "x"]}):
+        found = aggregate(store, terms={"field": "a", **choice})
+        assert (keys_and_counts(found), found["sum_other_doc_count"]) == (kept, 0)
+    assert store.engine.elastic.terms_enum("demo", {"field": "a"})["terms"] == ["short", longest]
+
+
+def test_keys_of_buckets_are_bounded_together(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "MAX_KEY_BYTES", 2 << 20)
+    store.push(*({"a": f"{number:0>9000}", "n": number} for number in range(300)))
+    found = aggregate(store, terms={"field": "a", "size": 200})["buckets"]
+    assert len(found) == 200
+    for sizes in ({"size": 300}, {"size": 200, "aggs": {"n": {"terms": {"field": "n"}}}}):
+        inner = {"aggs": sizes.pop("aggs")} if "aggs" in sizes else {}
+        with pytest.raises(ControlError, match="more than 2 MiB of texts"):
+            aggregate(store, terms={"field": "a", **sizes}, **inner)
 
 
 def test_buckets_are_bounded(shop: Store) -> None:
