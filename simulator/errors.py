@@ -4,6 +4,7 @@
 
     SimulatorError
     ├── ScenarioError        the scenario file: every problem at once
+    ├── UsageError           arguments that do not go together
     ├── StartupError         the machine: a port is taken, a directory cannot be written
     ├── ControlError         a caller of a control API: code, status, message
     ├── SinkError            a destination of a flow log; ``retryable`` or not
@@ -49,6 +50,10 @@ class ScenarioError(SimulatorError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class UsageError(SimulatorError):
+    """Arguments that nothing can be started with, whatever the machine."""
 
 
 class StartupError(SimulatorError):

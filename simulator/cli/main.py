@@ -18,7 +18,7 @@ from simulator.cli.fault_arguments import add_fault_verbs
 from simulator.cli.flow_log_arguments import add_flow_log_verbs
 from simulator.cli.verdict_arguments import add_verdict_verbs
 from simulator.clock import ClockMode
-from simulator.errors import ScenarioError, StartupError
+from simulator.errors import ScenarioError, StartupError, UsageError
 
 if TYPE_CHECKING:
     from simulator.cli.remote import Remote
@@ -48,9 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         count = len(error.problems)
         print(f"{count} problem{'s' if count != 1 else ''}; nothing was started", file=sys.stderr)
         return EXIT_USAGE
-    except StartupError as error:
+    except (UsageError, StartupError) as error:
         print(f"blbsim: {error}", file=sys.stderr)
-        return EXIT_MACHINE
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_MACHINE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:

@@ -28,7 +28,7 @@ from simulator.delivery.fault_board import FaultBoard
 from simulator.delivery.fault_reach import storm_factor
 from simulator.delivery.read_side import ReadSide
 from simulator.delivery.store_faults import StoreFaults
-from simulator.errors import ControlError, StartupError
+from simulator.errors import ControlError, StartupError, UsageError
 from simulator.logstore import LogStoreEngine
 from simulator.model import LoadBalancerId, Snapshot
 from simulator.model.fault_catalogue import FaultStage
@@ -91,7 +91,14 @@ async def running_world(scenario: Scenario, options: WorldOptions) -> AsyncItera
 
     Raises:
         StartupError: a port is taken, or the data directory cannot be used.
+        UsageError: the options want a scaled clock and nobody says its rate.
     """
+    mode = options.clock_mode or scenario.clock.mode
+    if mode is ClockMode.SCALED and not (options.clock_rate or scenario.clock.rate):
+        raise UsageError(
+            "a scaled clock needs a rate; give one with --rate 60 or in the scenario: "
+            "`clock: {mode: scaled, rate: 60}`"
+        )
     async with AsyncExitStack() as stack:
         data_dir = options.data_dir
         if data_dir is None:
@@ -139,11 +146,6 @@ class World:
             # It stood still while nothing ran; the machine's time did not.
             starts.append(wall_time())
         rate = options.clock_rate or settings.rate
-        if mode is ClockMode.SCALED and rate is None:
-            raise StartupError(
-                "a scaled clock needs a rate; give one with --rate 60 or in the scenario: "
-                "`clock: {mode: scaled, rate: 60}`"
-            )
         self.clock = SimulatedClock(
             mode, start_at=max(starts) if starts else None, rate=rate or 1.0
         )

@@ -146,6 +146,13 @@ def test_bad_arguments_exit_2():
     assert blbsim().returncode == 2
 
 
+@pytest.mark.parametrize("verb", ["run", "up"])
+def test_a_scaled_clock_without_a_rate_exits_2(verb: str):
+    result = blbsim(verb, QUICKSTART, "--free-ports", "--clock", "scaled")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--rate 60" in result.stderr
+
+
 @pytest.mark.parametrize("what", ["listener", "api", "s3"])
 def test_a_taken_port_exits_3_naming_it_and_leaves_nothing_started(tmp_path: Path, what: str):
     with socket.create_server(("127.0.0.1", 0)) as taken:
