@@ -9,6 +9,7 @@ import msgspec
 from simulator.clock import Clock
 from simulator.errors import invalid
 from simulator.logstore.client_time import newest_s
+from simulator.logstore.typed import MIN_MS
 from simulator.logstore.values import NewRecord
 
 MAX_PUSH_RECORDS: Final = 1000
@@ -52,7 +53,9 @@ def check_tags(tags: Mapping[str, str]) -> None:
 
 
 def stamp_records(records: Sequence[NewRecord], clock: Clock) -> list[NewRecord]:
-    """The records of one push, each with a time of its own.
+    """The records of one push, each with a time of its own; 0 stands for none.
+
+    Source: assumed, that the past has no bound but that of what can be written as a time.
 
     Raises:
         ControlError: InvalidParameter for too many or too large records, and a time too far ahead.
@@ -68,9 +71,13 @@ def stamp_records(records: Sequence[NewRecord], clock: Clock) -> list[NewRecord]
             raise invalid(place, f"expected at most {MAX_RECORD_BYTES} bytes")
         if not -(2**63) <= record.sequence < 2**63:
             raise invalid(f"logRecords[{number}].sequence", "expected a number of 64 bits")
-        if not 0 <= record.timestamp_ms <= newest_ms:
+        if not MIN_MS <= record.timestamp_ms <= newest_ms:
             place = f"logRecords[{number}].timestamp"
-            raise invalid(place, "expected epoch milliseconds, at most 24 h ahead")
+            raise invalid(
+                place,
+                "expected epoch milliseconds, those of the year 1 or later and at most 24 h ahead,"
+                f" not {record.timestamp_ms}",
+            )
         stamped.append(record if record.timestamp_ms else replace(record, timestamp_ms=now_ms))
     return stamped
 

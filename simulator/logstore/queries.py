@@ -173,6 +173,7 @@ class QueryRunner:
         began = monotonic()
         selection = origin.selection
         interval_ms = _interval_ms(selection)
+        first, last = selection.start_ms // interval_ms, (selection.end_ms - 1) // interval_ms
         counts: Counter[int] = Counter()
         bindings = Bindings()
         with plus_explained(query), self._querying(origin, handle) as (cursor, seen):
@@ -181,13 +182,14 @@ class QueryRunner:
             search = parsed_search(statement)
             conditions = seen.conditions(search, cursor, bindings, self._sizes)
             for member, condition in zip(seen.members, conditions, strict=True):
+                # Counted from the first one on: DuckDB would round what is negative up.
                 sql = (
-                    f"SELECT ts // {interval_ms} AS b, count(*) FROM {member.state.table}"
+                    f"SELECT {first} + (ts - {first * interval_ms}) // {interval_ms} AS b, count(*)"
+                    f" FROM {member.state.table}"
                     f" WHERE {member.within(bindings)} AND {condition} GROUP BY b"
                 )
                 _, rows = run_statement(cursor, sql, bindings.used_in(sql))
                 counts.update(dict(rows))
-        first, last = selection.start_ms // interval_ms, (selection.end_ms - 1) // interval_ms
         return Histogram(
             query_type=statement.query_type,
             interval_ms=interval_ms,

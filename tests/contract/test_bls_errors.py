@@ -96,7 +96,7 @@ NAMED = [
 ]
 PUSHED = [
     ("timestamp", {"message": "m", "timestamp": START_MS * 100}),
-    ("timestamp", {"message": "m", "timestamp": -1}),
+    ("timestamp", {"message": "m", "timestamp": -62_135_596_800_001}),
     ("sequence", {"message": "m", "sequence": 2**63}),
     ("message", {"message": "x" * (512 * 1024 + 1)}),
     ("message", {"message": "[1]"}),
