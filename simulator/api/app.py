@@ -32,7 +32,7 @@ def make_api_app(
     engine: LogStoreEngine,
     clock: Clock,
     auth: Authenticator,
-    on_change: Callable[[str], None] | None = None,
+    on_change: Callable[[], None] | None = None,
     meet: Meet | None = None,
     object_url: Callable[[str, str], str] | None = None,
     flow_logs: FlowLogRegistry | None = None,
@@ -44,7 +44,7 @@ def make_api_app(
         engine: holds the LogStores; stays the caller's to close.
         clock: does not jump while a call is at work.
         auth: verifies every request but those to paths under ``/_sim/``.
-        on_change: told the name of each operation that has changed a project or LogStore.
+        on_change: told each time that a call has changed something.
         meet: says which faults each call meets; None: none.
         object_url: the address of an object, from its bucket and key; None: a path.
         flow_logs: behind the API of flow logs; None: it is not served.
@@ -112,7 +112,7 @@ def _target(raw_path: str) -> str:
     return rest[slash:] if slash >= 0 else "/"
 
 
-def _ignore(operation: str) -> None:
+def _ignore() -> None:
     """Nobody wants to know."""
 
 

@@ -67,12 +67,12 @@ class Doors:
         simulation: Simulation,
         stores: Stores,
         flow_logs: FlowLogs,
-        on_change: Callable[[str], None],
+        on_change: Callable[[], None],
     ) -> None:
         """Bind and serve.
 
         Args:
-            on_change: called with the operation after each that changed something.
+            on_change: called after each operation that changed something.
 
         Raises:
             StartupError: a port is taken or may not be bound.

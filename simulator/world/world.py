@@ -247,9 +247,7 @@ class World:
         self._serving.prepare(self._listeners.served(self._snapshot))
         self._health.apply(self._serving.routes.values())
         self._doors = self._make_doors()
-        await self._doors.start(
-            self, stores, self.flow_logs, on_change=lambda _operation: stores.look_after()
-        )
+        await self._doors.start(self, stores, self.flow_logs, on_change=stores.look_after)
         # No request may come before it is known who can serve it.
         await self._health.wait_first()
         self.delivery.start()

@@ -50,7 +50,7 @@ class Served:
         self,
         port: int,
         engine: LogStoreEngine,
-        changes: list[str],
+        changes: list[float],
         runner: web.AppRunner,
         clock: ManualClock,
         buckets: "MemoryBuckets",

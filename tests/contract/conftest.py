@@ -19,11 +19,11 @@ async def served() -> AsyncIterator[Served]:
     engine = LogStoreEngine(None, clock)
     buckets = MemoryBuckets()
     engine.use_buckets(buckets)
-    changes: list[str] = []
+    changes: list[float] = []
     app_changed: list[Callable[[], None]] = []
 
-    def changed(operation: str) -> None:
-        changes.append(operation)
+    def changed() -> None:
+        changes.append(clock.time())
         for look in app_changed:
             look()
 

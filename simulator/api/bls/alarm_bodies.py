@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from simulator.api.bls.wire import ListBody, date_time, project_of
+from simulator.api.bls.wire import ListBody, NamedStore, date_time, project_of
 from simulator.errors import invalid
 from simulator.logstore import (
     Alarm,
@@ -39,20 +39,13 @@ class RawLogType(StrEnum):
     CUSTOM = "CUSTOM"
 
 
-class ObjectBody(msgspec.Struct, rename="camel"):
-    """A LogStore that is named somewhere."""
-
-    project: str | None = None
-    log_store_name: str | None = None
-
-
 class TargetBody(msgspec.Struct, rename="camel"):
     """A statement that a policy runs."""
 
     query: str = ""
     start_time_offset_minute: int = 0
     end_time_offset_minute: int | None = None
-    object: ObjectBody | None = None
+    object: NamedStore | None = None
 
 
 class TriggerBody(msgspec.Struct, rename="camel"):
@@ -96,7 +89,7 @@ class PolicyBody(KeptBody, rename="camel", omit_defaults=True):
 
     id: str | None = None
     name: str | None = None
-    objects: list[ObjectBody] | None = None
+    objects: list[NamedStore] | None = None
     targets: list[TargetBody] | None = None
     trigger_conditions: list[TriggerBody] | None = None
     groups: list[str] | None = None
@@ -145,7 +138,7 @@ class ConditionBody(msgspec.Struct, rename="camel"):
 class StatementBody(msgspec.Struct, rename="camel"):
     """Body of ValidateAlarmPolicySQL."""
 
-    log_stores: list[ObjectBody] | None = None
+    log_stores: list[NamedStore] | None = None
     query: str | None = None
 
 
@@ -188,7 +181,7 @@ def _check_entries(where: str, entries: Sequence[object] | None, kind: type) -> 
             raise invalid(f"{where}[{number}]", str(error)) from error
 
 
-def store_name(body: ObjectBody) -> StoreName:
+def store_name(body: NamedStore) -> StoreName:
     """The LogStore that a body names."""
     return StoreName(project=project_of(body.project), log_store=body.log_store_name or "")
 

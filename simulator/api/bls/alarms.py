@@ -55,9 +55,7 @@ class Alarms(Service):
     async def create(self, request: web.Request) -> web.Response:
         """CreateAlarmPolicy."""
         body = await read_body(request, PolicyBody)
-        create = self.engine.alarms.create
-        await self.change("CreateAlarmPolicy", create, body.name or "", to_content(body))
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.alarms.create, body.name or "", to_content(body))
 
     async def update(self, request: web.Request) -> web.Response:
         """UpdateAlarmPolicy: the whole policy is replaced; an ``id`` lets its name be another.
@@ -67,8 +65,7 @@ class Alarms(Service):
         """
         body = await read_body(request, PolicyBody)
         update, name, id_ = self.engine.alarms.update, body.name or "", body.id or ""
-        await self.change("UpdateAlarmPolicy", update, name, to_content(body), id_=id_)
-        return json_response({"message": ""})
+        return await self.confirm(update, name, to_content(body), id_=id_)
 
     async def describe(self, request: web.Request) -> web.Response:
         """DescribeAlarmPolicy.
@@ -83,22 +80,17 @@ class Alarms(Service):
     async def delete(self, request: web.Request) -> web.Response:
         """DeleteAlarmPolicy: a DELETE with a body."""
         names = await _names(request)
-        await self.change("DeleteAlarmPolicy", self.engine.alarms.delete, names)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.alarms.delete, names)
 
     async def enable(self, request: web.Request) -> web.Response:
         """EnableAlarmPolicy."""
         names = await _names(request)
-        switch = self.engine.alarms.set_enabled
-        await self.change("EnableAlarmPolicy", switch, names, is_enabled=True)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.alarms.set_enabled, names, is_enabled=True)
 
     async def disable(self, request: web.Request) -> web.Response:
         """DisableAlarmPolicy."""
         names = await _names(request)
-        switch = self.engine.alarms.set_enabled
-        await self.change("DisableAlarmPolicy", switch, names, is_enabled=False)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.alarms.set_enabled, names, is_enabled=False)
 
     async def list_policies(self, request: web.Request) -> web.Response:
         """ListAlarmPolicy."""
@@ -295,15 +287,15 @@ def _stats(found: Sequence[AlarmExecution], policy: AlarmPolicy | None) -> dict[
     Source: doc https://cloud.baidu.com/doc/BLS/s/bmf547sjw (2025-09).
     """
     newest = found[-1]
-    now = {} if policy is None else from_policy(policy)
+    described = {} if policy is None else from_policy(policy)
     stores = dict.fromkeys(one.store for one in found) if policy is None else _stores(policy)
     return {
         "policyId": newest.policy_id,
         "policyName": newest.policy_name,
         "objects": [from_store(store) for store in stores],
-        "pendingCount": now.get("pendingCount", 1),
-        "repeatIntervalMinute": now.get("repeatIntervalMinute", 0),
-        "notices": now.get("notices", []),
+        "pendingCount": described.get("pendingCount", 1),
+        "repeatIntervalMinute": described.get("repeatIntervalMinute", 0),
+        "notices": described.get("notices", []),
         "totalCount": len(found),
         "failCount": sum(bool(one.error) for one in found),
         "noticeTotalCount": 0,

@@ -69,7 +69,7 @@ class Downloads(Service):
     Args:
         engine: runs them.
         clock: does not jump while one runs.
-        on_change: told the name of each operation that has changed something.
+        on_change: told each time that something has changed.
         workers: the threads that the engine works in.
         object_url: the address of an object in a bucket.
     """
@@ -78,7 +78,7 @@ class Downloads(Service):
         self,
         engine: LogStoreEngine,
         clock: Clock,
-        on_change: Callable[[str], None],
+        on_change: Callable[[], None],
         workers: Workers,
         object_url: Callable[[str, str], str],
     ) -> None:
@@ -113,7 +113,7 @@ class Downloads(Service):
         handle = QueryHandle()
         with Hold(self.clock):
             uuid = await self.query(request, handle, self.engine.downloads.create, asked, handle)
-            self.tell("CreateDownloadTask")
+            self.tell()
         return json_response({"message": "", "result": {"uuid": uuid}})
 
     async def describe(self, request: web.Request) -> web.Response:
@@ -123,9 +123,7 @@ class Downloads(Service):
 
     async def delete(self, request: web.Request) -> web.Response:
         """DeleteDownloadTask."""
-        delete = self.engine.downloads.delete
-        await self.change("DeleteDownloadTask", delete, request.match_info["uuid"])
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.downloads.delete, request.match_info["uuid"])
 
     async def link(self, request: web.Request) -> web.Response:
         """GetDownloadTaskLink: empty when the task failed or its file has expired (assumed)."""

@@ -54,9 +54,7 @@ class FastQueries(Service):
             end=body.end_date_time or "",
             log_store_type=parse_log_store_type(body.log_store_type),
         )
-        create = self.engine.fast_queries.create
-        await self.change("CreateFastQuery", create, body.fast_query_name, content)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.fast_queries.create, body.fast_query_name, content)
 
     async def update(self, request: web.Request) -> web.Response:
         """UpdateFastQuery: the name is in the path and stays.
@@ -80,8 +78,7 @@ class FastQueries(Service):
                 log_store_type=type_ if body.log_store_type else before.log_store_type,
             )
 
-        await self.change("UpdateFastQuery", self.engine.fast_queries.update, name, change)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.fast_queries.update, name, change)
 
     async def describe(self, request: web.Request) -> web.Response:
         """DescribeFastQuery: a flat object."""
@@ -91,8 +88,7 @@ class FastQueries(Service):
     async def delete(self, request: web.Request) -> web.Response:
         """DeleteFastQuery."""
         name = request.match_info["fastQueryName"]
-        await self.change("DeleteFastQuery", self.engine.fast_queries.delete, name)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.fast_queries.delete, name)
 
     async def list_all(self, request: web.Request) -> web.Response:
         """ListFastQuery: without a project those of all, with a LogStore only its own."""

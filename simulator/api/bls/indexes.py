@@ -1,7 +1,5 @@
 """The index of a LogStore: its wire form, and the four operations on it."""
 
-from typing import Final
-
 import msgspec
 from aiohttp import web
 
@@ -9,8 +7,6 @@ from simulator.api.bls.service import Service
 from simulator.api.bls.wire import json_response, parse_address, read_body
 from simulator.errors import invalid
 from simulator.logstore import DEFAULT_SEPARATORS, IndexField, IndexSettings, IndexType
-
-_TYPES: Final = tuple(type_.value for type_ in IndexType)
 
 
 class IndexFieldBody(msgspec.Struct, rename="camel"):
@@ -46,15 +42,13 @@ class Indexes(Service):
         """CreateIndex."""
         index = to_index(await read_body(request, IndexBody))
         address = parse_address(request)
-        await self.change("CreateIndex", self.engine.indexes.create, *address, index)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.indexes.create, *address, index)
 
     async def update(self, request: web.Request) -> web.Response:
         """UpdateIndex: replaces the whole definition."""
         index = to_index(await read_body(request, IndexBody))
         address = parse_address(request)
-        await self.change("UpdateIndex", self.engine.indexes.update, *address, index)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.indexes.update, *address, index)
 
     async def describe(self, request: web.Request) -> web.Response:
         """DescribeIndex."""
@@ -62,8 +56,7 @@ class Indexes(Service):
 
     async def delete(self, request: web.Request) -> web.Response:
         """DeleteIndex."""
-        await self.change("DeleteIndex", self.engine.indexes.delete, *parse_address(request))
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.indexes.delete, *parse_address(request))
 
 
 def to_index(body: IndexBody) -> IndexSettings:
@@ -100,7 +93,7 @@ def _to_field(name: str, body: IndexFieldBody, place: str) -> IndexField:
     try:
         type_ = IndexType(body.type or "")
     except ValueError as error:
-        raise invalid(f"{place}.type", f"expected one of {', '.join(_TYPES)}") from error
+        raise invalid(f"{place}.type", f"expected one of {', '.join(IndexType)}") from error
     return IndexField(
         name=name,
         type=type_,

@@ -10,6 +10,7 @@ from simulator.api.bls.indexes import IndexBody, from_index, to_index
 from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
     ListBody,
+    NamedStore,
     date_time,
     json_response,
     list_page,
@@ -51,18 +52,11 @@ class LogStoreBody(msgspec.Struct, rename="camel"):
     index_enabled: bool | None = None
 
 
-class StoreName(msgspec.Struct, rename="camel"):
-    """One entry of BatchGetLogStore."""
-
-    project: str | None = None
-    log_store_name: str | None = None
-
-
 class BatchBody(msgspec.Struct):
     """Body of BatchGetLogStore; Go spells the key one way, the schema the other."""
 
-    log_stores: list[StoreName] | None = msgspec.field(default=None, name="logStores")
-    capital_log_stores: list[StoreName] | None = msgspec.field(default=None, name="LogStores")
+    log_stores: list[NamedStore] | None = msgspec.field(default=None, name="logStores")
+    capital_log_stores: list[NamedStore] | None = msgspec.field(default=None, name="LogStores")
 
 
 class BindingBody(msgspec.Struct, rename="camel"):
@@ -86,9 +80,7 @@ class LogStores(Service):
             raise invalid("logStoreName", "is required")
         project, name = project_of(body.project), body.log_store_name
         settings = _settings(body, self.engine.log_store_defaults(project, name))
-        create = self.engine.create_log_store
-        await self.change("CreateLogStore", create, project, name, settings)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.create_log_store, project, name, settings)
 
     async def update(self, request: web.Request) -> web.Response:
         """UpdateLogStore: names come from path and query, those in the body are ignored."""
@@ -96,14 +88,12 @@ class LogStores(Service):
         body = await read_body(request, LogStoreBody)
         if not body.retention:
             raise invalid("retention", "is required")
-        await self.change(
-            "UpdateLogStore",
+        return await self.confirm(
             self.engine.update_log_store,
             project,
             name,
             lambda before: _settings(body, before),
         )
-        return json_response({"message": ""})
 
     async def describe(self, request: web.Request) -> web.Response:
         """DescribeLogStore: a flat object."""
@@ -113,8 +103,7 @@ class LogStores(Service):
 
     async def delete(self, request: web.Request) -> web.Response:
         """DeleteLogStore."""
-        await self.change("DeleteLogStore", self.engine.delete_log_store, *parse_address(request))
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.delete_log_store, *parse_address(request))
 
     async def list_all(self, request: web.Request) -> web.Response:
         """ListLogStore, the old form: parameters in the query."""
@@ -165,14 +154,12 @@ class LogStores(Service):
     async def bind(self, request: web.Request) -> web.Response:
         """BindResource."""
         binding = _binding(await read_body(request, BindingBody))
-        await self.change("BindResource", self.engine.bindings.bind, binding)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.bindings.bind, binding)
 
     async def unbind(self, request: web.Request) -> web.Response:
         """UnBindResource."""
         binding = _binding(await read_body(request, BindingBody))
-        await self.change("UnBindResource", self.engine.bindings.unbind, binding)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.bindings.unbind, binding)
 
     def _list_log_stores(self, asked: ListBody, short_id: str = "") -> web.Response:
         wanted = [str(entry.get("scope") or "") for entry in asked.binding_resources or ()]

@@ -22,11 +22,9 @@ class Projects(Service):
     """Handlers of operations on projects."""
 
     async def create(self, request: web.Request) -> web.Response:
-        """CreateProject. Source: doc shows 201; body and duplicates of counts assumed."""
+        """CreateProject. Source: doc shows 201; the body is assumed."""
         body = await read_body(request, ProjectBody)
-        await self.change(
-            "CreateProject", self.engine.create_project, body.name or "", body.description or ""
-        )
+        await self.change(self.engine.create_project, body.name or "", body.description or "")
         return json_response({"message": ""}, status=201)
 
     async def update(self, request: web.Request) -> web.Response:
@@ -35,11 +33,9 @@ class Projects(Service):
         if not body.uuid:
             raise invalid("uuid", "is required")
         uuid = body.uuid
-        await self.change(
-            "UpdateProject",
+        return await self.confirm(
             lambda: self.engine.update_project(uuid, description=body.description, top=body.top),
         )
-        return json_response({"message": ""})
 
     async def describe(self, request: web.Request) -> web.Response:
         """DescribeProject."""
@@ -49,11 +45,13 @@ class Projects(Service):
 
     async def delete(self, request: web.Request) -> web.Response:
         """DeleteProject."""
-        await self.change("DeleteProject", self.engine.delete_project, request.match_info["uuid"])
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.delete_project, request.match_info["uuid"])
 
     async def list_all(self, request: web.Request) -> web.Response:
-        """ListProject: the default project stands apart and is not repeated (assumed)."""
+        """ListProject: the default project stands apart and is not repeated (assumed).
+
+        Source: assumed, that ``total`` is ``totalCount`` once more.
+        """
         asked = await read_body(request, ListBody)
         projects = self.engine.list_projects()
         counts: dict[str, int] = {}

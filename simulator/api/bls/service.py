@@ -9,6 +9,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from aiohttp import web
 
+from simulator.api.bls.wire import json_response
 from simulator.api.bls.workers import Workers
 from simulator.clock import Clock, InFlight
 from simulator.logstore import LogStoreEngine, QueryHandle
@@ -26,7 +27,7 @@ class Service:
     Args:
         engine: holds the LogStores.
         clock: does not jump while the engine is at work.
-        on_change: told the name of each operation that has changed something.
+        on_change: told each time that something has changed.
         workers: the threads that the engine works in.
     """
 
@@ -34,7 +35,7 @@ class Service:
         self,
         engine: LogStoreEngine,
         clock: Clock,
-        on_change: Callable[[str], None],
+        on_change: Callable[[], None],
         workers: Workers,
     ) -> None:
         self.engine = engine
@@ -99,18 +100,23 @@ class Service:
                 handle.cancel()
             return done.result()
 
-    async def change(
-        self, operation: str, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
-        """Do ``work``, which changes a project or LogStore, and tell."""
+    async def change(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do ``work``, which changes a resource, and tell."""
         with InFlight(self.clock):
             result = await _start(self._workers.changes, work, *args, **kwargs)
-            self.tell(operation)
+            self.tell()
         return result
 
-    def tell(self, operation: str) -> None:
-        """Say that ``operation`` has changed something."""
-        self._on_change(operation)
+    async def confirm(
+        self, work: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+    ) -> web.Response:
+        """Answer a ``change`` of which nothing is to be said but that it was made."""
+        await self.change(work, *args, **kwargs)
+        return json_response({"message": ""})
+
+    def tell(self) -> None:
+        """Say that something has changed."""
+        self._on_change()
 
 
 def _start(

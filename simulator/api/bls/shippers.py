@@ -86,7 +86,6 @@ class Shippers(Service):
             raise invalid("logStoreName", "is required")
         start = body.start_time or date_time(self.clock.time())
         id_ = await self.change(
-            "CreateLogShipper",
             lambda: self.engine.shippers.create(
                 name=body.log_shipper_name or "",
                 project=project_of(body.project),
@@ -105,14 +104,12 @@ class Shippers(Service):
         """
         body = await read_body(request, ShipperBody)
         config = body.dest_config or DestinationBody()
-        await self.change(
-            "UpdateLogShipper",
+        return await self.confirm(
             self.engine.shippers.update,
             request.match_info["id"],
             body.log_shipper_name or "",
             lambda before: _changed(before, config),
         )
-        return json_response({"message": ""})
 
     async def describe(self, request: web.Request) -> web.Response:
         """GetLogShipper: a flat object."""
@@ -160,28 +157,22 @@ class Shippers(Service):
     async def set_status(self, request: web.Request) -> web.Response:
         """SetSingleLogShipperStatus."""
         body = await read_body(request, StatusBody)
-        await self._set((request.match_info["id"],), body, "SetSingleLogShipperStatus", strict=True)
-        return json_response({"message": ""})
+        return await self._set((request.match_info["id"],), body, strict=True)
 
     async def set_statuses(self, request: web.Request) -> web.Response:
         """BulkSetLogShipperStatus: unknown ids are passed over (assumed)."""
         body = await read_body(request, StatusBody)
-        await self._set(_ids(body), body, "BulkSetLogShipperStatus", strict=False)
-        return json_response({"message": ""})
+        return await self._set(_ids(body), body, strict=False)
 
     async def delete(self, request: web.Request) -> web.Response:
         """DeleteSingleLogShipper."""
         ids = (request.match_info["id"],)
-        delete = self.engine.shippers.delete
-        await self.change("DeleteSingleLogShipper", delete, ids, strict=True)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.shippers.delete, ids, strict=True)
 
     async def delete_all(self, request: web.Request) -> web.Response:
         """BulkDeleteLogShipper: a DELETE with a body; unknown ids are passed over (assumed)."""
         ids = _ids(await read_body(request, StatusBody))
-        delete = self.engine.shippers.delete
-        await self.change("BulkDeleteLogShipper", delete, ids, strict=False)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.shippers.delete, ids, strict=False)
 
     async def list_records(self, request: web.Request) -> web.Response:
         """ListLogShipperRecord: the newest first (assumed)."""
@@ -207,11 +198,9 @@ class Shippers(Service):
         ]
         return json_response({"totalCount": wrapper["totalCount"], "result": items})
 
-    async def _set(
-        self, ids: tuple[str, ...], body: StatusBody, operation: str, *, strict: bool
-    ) -> None:
+    async def _set(self, ids: tuple[str, ...], body: StatusBody, *, strict: bool) -> web.Response:
         status = body.desired_status or body.status or ""
-        await self.change(operation, self.engine.shippers.set_status, ids, status, strict=strict)
+        return await self.confirm(self.engine.shippers.set_status, ids, status, strict=strict)
 
 
 def _ids(body: StatusBody) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ _DOWNLOAD = "/v2/logstore/download"
 def bls_operations(
     engine: LogStoreEngine,
     clock: Clock,
-    on_change: Callable[[str], None],
+    on_change: Callable[[], None],
     object_url: Callable[[str, str], str],
     region: str,
     workers: Workers,
@@ -41,7 +41,7 @@ def bls_operations(
     Args:
         engine: holds the LogStores.
         clock: does not jump while a call is at work.
-        on_change: told the name of each operation that has changed a resource.
+        on_change: told each time that something has changed.
         object_url: the address of an object, from its bucket and key.
         region: of everything that is served.
         workers: the threads that the engine works in.

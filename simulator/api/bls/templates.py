@@ -55,9 +55,7 @@ class Templates(Service):
             priority=body.priority or 0,
             settings=_settings(body.template or SettingsBody()),
         )
-        create = self.engine.templates.create
-        await self.change("CreateLogStoreTemplate", create, _name(body), content)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.templates.create, _name(body), content)
 
     async def update(self, request: web.Request) -> web.Response:
         """UpdateLogStoreTemplate: what is absent stays; ``template`` is replaced as a whole."""
@@ -71,10 +69,7 @@ class Templates(Service):
                 settings=before.settings if body.template is None else _settings(body.template),
             )
 
-        await self.change(
-            "UpdateLogStoreTemplate", self.engine.templates.update, _name(body), change
-        )
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.templates.update, _name(body), change)
 
     async def describe(self, request: web.Request) -> web.Response:
         """DescribeLogStoreTemplate: a flat object.
@@ -90,8 +85,7 @@ class Templates(Service):
         body = await read_body(request, TemplateBody)
         if not body.names:
             raise invalid("names", "is required")
-        await self.change("DeleteLogStoreTemplates", self.engine.templates.delete, body.names)
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.templates.delete, body.names)
 
     async def list_all(self, request: web.Request) -> web.Response:
         """DescribeLogStoreTemplates: ``name`` is a part of one, and items are whole (assumed)."""

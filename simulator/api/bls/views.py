@@ -51,7 +51,7 @@ class Views(Service):
     Args:
         engine: holds them.
         clock: does not jump while a call is at work.
-        on_change: told the name of each operation that has changed something.
+        on_change: told each time that something has changed.
         workers: the threads that the engine works in.
         region: the one that LogStores are in.
     """
@@ -60,7 +60,7 @@ class Views(Service):
         self,
         engine: LogStoreEngine,
         clock: Clock,
-        on_change: Callable[[str], None],
+        on_change: Callable[[], None],
         workers: Workers,
         region: str,
     ) -> None:
@@ -71,23 +71,18 @@ class Views(Service):
         """CreateLogStoreView."""
         body = await read_body(request, ViewBody)
         project, name = _address(body)
-        create = self.engine.views.create
-        await self.change("CreateLogStoreView", create, project, name, self._stores(body))
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.views.create, project, name, self._stores(body))
 
     async def update(self, request: web.Request) -> web.Response:
         """UpdateLogStoreView: the LogStores are replaced as a whole (assumed); the name stays."""
         body = await read_body(request, ViewBody)
         project, name = _address(body)
-        update = self.engine.views.update
-        await self.change("UpdateLogStoreView", update, project, name, self._stores(body))
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.views.update, project, name, self._stores(body))
 
     async def delete(self, request: web.Request) -> web.Response:
         """DeleteLogStoreView."""
         body = await read_body(request, ViewBody)
-        await self.change("DeleteLogStoreView", self.engine.views.delete, *_address(body))
-        return json_response({"message": ""})
+        return await self.confirm(self.engine.views.delete, *_address(body))
 
     async def describe(self, request: web.Request) -> web.Response:
         """DescribeLogStoreView: a flat object. Source: doc the vendor's generated SDK (0.0.9)."""

@@ -47,6 +47,13 @@ class ListBody(msgspec.Struct, rename="camel"):
     binding_resources: list[dict[str, Any]] | None = None  # Any: values are checked where used
 
 
+class NamedStore(msgspec.Struct, rename="camel"):
+    """A LogStore that a body names."""
+
+    project: str | None = None
+    log_store_name: str | None = None
+
+
 class PushedRecord(msgspec.Struct):
     """One record of a push."""
 
