@@ -34,7 +34,7 @@ class FaultAdmin:
 
     async def _list(self, request: web.Request) -> web.Response:
         self._authorize(request)
-        return _json({"faults": self._simulation.faults()})
+        return _json({"faults": self._simulation.faults.views()})
 
     async def _add(self, request: web.Request) -> web.Response:
         self._authorize(request)
@@ -44,15 +44,15 @@ class FaultAdmin:
             raise _invalid(
                 f'{error}; expected an object such as {{"fault": "F-LATE", "share": "10%"}}'
             ) from error
-        return _json(self._simulation.add_fault(_texts(body)), 201)
+        return _json(self._simulation.faults.add(_texts(body)), 201)
 
     async def _remove(self, request: web.Request) -> web.Response:
         self._authorize(request)
-        return _json(self._simulation.remove_fault(request.match_info["name"]))
+        return _json(self._simulation.faults.remove(request.match_info["name"]))
 
     async def _clear(self, request: web.Request) -> web.Response:
         self._authorize(request)
-        return _json({"removed": self._simulation.clear_faults()})
+        return _json({"removed": self._simulation.faults.clear()})
 
 
 def _texts(body: Mapping[str, object]) -> dict[str, str | Mapping[str, str]]:

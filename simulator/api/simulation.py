@@ -239,6 +239,34 @@ class FaultView:
     hits: int
 
 
+class FaultSet(Protocol):
+    """The faults of a simulation."""
+
+    def views(self) -> tuple[FaultView, ...]:
+        """Every fault in force, in the order they were added."""
+        ...
+
+    def add(self, given: Mapping[str, str | Mapping[str, str]]) -> FaultView:
+        """Put a fault in force, from its keys as texts; ``at`` counts from now.
+
+        Raises:
+            ControlError: InvalidParameter with everything that is wrong, a line each.
+        """
+        ...
+
+    def remove(self, name: str) -> FaultView:
+        """Take a fault back.
+
+        Raises:
+            ControlError: FaultNotFound.
+        """
+        ...
+
+    def clear(self) -> int:
+        """Take all faults back; how many there were."""
+        ...
+
+
 class Simulation(Protocol):
     """A running simulation, as the admin API drives it."""
 
@@ -250,6 +278,11 @@ class Simulation(Protocol):
     @property
     def verdicts(self) -> Verdicts:
         """What became of its records."""
+        ...
+
+    @property
+    def faults(self) -> FaultSet:
+        """What goes wrong in it on purpose."""
         ...
 
     def endpoints(self) -> Endpoints:
@@ -282,28 +315,4 @@ class Simulation(Protocol):
 
     async def advance_to_next_delivery(self) -> AdvanceReceipt:
         """Move the clock to the next instant something becomes visible, if there is one."""
-        ...
-
-    def faults(self) -> tuple[FaultView, ...]:
-        """Every fault in force, in the order they were added."""
-        ...
-
-    def add_fault(self, given: Mapping[str, str | Mapping[str, str]]) -> FaultView:
-        """Put a fault in force, from its keys as texts; ``at`` counts from now.
-
-        Raises:
-            ControlError: InvalidParameter with everything that is wrong, a line each.
-        """
-        ...
-
-    def remove_fault(self, name: str) -> FaultView:
-        """Take a fault back.
-
-        Raises:
-            ControlError: FaultNotFound.
-        """
-        ...
-
-    def clear_faults(self) -> int:
-        """Take all faults back; how many there were."""
         ...

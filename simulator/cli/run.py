@@ -64,7 +64,7 @@ async def _run(
         status = world.status()
         outcomes = evaluate(scenario.expectations, world.metrics())
         read_back = await world.read_back()
-        faults = world.faults()
+        faults = world.faults.views()
     failed = [outcome for outcome in outcomes if not outcome.holds]
     if as_json:
         print(_document(status, faults, outcomes, read_back))

@@ -69,7 +69,7 @@ class Faults:
         return tuple(self._view(report) for report in self.board.reports())
 
     def add(self, given: Mapping[str, str | Mapping[str, str]]) -> FaultView:
-        """See ``Simulation.add_fault``."""
+        """See ``FaultSet.add``."""
         taken = {report.fault.name for report in self.board.reports()} | self._scenario
         try:
             fault = parse_fault(
@@ -86,7 +86,7 @@ class Faults:
         return self._view(FaultReport(fault=fault))
 
     def remove(self, name: str) -> FaultView:
-        """See ``Simulation.remove_fault``."""
+        """See ``FaultSet.remove``."""
         found = [one for one in self.board.reports() if one.fault.name == name]
         if not found:
             known = ", ".join(one.fault.name for one in self.board.reports()) or "none"
@@ -98,7 +98,7 @@ class Faults:
         return self._view(found[0])
 
     def clear(self) -> int:
-        """See ``Simulation.clear_faults``."""
+        """See ``FaultSet.clear``."""
         self._forget(tuple(one.fault.name for one in self.board.reports()))
         return len(self.board.clear())
 

@@ -6,10 +6,13 @@
     <data-dir>/flow_logs         the flow logs, with what was changed over their API
     <data-dir>/faults            what was changed by hand of the scenario's faults
     <data-dir>/spool/            records on their way
-    <data-dir>/log_stores.db     LogStores, and how far each flow log has delivered
+    <data-dir>/ledger/           records that every flow log has passed
+    <data-dir>/held/             records that faults hold back
+    <data-dir>/log_stores.db     LogStores, how far each flow log has delivered, and its ledger
     <data-dir>/objects/          what was delivered to buckets
     <data-dir>/downloads/        files of download tasks
     <data-dir>/certificates/     made for HTTPS listeners, with the authority that signed them
+    <data-dir>/lock              held by the run that has the directory
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ from simulator.api.simulation import (
     AdvanceReceipt,
     ClockStatus,
     Endpoints,
-    FaultView,
     ListenerEndpoint,
     LoadBalancerView,
     RecordView,
@@ -28,13 +27,13 @@ from simulator.delivery.fault_board import FaultBoard
 from simulator.delivery.fault_reach import storm_factor
 from simulator.delivery.read_side import ReadSide
 from simulator.delivery.store_faults import StoreFaults
-from simulator.errors import ControlError, StartupError, UsageError
+from simulator.errors import StartupError, UsageError
 from simulator.logstore import LogStoreEngine
 from simulator.model import LoadBalancerId, Snapshot
 from simulator.model.fault_catalogue import FaultStage
 from simulator.rng import Rng
 from simulator.routing.health import HealthChange
-from simulator.scenario import Scenario, build_snapshot
+from simulator.scenario import ClockSettings, Scenario, build_snapshot
 from simulator.spool import Spool
 from simulator.workload import BuiltinBackends, TrafficSender
 from simulator.world.advancing import Advancing
@@ -49,6 +48,7 @@ from simulator.world.reading import ReadBack, read_back
 from simulator.world.serving import Serving
 from simulator.world.state import DataDirectory
 from simulator.world.stores import Stores
+from simulator.world.timekeeping import Timekeeper
 from simulator.world.traffic import Traffic
 from simulator.world.verdicts import WorldVerdicts
 from simulator.world.views import (
@@ -63,7 +63,6 @@ from simulator.world.views import (
 
 _log = logging.getLogger(__name__)
 
-_SAVE_EVERY_S: Final = 1.0
 _DRAIN_S: Final = 0.5
 
 
@@ -139,19 +138,10 @@ class World:
         self._tasks = tasks
         self._rng = Rng(scenario.seed)
         self._calendar = Calendar(scenario.record.zone_offset_s)
-        settings = scenario.clock
-        starts = [at for at in (settings.start_at, data.clock_at) if at is not None]
-        mode = options.clock_mode or settings.mode
-        if mode is ClockMode.REAL and settings.start_at is None:
-            # It stood still while nothing ran; the machine's time did not.
-            starts.append(wall_time())
-        rate = options.clock_rate or settings.rate
-        self.clock = SimulatedClock(
-            mode, start_at=max(starts) if starts else None, rate=rate or 1.0
-        )
+        self.clock = _make_clock(scenario.clock, options, data.clock_at)
+        self._timekeeper = Timekeeper(data, self.clock, seed=scenario.seed)
         self._backends: list[BuiltinBackends] = []
         self._health = HealthChecks(clock=self.clock, tasks=tasks, on_change=self._tell_health)
-        self._began_at = self.clock.time()
         self._faults: Faults | None = None
         self._flow_logs: FlowLogs | None = None
         self._read_side: ReadSide | None = None
@@ -168,7 +158,6 @@ class World:
         self._traffic = Traffic(
             scenario, clock=self.clock, rng=self._rng, spawn=self._spawn, storm=self._storm
         )
-        self._saver: asyncio.TimerHandle | None = None
         self._closed = False
 
     # -- the parts ------------------------------------------------------------------------
@@ -205,6 +194,18 @@ class World:
         """The LogStores."""
         assert self._stores is not None
         return self._stores.engine
+
+    @property
+    def flow_logs(self) -> FlowLogs:
+        """The flow logs there are."""
+        assert self._flow_logs is not None
+        return self._flow_logs
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong on purpose."""
+        assert self._faults is not None
+        return self._faults
 
     @property
     def senders(self) -> tuple[TrafficSender, ...]:
@@ -254,9 +255,7 @@ class World:
         stores.start_upkeep()
         self._back_pressure.start()
         self._addresses = await self._serving.start()
-        self._save()
-        if self.clock.mode is not ClockMode.MANUAL:
-            self._save_later()
+        self._timekeeper.start()
         self.ready = True
 
     async def _start_backends(self, listeners: Listeners) -> dict[str, list[tuple[str, int]]]:
@@ -300,15 +299,16 @@ class World:
             faults=board,
             held_directory=data.held,
         )
-        self._advancing = Advancing(self.clock, self._delivery, self._calendar, self._save)
+        self._advancing = Advancing(
+            self.clock, self._delivery, self._calendar, self._timekeeper.save
+        )
         self.flow_logs.attach(self._delivery, self._spool)
         return stores
 
     def _start_faults(self) -> FaultBoard:
         """Set the scenario's faults to their instants, which count from the first run's first."""
-        began_at = self._data.began_at
-        self._began_at = self.clock.time() if began_at is None else began_at
-        shifted = tuple(fault.shifted(self._began_at) for fault in self.scenario.faults)
+        began_at = self._timekeeper.began_at
+        shifted = tuple(fault.shifted(began_at) for fault in self.scenario.faults)
         self._faults = Faults(
             shifted, self._data.faults, self.clock, self._rng, lambda: self.flow_logs.names
         )
@@ -330,14 +330,8 @@ class World:
             clock=self.clock,
             rng=self._rng,
             spawn=self._spawn,
-            on_renamed=self._fault_set.rename_flow_log,
+            on_renamed=self.faults.rename_flow_log,
         )
-
-    @property
-    def flow_logs(self) -> FlowLogs:
-        """The flow logs there are."""
-        assert self._flow_logs is not None
-        return self._flow_logs
 
     def _make_doors(self) -> Doors:
         assert self._read_side is not None
@@ -368,32 +362,13 @@ class World:
         if self._serving is not None:
             self._serving.tell_health(load_balancer_id, change)
 
-    def _save(self) -> None:
-        self._data.save(
-            seed=self.scenario.seed, clock_at=self.clock.time(), began_at=self._began_at
-        )
-
-    def _save_later(self) -> None:
-        """Keep time every second, so that a restart after a crash goes on and not back."""
-        loop = asyncio.get_running_loop()
-
-        def save() -> None:
-            try:
-                self._save()
-            except StartupError as error:
-                _log.warning("%s", error)
-            self._save_later()
-
-        self._saver = loop.call_later(_SAVE_EVERY_S, save)
-
     async def aclose(self) -> None:
         """Stop in order: traffic, listeners, APIs, delivery, stores. Fine to call twice."""
         if self._closed:
             return
         self._closed = True
         self.ready = False
-        if self._saver is not None:
-            self._saver.cancel()
+        self._timekeeper.stop()
         if self._stores is not None:
             # First: before the APIs end what is queried, also by upkeep.
             self._stores.stop_upkeep()
@@ -404,7 +379,7 @@ class World:
             if self._stores is not None:
                 stack.push_async_callback(self._stores.aclose)
             if self._spool is not None:
-                stack.callback(self._save)
+                stack.callback(self._timekeeper.save)
                 stack.callback(self._spool.close)
             if self._delivery is not None:
                 stack.push_async_callback(self._delivery.aclose)
@@ -428,8 +403,7 @@ class World:
 
     def _storm(self, load_balancer_id: LoadBalancerId, at: float) -> int:
         """How many times the traffic of a load balancer there is at an instant."""
-        assert self._faults is not None
-        board = self._faults.board
+        board = self.faults.board
         if not board.faults(FaultStage.DELIVERY):
             return 1
         taking = tuple(
@@ -573,26 +547,15 @@ class World:
         assert self._advancing is not None
         return await self._advancing.to_next_delivery()
 
-    # -- faults ---------------------------------------------------------------------------
 
-    @property
-    def _fault_set(self) -> Faults:
-        if self._faults is None:
-            raise ControlError("ServiceUnavailable", 503, "the simulation is not up yet")
-        return self._faults
-
-    def faults(self) -> tuple[FaultView, ...]:
-        """Every fault in force, in the order they were added."""
-        return self._fault_set.views()
-
-    def add_fault(self, given: Mapping[str, str | Mapping[str, str]]) -> FaultView:
-        """Put a fault in force; see ``Simulation.add_fault``."""
-        return self._fault_set.add(given)
-
-    def remove_fault(self, name: str) -> FaultView:
-        """Take a fault back; see ``Simulation.remove_fault``."""
-        return self._fault_set.remove(name)
-
-    def clear_faults(self) -> int:
-        """Take all faults back; how many there were."""
-        return self._fault_set.clear()
+def _make_clock(
+    settings: ClockSettings, options: WorldOptions, kept_at: float | None
+) -> SimulatedClock:
+    """The clock of a run; ``kept_at`` is how far an earlier run had come."""
+    starts = [at for at in (settings.start_at, kept_at) if at is not None]
+    mode = options.clock_mode or settings.mode
+    if mode is ClockMode.REAL and settings.start_at is None:
+        # It stood still while nothing ran; the machine's time did not.
+        starts.append(wall_time())
+    rate = options.clock_rate or settings.rate
+    return SimulatedClock(mode, start_at=max(starts, default=None), rate=rate or 1.0)

@@ -193,16 +193,16 @@ async def test_faults_go_on_naming_a_flow_log_that_is_renamed(tmp_path: Path) ->
     async with with_flow_logs(tmp_path, faults=gap) as world:
         await call(world, "POST", "", to("other"))
         first = world.flow_logs.list()[0].flow_log_id
-        world.add_fault({"fault": "F-DUP", "name": "dup", "flow_log": "l7"})
+        world.faults.add({"fault": "F-DUP", "name": "dup", "flow_log": "l7"})
         assert (await call(world, "PUT", f"/{first}", {"name": "first"}))[0] == 200
         await call(world, "PUT", f"/{world.flow_logs.list()[1].flow_log_id}", {"name": "l7"})
-        assert [fault.settings["flow_log"] for fault in world.faults()] == ["first", "first"]
+        assert [fault.settings["flow_log"] for fault in world.faults.views()] == ["first", "first"]
         await get(world, "/1")
         await world.advance(400.0)
         assert (delivered(world, "access"), delivered(world, "other")) == ([], ["/1"])
     async with with_flow_logs(tmp_path, faults=gap) as world:
         # The scenario's file still says l7, which is another flow log by now.
-        assert [fault.settings["flow_log"] for fault in world.faults()] == ["first", "first"]
+        assert [fault.settings["flow_log"] for fault in world.faults.views()] == ["first", "first"]
         await get(world, "/2")
         await world.advance(400.0)
         assert (delivered(world, "access"), delivered(world, "other")) == ([], ["/1", "/2"])
@@ -318,7 +318,7 @@ async def test_settings_overlap_for_a_while(
         await get(world, "/3")
         await world.advance(400.0)
         assert (delivered(world, "access"), delivered(world, "other")) == (access, other)
-        assert world.faults()[0].hits == 1
+        assert world.faults.views()[0].hits == 1
 
 
 async def test_the_command_does_the_same(

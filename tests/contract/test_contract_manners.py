@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.errors import ControlError
+from simulator.errors import ControlError, StartupError
 from simulator.scenario import load_scenario
 from simulator.world import WorldOptions, running_world
 from tests.contract.test_contract_cli import QUICKSTART, blbsim, variant
@@ -86,12 +86,6 @@ def test_an_endpoint_that_is_none_is_one_line():
     assert "nonsense" in done.stderr
 
 
-def test_a_scaled_clock_wants_a_rate():
-    done = blbsim("run", QUICKSTART, "--free-ports", "--clock", "scaled")
-    assert done.returncode == 3
-    assert "--rate" in done.stderr
-
-
 def test_a_second_one_on_the_same_data_directory_is_refused(tmp_path: Path):
     options = ("--free-ports", "--no-traffic", "--json", "--data-dir", tmp_path / "data")
     first = start("up", QUICKSTART, *options)
@@ -147,3 +141,17 @@ async def test_a_real_clock_catches_up_with_the_time_it_was_down(tmp_path: Path)
     state.write_text(json.dumps(saved | {"clock_at": now - 3600}))
     async with running_world(load_scenario(path), options) as sim:
         assert sim.clock.time() >= now
+
+
+async def test_a_start_that_fails_keeps_when_the_first_run_began(tmp_path: Path):
+    path = variant(tmp_path)
+    options = WorldOptions(free_ports=True, data_dir=tmp_path / "data")
+    async with running_world(load_scenario(path), options) as sim:
+        await sim.advance(60)
+    state, log_stores = tmp_path / "data" / "state.json", tmp_path / "data" / "log_stores.db"
+    began_at = json.loads(state.read_text())["began_at"]
+    log_stores.write_bytes(b"no database" * 1000)
+    with pytest.raises(StartupError):
+        async with running_world(load_scenario(path), options):
+            pass
+    assert json.loads(state.read_text())["began_at"] == began_at

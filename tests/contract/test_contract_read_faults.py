@@ -45,7 +45,7 @@ async def test_a_throttled_pull_has_the_vendors_code(tmp_path: Path) -> None:
         assert (status, body["code"]) == (429, "RequestLimited")
         assert set(body) == {"code", "message", "requestId"}
         assert (await call(world, "GET", PULL + "&query=match%20*"))[0] == 200
-        (view,) = world.faults()
+        (view,) = world.faults.views()
         assert (view.subjects, view.hits, view.realised) == (1, 1, 1.0)
 
 
@@ -85,7 +85,7 @@ async def test_answers_of_the_log_service_break_off(
 async def test_a_slow_answer_comes_all_the_same(tmp_path: Path) -> None:
     async with with_faults(tmp_path, "[{fault: READ-SLOW, takes: 1ms..2ms}]") as world:
         assert (await call(world, "GET", PULL))[0] == 200
-        assert world.faults()[0].hits == 1
+        assert world.faults.views()[0].hits == 1
 
 
 def s3(world: World) -> Any:
@@ -171,7 +171,7 @@ async def test_faults_are_added_listed_and_taken_back(tmp_path: Path) -> None:
         assert "node: READ-SLOW has no such key" in body["message"]
     # What was changed by hand outlives a restart, and times still count from the first beginning.
     async with with_faults(tmp_path, "[{fault: READ-SLOW, at: 10m, takes: 1ms..1ms}]") as world:
-        assert [(view.name, view.status) for view in world.faults()] == [("mine", "over")]
+        assert [(view.name, view.status) for view in world.faults.views()] == [("mine", "over")]
         assert await call(world, "DELETE", "/_sim/v1/faults") == (200, {"removed": 1})
 
 

@@ -88,7 +88,7 @@ async def test_a_stopped_log_store_refuses_whatever_reads_or_writes_data(tmp_pat
         assert found["result"]["task"]["failedCode"] == "LogStoreStopped"
         assert (await call(world, "GET", "/v1/logstore/access"))[0] == 200
         assert (await push(world, project="web"))[0] == 200, "the one of another project"
-        (view,) = world.faults()
+        (view,) = world.faults.views()
         assert (view.subjects, view.hits) == (1, 1)
         await world.advance(300.0)
         assert (await push(world))[0] == 200
@@ -206,7 +206,7 @@ async def test_a_limit_that_is_put_in_force_anew_owes_nothing(tmp_path: Path) ->
             await add(world, fault="STORE-LIMIT", per_shard="1KB")
             assert (await push(world, size=100_000))[0] == 200
             assert (await push(world))[0] == 429
-            (view,) = world.faults()
+            (view,) = world.faults.views()
             assert (view.subjects, view.hits) == (1, 1)
             assert (await call(world, "DELETE", "/_sim/v1/faults"))[0] == 200
             assert (await push(world))[0] == 200
