@@ -1,7 +1,7 @@
 """The commands inside the Dockerfile and the compose file, run without an engine.
 
-The image's install line runs in a clean virtual environment, its command as it stands but for
-ports and paths, its health check against it.
+The image's install line runs in a virtual environment that has what is required and no more, its
+command as it stands but for ports and paths, its health check against it.
 """
 
 import json
@@ -11,12 +11,16 @@ import shlex
 import signal
 import subprocess
 import time
+import tomllib
 import urllib.request
 import venv
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,9 +59,27 @@ def test_compose_says_what_the_image_says(dockerfile, compose):
     assert all(binding.startswith("127.0.0.1:") for binding in compose["ports"])
 
 
+def link_requirements(text: str, site: Path, linked: set[str]) -> None:
+    """Put what a requirement asks for into ``site``, as it is installed here."""
+    requirement = Requirement(text)
+    name = canonicalize_name(requirement.name)
+    for extra in requirement.extras or {""}:
+        if f"{name}[{extra}]" in linked:
+            continue
+        linked.add(f"{name}[{extra}]")
+        found = distribution(name)
+        for file in {path.parts[0] for path in found.files or ()} - {"..", "__pycache__"}:
+            if not (site / file).exists():
+                (site / file).symlink_to(Path(found.locate_file(file)))
+        for needed in map(Requirement, found.requires or ()):
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                link_requirements(str(needed), site, linked)
+
+
 @pytest.mark.timeout(240)
 def test_the_commands_work_in_a_clean_environment(dockerfile, compose, tmp_path: Path):
-    # The image's own layout: only what its COPY lines name, installed by its install line.
+    # The image's own layout: only what its COPY lines name, installed by its install line. What
+    # it requires is not fetched and unpacked again: as it is here, and nothing else, is enough.
     source = tmp_path / "source"
     source.mkdir()
     for line in dockerfile["COPY"][:2]:
@@ -66,14 +88,24 @@ def test_the_commands_work_in_a_clean_environment(dockerfile, compose, tmp_path:
             subprocess.run(["cp", "-r", ROOT / name, source], check=True)
     venv.create(tmp_path / "venv", with_pip=True)
     binaries = tmp_path / "venv" / "bin"
+    [site] = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    linked: set[str] = set()
+    for requirement in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "dependencies"
+    ]:
+        link_requirements(requirement, site, linked)
     install = next(line for line in dockerfile["RUN"] if "pip install" in line)
-    subprocess.run(
-        [binaries / "python", *shlex.split(install)[1:]],
-        cwd=source,
-        check=True,
-        capture_output=True,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
-    )
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    for words in ([*shlex.split(install)[1:], "--no-deps"], ["-m", "pip", "check"]):
+        done = subprocess.run(
+            [binaries / "python", *words],
+            cwd=source,
+            check=False,
+            capture_output=True,
+            text=True,
+            env=clean,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
     scenarios = next(line for line in dockerfile["COPY"] if "scenarios" in line).split()[0]
     replaced = {
         "/scenarios/quickstart.yaml": str(ROOT / scenarios / "quickstart.yaml"),
@@ -82,6 +114,7 @@ def test_the_commands_work_in_a_clean_environment(dockerfile, compose, tmp_path:
         "0.0.0.0": "127.0.0.1",
     }
     command = [replaced.get(word, word) for word in compose["command"]]
+    began = time.monotonic()
     process = subprocess.Popen(
         [binaries / "blbsim", *command, "--free-ports", "--json", "--no-traffic"],
         stdout=subprocess.PIPE,
@@ -90,6 +123,7 @@ def test_the_commands_work_in_a_clean_environment(dockerfile, compose, tmp_path:
     try:
         assert process.stdout is not None
         endpoints = json.loads(process.stdout.readline())
+        starting_s = time.monotonic() - began
         check = compose["healthcheck"]["test"][1:]
         done = subprocess.run(
             [binaries / check[0], *check[1:]],
@@ -102,6 +136,8 @@ def test_the_commands_work_in_a_clean_environment(dockerfile, compose, tmp_path:
     finally:
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
+        # The engine kills what has not ended by then.
         assert process.wait(timeout=10) == 0
         process.stdout.close()
-    assert time.monotonic() - began < 2.0
+    # At once: that it takes less than a start allows for the speed of the machine.
+    assert time.monotonic() - began < max(2.0, starting_s)
