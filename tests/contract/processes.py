@@ -12,6 +12,7 @@ from baidubce.auth.bce_credentials import BceCredentials
 from baidubce.bce_client_configuration import BceClientConfiguration
 from baidubce.retry.retry_policy import NoRetryPolicy
 from baidubce.services.bls.bls_client import BlsClient
+from command import PATIENCE_S
 
 
 class SimulatorProcess:
@@ -63,7 +64,7 @@ class SimulatorProcess:
     def stop(self, number: int) -> int:
         """Send a signal and wait for the end; its exit status."""
         self.process.send_signal(number)
-        status = self.process.wait(timeout=10)
+        status = self.process.wait(timeout=PATIENCE_S)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return status

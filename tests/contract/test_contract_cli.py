@@ -1,7 +1,6 @@
 """The command, as its user runs it: exit codes, messages, every verb against a simulator."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -12,49 +11,32 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from command import PATIENCE_S, QUICKSTART, blbsim, blbsim_process, variant
 
-QUICKSTART = Path(__file__).parents[2] / "scenarios" / "quickstart.yaml"
 VERBS = (
     *("run", "up", "env", "status", "advance", "records", "wait"),
     *("reconcile", "explain", "watermarks", "advise"),
 )
 
 
-def blbsim(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "simulator", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-        env=os.environ | (env or {}),
-    )
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory):
+    """The quickstart, up in a process of its own; gives its endpoints.
 
-
-def variant(tmp_path: Path, *replacements: tuple[str, str]) -> Path:
-    text = QUICKSTART.read_text()
-    for old, new in replacements:
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path / "variant.yaml"
-    path.write_text(text)
-    return path
-
-
-@pytest.fixture
-def simulator(tmp_path: Path):
-    """The quickstart, up in a process of its own; gives its base URL."""
+    Whoever makes records advances until they are delivered.
+    """
+    data = tmp_path_factory.mktemp("simulator") / "data"
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "simulator", "up", QUICKSTART, "--free-ports", "--json"),
-            *("--no-traffic", "--clock", "manual", "--data-dir", tmp_path / "data"),
+            *("--no-traffic", "--clock", "manual", "--data-dir", data),
         ],
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     yield json.loads(process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     process.stdout.close()
 
 
@@ -67,7 +49,7 @@ def get(url: str) -> tuple[int, bytes]:
 
 
 def test_run_shows_the_whole_job_and_exits_0():
-    done = blbsim("run", QUICKSTART, "--free-ports")
+    done = blbsim_process("run", QUICKSTART, "--free-ports")
     assert done.returncode == 0, done.stderr
     text = done.stdout
     assert re.search(r"^l7 +500 +500 +0 +0 +0 +2m\d+s +2m\d+s +2m\d+s *$", text, re.M)
@@ -214,7 +196,6 @@ def test_help_shows_an_example(verb: str):
     assert "--json" in done.stdout
 
 
-@pytest.mark.timeout(300)  # a process for each verb
 def test_every_verb_against_a_simulator_that_is_up(simulator: dict):
     env = {"BLBSIM_ENDPOINT": simulator["api"]}
     listener = simulator["listeners"][0]["url"]
@@ -304,5 +285,5 @@ def test_off_loopback_the_admin_api_demands_a_token(tmp_path: Path):
         assert get(endpoints["listeners"][0]["url"])[0] in (200, 500)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
         process.stdout.close()

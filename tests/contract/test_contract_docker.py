@@ -76,7 +76,6 @@ def link_requirements(text: str, site: Path, linked: set[str]) -> None:
                 link_requirements(str(needed), site, linked)
 
 
-@pytest.mark.timeout(240)
 def test_the_commands_work_in_a_clean_environment(dockerfile, compose, tmp_path: Path):
     # The image's own layout: only what its COPY lines name, installed by its install line. What
     # it requires is not fetched and unpacked again: as it is here, and nothing else, is enough.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.contract.test_contract_cli import blbsim, variant
+from command import blbsim, variant
 
 
 def test_a_run_whose_bucket_cannot_be_written_ends_and_keeps_the_records(tmp_path: Path):

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from command import PATIENCE_S
 
 from simulator.dataplane.certificates import Authority
 
@@ -85,7 +86,6 @@ def peak_rss(pid: int) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("tls", "size"), [(False, GIBIBYTE), (True, GIBIBYTE // 4)])
 def test_large_bodies_each_way_take_less_than_50_mb(tmp_path: Path, tls: bool, size: int):
     with ExitStack() as stack:
@@ -124,6 +124,6 @@ def test_large_bodies_each_way_take_less_than_50_mb(tmp_path: Path, tls: bool, s
             assert head.startswith(b"HTTP/1.1 200")
         more = peak_rss(process.pid) - before
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
         process.stdout.close()
     assert more < ALLOWED_BYTES, f"{more / 1e6:.0f} MB more"

@@ -12,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from command import PATIENCE_S, QUICKSTART, blbsim, variant
 
 from simulator.errors import ControlError, StartupError
 from simulator.scenario import load_scenario
 from simulator.world import WorldOptions, running_world
-from tests.contract.test_contract_cli import QUICKSTART, blbsim, variant
 
 
 def start(*arguments: object, **options) -> subprocess.Popen:
@@ -46,7 +46,7 @@ def test_a_run_stopped_by_a_signal_says_so_and_leaves_nothing_behind(
         pass
     assert list(temporary.glob("blbsim-*"))
     process.send_signal(number)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, errors) == (code, "")
     assert not list(temporary.glob("blbsim-*"))
 
@@ -60,7 +60,7 @@ def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path):
         executable="/bin/bash",
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.stdout.splitlines()[-1] == "0", done.stderr
@@ -100,7 +100,7 @@ def test_a_second_one_on_the_same_data_directory_is_refused(tmp_path: Path):
         )
     finally:
         first.send_signal(signal.SIGTERM)
-        first.communicate(timeout=10)
+        first.communicate(timeout=PATIENCE_S)
     assert first.returncode == 0
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from command import PATIENCE_S
 
 from simulator.logstore import Paging, Selection
 from simulator.scenario import load_scenario
@@ -332,7 +333,7 @@ def test_a_killed_simulator_leaves_no_process_and_its_successor_delivers_all(
     pids.append(parent_of(pids[0]))
     assert process.pid not in pids
     process.kill()
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE_S)
     process.stdout.close()
     # At once: it waits for nodes that still hold the directory.
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -344,7 +345,7 @@ def test_a_killed_simulator_leaves_no_process_and_its_successor_delivers_all(
     with urllib.request.urlopen(request) as response:
         assert json.load(response)["records"] == 30
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     process.stdout.close()
 
 
