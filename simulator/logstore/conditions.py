@@ -98,11 +98,11 @@ class ConditionWriter:
                 return "(" + " OR ".join(self._write(operand) for operand in operands) + ")"
             case Compare(field, operator, number, at):
                 self._check(field, _OF_NUMBERS, at)
-                value = as_number(self._typed(field))
+                value = self._number(field)
                 return _certain(f"{value} {operator} {_literal(number)}")
             case Within(field, low, low_included, high, high_included, at):
                 self._check(field, _OF_NUMBERS, at)
-                value = as_number(self._typed(field))
+                value = self._number(field)
                 above = ">=" if low_included else ">"
                 below = "<=" if high_included else "<"
                 return _certain(
@@ -117,12 +117,21 @@ class ConditionWriter:
         splitter = self._splitter(field, at)
         value = _RAW if field is None else self._typed(field)
         if field is not None:
-            if text == "*":
+            if text == "*" and isinstance(search, Words):
                 return f"({value.sql} IS NOT NULL)"
             exact = _exact(value, text)
             if exact is not None:
                 return _certain(exact)
-        words = splitter.words(text, at, wildcards=isinstance(search, Words))
+        found = self._words(search, splitter, value, at)
+        equal = None if field is None else self._equal_number(field, value, text)
+        if equal is None:
+            return found
+        # Its words are those of a number only where other records have texts.
+        return f"CASE WHEN {found} THEN TRUE ELSE {equal} END"
+
+    def _words(self, search: Words | Phrase, splitter: Splitter, value: Typed, at: int) -> str:
+        """Whether a text has the words that are searched for."""
+        words = splitter.words(search.text, at, wildcards=isinstance(search, Words))
         self._folds_left -= len(words)
         if self._folds_left < 0:
             splitter = replace(splitter, may_fold=False)
@@ -130,6 +139,25 @@ class ConditionWriter:
             return _certain(splitter.has_phrase(as_text(value), words, self._bindings))
         found = (splitter.has_word(as_text(value), word, self._bindings) for word in words)
         return "(" + " AND ".join(_certain(one) for one in found) + ")"
+
+    def _number(self, field: str) -> str:
+        """A field as a number; a boolean is none."""
+        value = self._typed(field)
+        return "CAST(NULL AS DOUBLE)" if value.kind is Kind.BOOL else as_number(value)
+
+    def _equal_number(self, field: str, value: Typed, text: str) -> str | None:
+        """Whether a field, which is a number in some records, is the number that is searched for.
+
+        None where it need not be asked.
+        """
+        if value.kind is not Kind.MIXED:
+            return None
+        try:
+            number = _literal(parse_number(text))
+        except ValueError:
+            return None
+        is_number = self._fields.is_number(self._column(field), self._bindings)
+        return _certain(f"CASE WHEN {as_number(value)} = {number} THEN {is_number} END")
 
     def _splitter(self, field: str | None, at: int) -> Splitter:
         """How the raw text, or a field, is split into words."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from simulator.logstore.database import Cursor
 from simulator.logstore.json_paths import json_pointer
-from simulator.logstore.typed import TEXTUAL, Bindings, Kind, Typed
+from simulator.logstore.typed import TEXTUAL, Bindings, Kind, Typed, number_in, whole_in
 from simulator.logstore.values import IndexField, IndexSettings, IndexType
 
 MAX_COLUMNS: Final = 96
@@ -137,10 +137,7 @@ class FieldCatalog:
         if reserved is not None:
             return reserved
         field = self._fields.get(name)
-        pointers = [json_pointer(name)]
-        if field is None and "." in name:
-            pointers.append(json_pointer(*name.split(".")))
-        from_message = _from_message(pointers, bindings)
+        from_message = _from_message("json_extract_string", self._pointers(name), bindings)
         indexed = None if index is None else _INDEXED.get(_type_of(find_indexed(index, name)))
         if field is None or field.position is None:
             value = Typed(from_message, indexed or Kind.MIXED)
@@ -150,11 +147,25 @@ class FieldCatalog:
             if field.since_seq:
                 column = f"CASE WHEN seq >= {field.since_seq} THEN {column} ELSE {from_message} END"
             value = Typed(column, kind)
+            if len(self._pointers(name)) > 1:
+                value = Typed(f"coalesce({column}, {from_message})", indexed or Kind.MIXED)
         if name in self._tag_keys:
             tag = f"json_extract_string(tags, {bindings.text(json_pointer(name))})"
             kind = value.kind if indexed or value.kind in TEXTUAL else Kind.MIXED
             value = Typed(f"coalesce({value.sql}, {tag})", kind)
-        return _converted(value)
+        return _converted(value, is_indexed=indexed is not None)
+
+    def is_number(self, name: str, bindings: Bindings) -> str:
+        """SQL for whether the message of a record has a JSON number in the field ``name``."""
+        found = _from_message("json_type", self._pointers(name), bindings)
+        return f"({found} IN ('BIGINT', 'UBIGINT', 'DOUBLE'))"
+
+    def _pointers(self, name: str) -> list[str]:
+        """Where a record can have the field: by its name, or at the end of a path."""
+        pointers = [json_pointer(name)]
+        if "." in name and (name not in self._fields or name.partition(".")[0] in self._fields):
+            pointers.append(json_pointer(*name.split(".")))
+        return pointers
 
     def typed_if_known(
         self,
@@ -172,7 +183,9 @@ class FieldCatalog:
         if self._may_have(name, cursor):
             return self.typed(name, cursor, bindings, index)
         kind = None if index is None else _INDEXED.get(_type_of(find_indexed(index, name)))
-        return None if kind is None else _converted(Typed("CAST(NULL AS VARCHAR)", kind))
+        if kind is None:
+            return None
+        return _converted(Typed("CAST(NULL AS VARCHAR)", kind), is_indexed=True)
 
     def _may_have(self, name: str, cursor: Cursor) -> bool:
         field = self._fields.get(name)
@@ -205,7 +218,7 @@ class FieldCatalog:
             f"SELECT max(seq),"
             f" bool_and(TRY_CAST({column} AS BIGINT)::VARCHAR IS NOT DISTINCT FROM {column})"
             f" FILTER ({column} IS NOT NULL),"
-            f" bool_and(TRY_CAST({column} AS DOUBLE) IS NOT NULL) FILTER ({column} IS NOT NULL)"
+            f" bool_and({number_in(column)} IS NOT NULL) FILTER ({column} IS NOT NULL)"
             f" FROM {self._table} WHERE seq > {seq}"
         ).fetchone()
         assert row is not None  # an aggregate without groups
@@ -250,18 +263,24 @@ _INDEXED: Final[Mapping[IndexType | None, Kind]] = {
 https://cloud.baidu.com/doc/BLS/s/xk5cc9piu (the index gives a column its type)."""
 
 
-def _from_message(pointers: Sequence[str], bindings: Bindings) -> str:
-    extracts = [f"TRY(json_extract_string(message, {bindings.text(p)}))" for p in pointers]
-    value = extracts[0] if len(extracts) == 1 else f"coalesce({', '.join(extracts)})"
+def _from_message(function: str, pointers: Sequence[str], bindings: Bindings) -> str:
+    """SQL for what ``function`` of DuckDB's finds at the first of ``pointers`` with a value."""
+    found = [f"TRY({function}(message, {bindings.text(pointer)}))" for pointer in pointers]
+    if function == "json_type":
+        found = [f"nullif({one}, 'NULL')" for one in found]
+    value = found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
     return f"CASE WHEN type = 'JSON' THEN {value} END"
 
 
-def _converted(value: Typed) -> Typed:
+def _converted(value: Typed, *, is_indexed: bool) -> Typed:
+    """The text ``value`` as what it is said to be: what has no index is known to be that."""
     match value.kind:
         case Kind.INT:
-            return Typed(f"TRY_CAST({value.sql} AS BIGINT)", value.kind)
+            whole = whole_in(value.sql) if is_indexed else f"TRY_CAST({value.sql} AS BIGINT)"
+            return Typed(whole, value.kind)
         case Kind.FLOAT:
-            return Typed(f"TRY_CAST({value.sql} AS DOUBLE)", value.kind)
+            number = number_in(value.sql) if is_indexed else f"TRY_CAST({value.sql} AS DOUBLE)"
+            return Typed(number, value.kind)
         case Kind.BOOL:
             return Typed(f"TRY_CAST({value.sql} AS BOOLEAN)", value.kind)
         case _:

@@ -46,6 +46,9 @@ MAX_WRITTEN: Final = 262_144
 MIN_MS: Final = -62_135_596_800_000
 MAX_MS: Final = 253_402_300_799_999
 """The years 1 to 9999, in epoch milliseconds."""
+_SHORT: Final = 60
+"""Characters of SQL that are not made longer when they are written several times."""
+_NUMBER: Final = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\$(t\d+)")
 
 
@@ -153,6 +156,8 @@ def parse_number(text: str) -> int | float:
     Raises:
         ValueError: it is not one, or is beyond every number.
     """
+    if not _NUMBER.fullmatch(text):  # Python also takes `1_000`, and the digits of any script
+        raise ValueError(text)
     try:
         return int(text)
     except ValueError:
@@ -168,7 +173,7 @@ def as_number(value: Typed) -> str:
         case Kind.INT | Kind.FLOAT:
             return value.sql
         case Kind.STRING | Kind.MIXED:
-            return f"TRY_CAST({value.sql} AS DOUBLE)"
+            return number_in(value.sql)
         case Kind.BOOL:
             return f"CAST({value.sql} AS BIGINT)"
         case Kind.TIME:
@@ -177,9 +182,42 @@ def as_number(value: Typed) -> str:
             return "CAST(NULL AS DOUBLE)"
 
 
+def number_in(text: str) -> str:
+    """SQL for the number that ``text``, which is SQL, is; NULL where it is none.
+
+    DuckDB also takes ``nan``, ``inf`` and ``1_000`` for numbers.
+    """
+    if len(text) > _SHORT:
+        return f"TRY_CAST(translate({text}, '_nN', 'xxx') AS DOUBLE)"
+    number = f"TRY_CAST({text} AS DOUBLE)"
+    return f"CASE WHEN isfinite({number}) AND NOT contains({text}, '_') THEN {number} END"
+
+
+def whole_in(text: str) -> str:
+    """SQL for the whole number that ``text``, which is SQL, is when rounded; NULL where it is none.
+
+    Not by way of a floating number, which has 53 bits. DuckDB also takes ``0x1f``, ``0b11`` and
+    ``1_000``.
+    """
+    if len(text) > _SHORT:
+        return f"TRY_CAST(translate({text}, '_xXbB', 'zzzzz') AS BIGINT)"
+    whole = f"TRY_CAST({text} AS BIGINT)"
+    plain = f"TRY_CAST({text} AS DOUBLE) IS NOT NULL AND NOT contains({text}, '_')"
+    return f"CASE WHEN {plain} THEN {whole} END"
+
+
 def as_whole(value: Typed) -> str:
-    """SQL for ``value`` as a whole number, rounded; NULL where it is none."""
-    return value.sql if value.kind is Kind.INT else f"TRY_CAST({as_number(value)} AS BIGINT)"
+    """SQL for ``value`` as a whole number, rounded away from zero; NULL where it is none."""
+    match value.kind:
+        case Kind.INT:
+            return value.sql
+        case Kind.STRING | Kind.MIXED:
+            return whole_in(value.sql)
+        case Kind.FLOAT:
+            # DuckDB rounds a double to the even number.
+            return f"TRY_CAST(round({value.sql}) AS BIGINT)"
+        case _:
+            return f"TRY_CAST({as_number(value)} AS BIGINT)"
 
 
 def as_huge(value: Typed) -> str:

@@ -36,8 +36,8 @@ class Splitter:
         Args:
             text: what was asked for.
             at: where it stands in the query.
-            wildcards: whether ``*`` and ``?`` are wildcards rather than separators, so that ``?``
-                finds itself too; it stands for any one character, separators included (assumed).
+            wildcards: whether ``*`` and ``?`` are wildcards rather than separators. They stand
+                for characters of a word, ``?`` for itself too (assumed).
 
         Raises:
             ControlError: InvalidParameter when there is none, or one begins with a wildcard.
@@ -47,6 +47,13 @@ class Splitter:
             separators = "".join(one for one in separators if one not in _WILDCARDS)
         pieces = re.split(f"[{re.escape(separators)}]+", text) if separators else [text]
         words = [word for piece in pieces if piece for word in self._split_han(piece)]
+        if wildcards:
+            # A Chinese character is a whole word: what may follow it within it is nothing.
+            words = [
+                word
+                for before, word in zip(["", *words], words, strict=False)
+                if word.strip("*") or not self._is_han(before)
+            ]
         if not words:
             raise invalid_query("found only separators, expected a word", at)
         if wildcards and any(word[0] in _WILDCARDS for word in words):
@@ -59,7 +66,11 @@ class Splitter:
         if self._is_han(word):
             return f"contains({text}, {bindings.text(word)})"
         pattern = "".join(
-            f"{self.inside}*" if one == "*" else "(?s:.)" if one == "?" else re.escape(one)
+            f"{self.inside}*"
+            if one == "*"
+            else f"(?:{self.inside}|\\?)"
+            if one == "?"
+            else re.escape(one)
             for one in pieces
         )
         longest = max((one for one in pieces if one not in _WILDCARDS), key=len, default="")

@@ -5,7 +5,14 @@ By itself, since `conftest` is a name that several directories have.
 
 import json
 
-from simulator.logstore import LogStoreEngine, NewRecord, RecordType, Selection
+from simulator.logstore import (
+    IndexSettings,
+    LogStoreEngine,
+    LogStoreSettings,
+    NewRecord,
+    RecordType,
+    Selection,
+)
 
 NOW_S = 1_772_323_200
 NOW_MS = NOW_S * 1000
@@ -30,6 +37,11 @@ class Store:
                 record_type=RecordType.TEXT if text else RecordType.JSON,
                 **options,
             )
+
+    def index(self, index: IndexSettings | None, *, strict: bool = False) -> None:
+        """Give the LogStore another index."""
+        settings = LogStoreSettings(retention_days=-1, index=index, strict_search=strict)
+        self.engine.update_log_store("default", "demo", lambda _before: settings)
 
     def find(self, query: str) -> list[str]:
         """Raw texts of all hits of a search, oldest first."""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.errors import ControlError
+from simulator.logstore import IndexField, IndexSettings, IndexType
 from simulator.logstore.search import (
     All,
     AnyOf,
@@ -182,6 +183,53 @@ def test_fields_of_json_records(store) -> None:
     assert levels("match nothing:here") == []
     assert levels("match not nothing:here") == ["error", "info message", "warn"]
     assert levels("match status:40?") == ["warn"]
+
+
+def test_question_mark_is_a_character_of_a_word_or_itself(store) -> None:
+    store.push("err: 5", "err1 x", "err? y", "err")
+    assert store.find("match err?") == ["err1 x", "err? y"]
+
+
+def test_path_finds_what_is_within_beside_fields_with_a_dot_in_their_name(store) -> None:
+    store.push({"a": {"b": 1}, "m": 1}, {"a.b": 2, "m": 2}, {"a": "x", "m": 3})
+    assert len(store.find("match a.b:*")) == 2
+    assert len(store.find("match a.b <= 2")) == 2
+    assert store.select("select m where a.b = 1") == [(1,)]
+
+
+def test_number_is_compared_as_such_whatever_other_records_have(store) -> None:
+    store.push({"n": 7.0}, {"n": "seven"}, {"n": "7.0"}, {"n": True}, {"o": {"d": 7.0}})
+    assert store.find("match n:7") == ['{"n": 7.0}']
+    assert store.find("match o.d:7") == ['{"o": {"d": 7.0}}']
+    assert store.find("match n >= 1") == ['{"n": 7.0}', '{"n": "7.0"}']
+
+
+def test_boolean_is_no_number(store) -> None:
+    store.push({"ok": True}, {"ok": False})
+    assert store.find("match ok >= 0") == []
+    assert store.find("match not ok in [0 1]") == ['{"ok": true}', '{"ok": false}']
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-Infinity", "1_000", "0x1f", "7 apples"])
+def test_text_that_is_no_number(store, text: str) -> None:
+    store.push({"n": text})
+    assert store.find("match n > 1 or n <= 1") == []
+    assert store.select("select n + 1, cast(n as bigint)") == [(None, None)]
+    assert store.select("select sum(n), max(n + 0)") == [(None, None)]
+    store.index(IndexSettings(fields=(IndexField(name="n", type=IndexType.LONG),)))
+    assert store.select("select n") == [(None,)]
+
+
+def test_underscore_is_no_part_of_a_number(store) -> None:
+    store.push({"n": 1000}, {"n": 5})
+    assert store.find("match n:1_000") == []
+    with pytest.raises(ControlError):
+        store.find("match n > 1_000")
+
+
+def test_wildcards_in_single_quotes_are_themselves(store) -> None:
+    store.push({"n": "a * b"}, {"n": "a b"})
+    assert store.find("match n:'*'") == ['{"n": "a * b"}']
 
 
 def test_tag_is_addressed_by_its_key_where_no_field_has_the_name(store) -> None:

@@ -20,11 +20,6 @@ NOW_MS = 1_772_323_200_000
 EVERYTHING = Selection(start_ms=0, end_ms=2**53)
 
 
-def set_index(store, index: IndexSettings | None, *, strict: bool = False) -> None:
-    settings = LogStoreSettings(retention_days=-1, index=index, strict_search=strict)
-    store.engine.update_log_store("default", "demo", lambda _before: settings)
-
-
 def refusal(store, query: str) -> str:
     with pytest.raises(ControlError) as caught:
         store.find(query)
@@ -35,7 +30,7 @@ def refusal(store, query: str) -> str:
 def test_separators_of_the_full_text_index(store) -> None:
     store.push("a.b-c d", "b")
     assert store.find("match b") == ["b"]
-    set_index(store, IndexSettings(fulltext=True, separators=".-]^"))
+    store.index(IndexSettings(fulltext=True, separators=".-]^"))
     assert store.find("match b") == ["a.b-c d", "b"]
     assert store.find("match 'c d'") == ["a.b-c d"]
     assert store.find("match 'a c'") == []
@@ -44,7 +39,7 @@ def test_separators_of_the_full_text_index(store) -> None:
 
 def test_case_of_the_full_text_index(store) -> None:
     store.push("Error 5", "error 5")
-    set_index(store, IndexSettings(fulltext=True, case_sensitive=True))
+    store.index(IndexSettings(fulltext=True, case_sensitive=True))
     assert store.find("match Error") == ["Error 5"]
     assert store.find("match err*") == ["error 5"]
     assert store.find("match 'error 5'") == ["error 5"]
@@ -53,7 +48,7 @@ def test_case_of_the_full_text_index(store) -> None:
 def test_chinese_characters_as_words(store) -> None:
     store.push("用户登录ok成功", "登 录")
     assert store.find("match 登录") == []
-    set_index(store, IndexSettings(fulltext=True, include_chinese=True))
+    store.index(IndexSettings(fulltext=True, include_chinese=True))
     assert store.find("match 登录") == ["用户登录ok成功", "登 录"]
     assert store.find("match '登录'") == ["用户登录ok成功", "登 录"]
     assert store.find("match '录登'") == []
@@ -62,12 +57,19 @@ def test_chinese_characters_as_words(store) -> None:
     assert store.find("match o") == []
 
 
+def test_wildcard_behind_a_chinese_character_adds_nothing_to_it(store) -> None:
+    store.push("用户登录ok成功", "登")
+    store.index(IndexSettings(fulltext=True, include_chinese=True))
+    assert store.find("match 登录*") == ["用户登录ok成功"]
+    assert store.find("match 登*") == ["用户登录ok成功", "登"]
+    assert "cannot begin a word" in refusal(store, "match 登?")
+
+
 def test_index_of_a_field_says_how_it_is_split_and_what_it_is(store) -> None:
     store.push({"path": "/A/b.c", "code": "007", "n": {"d": "5"}, "ok": "true"})
     assert store.find("match path:b") == []
     assert store.select("select code, code + 1") == [("007", 8.0)]
-    set_index(
-        store,
+    store.index(
         IndexSettings(
             fields=(
                 IndexField(name="path", type=IndexType.TEXT, separators="/.", case_sensitive=True),
@@ -89,7 +91,7 @@ def test_index_of_a_field_says_how_it_is_split_and_what_it_is(store) -> None:
 
 def test_strict_search_names_the_index_that_is_missing(store) -> None:
     store.push({"level": "error", "status": 500}, tags={"env": "prod"})
-    set_index(store, None, strict=True)
+    store.index(None, strict=True)
     assert len(store.find("match *")) == 1
     assert "at character 7: the LogStore has no full-text index" in refusal(store, "match error")
     assert "the field level has no index" in refusal(store, "match level:error")
@@ -103,11 +105,11 @@ def test_strict_search_names_the_index_that_is_missing(store) -> None:
         IndexField(name="level", type=IndexType.TEXT),
         IndexField(name="status", type=IndexType.LONG),
     )
-    set_index(store, IndexSettings(fields=fields), strict=True)
+    store.index(IndexSettings(fields=fields), strict=True)
     assert len(store.find("match level:error and status in [500 501)")) == 1
     assert "full-text" in refusal(store, "match error")
     assert "is of type text, expected float or long" in refusal(store, "match level > 1")
-    set_index(store, IndexSettings(fields=fields))
+    store.index(IndexSettings(fields=fields))
     assert len(store.find("match error and level:error")) == 1
 
 
