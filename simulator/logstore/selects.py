@@ -279,6 +279,10 @@ class _Places:
             if not node.name.isdigit() or not 1 <= int(node.name[:9]) <= len(self._items):
                 raise self._writer.refuse(node, f"expected a place from 1 to {len(self._items)}")
             return str(int(node.name[:9]))
+        if isinstance(node.unnest(), exp.Literal | exp.Null | exp.Boolean):
+            # DuckDB takes no parameter here, and it would be the same for every row.
+            expected = "expected a field, without quotes or in back-quotes, not a constant"
+            raise self._writer.refuse(node, expected)
         if isinstance(node, exp.Column) and len(node.parts) == 1 and node.name in self._aliases:
             return str(self._positions[node.name])
         sql = self._writer.write(node, self._aliases).sql
