@@ -34,6 +34,8 @@ ROW_GROUP_SIZE: Final = 61_440
 """Half of DuckDB's own: wide text rows of a group then fit in the processor's cache, which makes
 loading a quarter faster; aggregates do not mind."""
 
+LATE_ROWS: Final = 2000
+"""Wide columns of so many records at most are read after these have been found."""
 _BLOCK_ROWS: Final = 100
 """That are fetched at a time: each may have some hundred kilobytes."""
 _HARDENING: Final = {
@@ -131,7 +133,7 @@ class Database:
             )
             execute("SET enable_external_access = false")
         # A page of records is found by narrow columns first, which takes a third of the time.
-        execute("SET GLOBAL late_materialization_max_rows = 2000")
+        execute(f"SET GLOBAL late_materialization_max_rows = {LATE_ROWS}")
         execute("SET lock_configuration = true")
 
     @contextmanager

@@ -8,7 +8,7 @@ from sqlglot import exp
 from simulator.logstore.calls import Scope
 from simulator.logstore.expressions import ExpressionWriter
 from simulator.logstore.functions import find_function
-from simulator.logstore.sources import Compiled, Records, Source, Subquery
+from simulator.logstore.sources import Compiled, Records, Source, Subquery, Wanted
 from simulator.logstore.typed import Typed, as_bool, invalid_query
 
 MAX_ROWS: Final = 100_000
@@ -88,12 +88,23 @@ class Level:
         folded = bool(tail) or distinct or writer.aggregates_written > 0
         row_order = () if folded or order or limit_given else source.row_order
         # Ties are broken, so that the same question always gets the same answer.
-        order += [str(index + 1) for index in range(len(items))] if folded else source.row_order
+        ties = [str(index + 1) for index in range(len(items))] if folded else source.row_order
+        order += [(one, "ASC") for one in ties]
         if self._level == 0 or not row_order:
-            tail.append(f"ORDER BY {', '.join(order)}")
-        below, condition = writer.totals.below(
-            source.sql() + "".join(source.joins), condition, source.tables, places.groups
+            tail.append(f"ORDER BY {', '.join(' '.join(one) for one in order)}")
+        wanted = Wanted(
+            condition=condition,
+            keys=tuple((places.spelled(one), words) for one, words in order),
+            count=limit + offset,
+            shown=tuple(item.sql for item in items),
         )
+        first = None if folded else source.first(wanted)
+        if first is None:
+            below, condition = writer.totals.below(
+                source.sql() + "".join(source.joins), condition, source.tables, places.groups
+            )
+        else:
+            below, condition = first, "TRUE"
         footprint = self._scope.footprint
         footprint.add(writer.cost)
         if folded:
@@ -270,7 +281,7 @@ class _Places:
     def group(self, node: exp.Expr) -> str:
         """SQL for one entry of GROUP BY."""
         place = self.place(node)
-        self.groups.append(self._items[int(place) - 1].sql if place.isdecimal() else place)
+        self.groups.append(self.spelled(place))
         return place
 
     def place(self, node: exp.Expr) -> str:
@@ -289,6 +300,10 @@ class _Places:
         # A number is a place for DuckDB, and some functions are one.
         return f"CAST({sql} AS BIGINT)" if sql.isdecimal() else sql
 
+    def spelled(self, place: str) -> str:
+        """The expression that a place stands for."""
+        return self._items[int(place) - 1].sql if place.isdecimal() else place
+
 
 def _optional(select: exp.Select, name: str) -> exp.Expr | None:
     node = select.args.get(name)
@@ -302,15 +317,20 @@ def _is_distinct(select: exp.Select, writer: ExpressionWriter) -> bool:
     return distinct is not None
 
 
-def _order(select: exp.Select, places: _Places) -> list[str]:
-    """Nulls as it says, else first going up and last going down, as in MySQL (assumed)."""
+def _order(select: exp.Select, places: _Places) -> list[tuple[str, str]]:
+    """What rows are ordered by, and how.
+
+    Nulls stand as it says, else first going up and last going down, as in MySQL (assumed).
+    """
     order = _optional(select, "order")
     if order is None:
         return []
     return [
-        places.place(entry.this)
-        + (" DESC" if entry.args.get("desc") else " ASC")
-        + (" NULLS FIRST" if entry.args.get("nulls_first") else " NULLS LAST")
+        (
+            places.place(entry.this),
+            ("DESC" if entry.args.get("desc") else "ASC")
+            + (" NULLS FIRST" if entry.args.get("nulls_first") else " NULLS LAST"),
+        )
         for entry in order.expressions
     ]
 

@@ -39,6 +39,20 @@ class Compiled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The rows of a source that a select with a limit may show."""
+
+    condition: str
+    """SQL that they fulfil."""
+    keys: tuple[tuple[str, str], ...]
+    """What they are ordered by, and how: SQL and the words after it."""
+    count: int
+    """How many there are at most."""
+    shown: tuple[str, ...]
+    """SQL of what is shown of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """What stands after FROM."""
 
@@ -55,6 +69,8 @@ class Source:
     """What columns are qualified by, joined tables included; none if they are bare."""
     sample: Callable[[int], str] | None = None
     """SQL for so many of its rows, if some can be had at once."""
+    first: Callable[[Wanted], str | None] = lambda _wanted: None
+    """SQL for what has all rows that are wanted, where these are sooner had than all."""
 
 
 class Subquery:

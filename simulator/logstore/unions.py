@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from simulator.logstore.database import Cursor
+from simulator.logstore.database import LATE_ROWS, Cursor
 from simulator.logstore.expressions import Reader
 from simulator.logstore.field_widths import FieldWidths
 from simulator.logstore.fields import RESERVED
 from simulator.logstore.footprint import text_width
 from simulator.logstore.origins import Member, Origin
-from simulator.logstore.sources import Records, Source, order_key
+from simulator.logstore.sources import Records, Source, Wanted, order_key
 from simulator.logstore.typed import Bindings, Typed, as_kind, common_kind
 from simulator.logstore.widths import Width
 
@@ -22,6 +22,8 @@ _PROPERTIES: Final = tuple(name for name in RESERVED if name != "@seq")
 _OWN_NAMES: Final = {typed.sql: name for name, typed in RESERVED.items()}
 _PARTS_OF_RECORD: Final = {"message": "@raw", "type": "@raw", "tags": "@raw"}
 """What fields without a column, and tags, are read from."""
+_MAX_REPEATED: Final = 1000
+"""Characters of conditions that are written for each LogStore."""
 
 
 def records_of(
@@ -127,6 +129,10 @@ class _Union:
                 return used[name].typed
             return replace(found, width=self._width([found] * len(self._members)))
 
+        def first(wanted: Wanted) -> str | None:
+            columns = tuple(used.values())
+            return self._written(columns, back_ms, wanted) if _is_worth(wanted, columns) else None
+
         names = {name for member in self._members for name in member.names}
         return Source(
             sql=lambda: self._written(tuple(used.values()), back_ms),
@@ -134,22 +140,26 @@ class _Union:
             reader=Reader(field=field, order=order_key(order)),
             names=(*_PROPERTIES, *sorted(names)),
             row_order=order,
+            first=first,
         )
 
     def names(self) -> Mapping[str, str]:
         """The fields by their columns."""
         return {column.typed.sql: name for name, column in self._columns.items()} | _OWN_NAMES
 
-    def _written(self, columns: Sequence[_Column], back_ms: int) -> str:
+    def _written(
+        self, columns: Sequence[_Column], back_ms: int, wanted: Wanted | None = None
+    ) -> str:
         selects = []
         for number, member in enumerate(self._members):
             listed = [f"{column.parts[number]} AS {column.typed.sql}" for column in columns]
             items = ", ".join(["ts", "seq", f"{number} AS store", "stream", "message", *listed])
             within = member.within(self._bindings, back_ms)
-            selects.append(
+            select = (
                 f"SELECT {items} FROM {member.state.table}"
                 f" WHERE {within} AND {self._conditions[number]}"
             )
+            selects.append(select if wanted is None else _first_of(select, wanted))
         return f"({' UNION ALL '.join(selects)})"
 
     def _column(self, name: str) -> _Column:
@@ -174,3 +184,26 @@ class _Union:
                 measured = self._widths.measured(member, value)
                 width |= text_width(measured)
         return width
+
+
+def _is_worth(wanted: Wanted, columns: Sequence[_Column]) -> bool:
+    """Whether each LogStore is to be asked for its own first records.
+
+    It is where whole messages are read, which few records have to be; narrow columns are sooner
+    read all than twice.
+    """
+    shown = (*wanted.shown, *(part for column in columns for part in column.parts))
+    length = len(wanted.condition) + sum(len(sql) for sql, _ in wanted.keys)
+    is_wide = any("message" in sql for sql in shown)
+    return is_wide and wanted.count <= LATE_ROWS and length <= _MAX_REPEATED
+
+
+def _first_of(select: str, wanted: Wanted) -> str:
+    """The rows of one LogStore that may be among the first of all: what is far behind in its own
+    order is nowhere else before it. DuckDB reads wide columns of few records then."""
+    keys = "".join(f", {sql} AS k{number}" for number, (sql, _) in enumerate(wanted.keys))
+    order = ", ".join(f"k{number} {words}" for number, (_, words) in enumerate(wanted.keys))
+    return (
+        f"(SELECT *{keys} FROM ({select}) WHERE {wanted.condition}"
+        f" ORDER BY {order} LIMIT {wanted.count})"
+    )

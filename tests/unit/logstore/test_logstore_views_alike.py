@@ -22,7 +22,9 @@ from simulator.logstore import (
     Selection,
     Sort,
     ViewStore,
+    results,
 )
+from simulator.logstore.database import stream_statement
 
 NOW_MS = 1_772_323_200_000
 EVERYTHING = Selection(start_ms=0, end_ms=2**53)
@@ -131,6 +133,11 @@ def test_random_searches_find_the_same(engine: LogStoreEngine, search: str) -> N
         "select host, n from (select host, count(*) as n group by host) where n > 1",
         "select a from (select status as a limit 4) order by a limit 2",
         "select * from (select * limit 3)",
+        "select * order by cost desc, 1 limit 2",
+        "select *, 'x' as c, 1 as one order by c, one, status desc nulls last limit 1, 3",
+        "select `@raw` as r, upper(host) where status > 0 order by 2 desc, r limit 2",
+        "select host, `@raw` from (select * order by status desc limit 3) order by host limit 2",
+        "match host:* | select `@raw`, n.d order by if(ok, 1, 2), `@raw` limit 3",
         "select compare(n, 1) from (select count(*) as n)",
         "select ts_compare(n, 60) from (select histogram(@timestamp, interval 1 minute) as t,"
         " count(*) as n group by t)",
@@ -147,6 +154,29 @@ def test_statements_find_the_same(engine: LogStoreEngine, statement: str) -> Non
     assert not isinstance(whole, tuple) or len(whole) == 3, whole  # not a refusal
     assert asked(engine, "only", statement) == whole
     assert alike(asked(engine, "both", statement), whole)
+
+
+def test_each_log_store_is_asked_for_its_first_records_where_messages_are_shown(
+    engine: LogStoreEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[str] = []
+    monkeypatch.setattr(
+        results,
+        "stream_statement",
+        lambda cursor, sql, values: (run.append(sql), stream_statement(cursor, sql, values))[1],
+    )
+    for statement, count in (
+        ("select * order by `@timestamp` desc limit 1, 2", 2),
+        ("select upper(`@raw`) limit 3", 2),
+        ("select host limit 3", 0),
+        ("select `@raw`, count(*) group by `@raw` limit 3", 0),
+        ("select distinct `@raw` limit 3", 0),
+        ("select * limit 2001", 0),
+        ("select *", 0),
+    ):
+        run.clear()
+        asked(engine, "both", statement)
+        assert run[0].count(" LIMIT 3)") == count, run
 
 
 def test_estimates_are_of_all_records(engine: LogStoreEngine) -> None:
