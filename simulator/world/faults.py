@@ -1,6 +1,5 @@
 """The faults of a simulation as its faces see them; those added by hand outlive a restart."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import inf
@@ -12,10 +11,11 @@ from simulator.accesslog import FIELDS
 from simulator.api.simulation import FaultView
 from simulator.clock import Clock
 from simulator.delivery.fault_board import FaultBoard, FaultReport
-from simulator.errors import ControlError, StartupError
+from simulator.errors import ControlError
 from simulator.model.fault_text import parse_fault, show_fault
 from simulator.model.faults import Fault
 from simulator.rng import Rng
+from simulator.world.state import keep, read_kept
 
 _FIELDS = tuple(field.name for field in FIELDS)
 
@@ -53,7 +53,8 @@ class Faults:
         self._scenario = {fault.name for fault in scenario}
         self._file = file
         self._clock = clock
-        self._changes = _read(file)
+        advice = "go on without the faults added by hand"
+        self._changes = read_kept(file, _Changes, advice=advice) or _Changes()
         self._flow_logs = flow_logs
         kept = [
             replace(fault, flow_log=self._changes.flow_logs.get(fault.name, fault.flow_log))
@@ -131,14 +132,7 @@ class Faults:
 
     def _keep(self, **changed: object) -> None:
         changes = msgspec.structs.replace(self._changes, **changed)
-        beside = self._file.with_suffix(".tmp")
-        try:
-            beside.write_bytes(msgspec.msgpack.encode(changes))
-            os.replace(beside, self._file)
-        except OSError as error:
-            raise ControlError(
-                "InternalError", 500, f"{self._file} cannot be written: {error.strerror}"
-            ) from error
+        keep(self._file, msgspec.msgpack.encode(changes))
         self._changes = changes
 
     def _view(self, report: FaultReport) -> FaultView:
@@ -159,16 +153,3 @@ class Faults:
             subjects=report.subject_count,
             hits=report.hit_count,
         )
-
-
-def _read(file: Path) -> _Changes:
-    try:
-        return msgspec.msgpack.decode(file.read_bytes(), type=_Changes)
-    except FileNotFoundError:
-        return _Changes()
-    except OSError as error:
-        raise StartupError(f"{file}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise StartupError(
-            f"{file} is damaged ({error}); delete it to go on without the faults added by hand"
-        ) from error

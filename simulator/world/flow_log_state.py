@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from simulator.delivery import FlowLogVersion
-from simulator.errors import StartupError
 from simulator.model import (
     BucketDestination,
     DelayDistribution,
@@ -17,6 +16,7 @@ from simulator.model import (
     LoadBalancerId,
     LogStoreDestination,
 )
+from simulator.world.state import read_kept
 
 
 class ChangeKind(StrEnum):
@@ -172,16 +172,9 @@ def read_state(file: Path) -> State:
     Raises:
         StartupError: it cannot be read, or is damaged.
     """
-    try:
-        kept = msgspec.msgpack.decode(file.read_bytes(), type=_File)
-    except FileNotFoundError:
+    kept = read_kept(file, _File, advice="go on with the scenario's flow logs alone")
+    if kept is None:
         return State()
-    except OSError as error:
-        raise StartupError(f"{file}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise StartupError(
-            f"{file} is damaged ({error}); delete it to go on with the scenario's flow logs alone"
-        ) from error
     return State(
         flow_logs=tuple(one.to_kept() for one in kept.flow_logs),
         versions=tuple(one.to_version() for one in kept.versions),

@@ -5,7 +5,6 @@ change falls between segments of the spool: a record belongs to the state at its
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from simulator.rng import Rng
 from simulator.spool import Spool
 from simulator.world.flow_log_rules import FlowLogRules, target_of
 from simulator.world.flow_log_state import Change, ChangeKind, Kept, State, read_state
+from simulator.world.state import keep
 
 
 class FlowLogs:
@@ -271,14 +271,7 @@ class FlowLogs:
 
     def _keep(self, state: State) -> None:
         """Make ``state`` the state, on disk first."""
-        beside = self._file.with_suffix(".tmp")
-        try:
-            beside.write_bytes(state.encode())
-            os.replace(beside, self._file)
-        except OSError as error:
-            raise ControlError(
-                "InternalError", 500, f"{self._file} cannot be written: {error.strerror}"
-            ) from error
+        keep(self._file, state.encode())
         self._state = state
 
     def _found(self, flow_log_id: str) -> Kept:

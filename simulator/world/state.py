@@ -19,13 +19,15 @@ import asyncio
 import fcntl
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from simulator.clock import real_sleep
-from simulator.errors import StartupError
+from simulator.errors import ControlError, StartupError
 from simulator.scenario import Scenario, load_scenario
+
+T = TypeVar("T")
 
 _LOCK_WAIT_S: Final = 2.0
 _LOCK_PAUSE_S: Final = 0.02
@@ -144,12 +146,45 @@ class DataDirectory:
             StartupError: the disk refuses.
         """
         self._saved = _State(seed=seed, clock_at=clock_at, began_at=began_at)
-        beside = self._file.with_suffix(".tmp")
         try:
-            beside.write_bytes(msgspec.json.encode(self._saved))
-            os.replace(beside, self._file)
+            _replace(self._file, msgspec.json.encode(self._saved))
         except OSError as error:
             raise StartupError(f"{self._file}: {error.strerror}") from error
+
+
+def keep(file: Path, content: bytes) -> None:
+    """Put ``content`` in the place of a file's, whole or not at all.
+
+    Raises:
+        ControlError: InternalError, the disk refuses.
+    """
+    try:
+        _replace(file, content)
+    except OSError as error:
+        message = f"{file} cannot be written: {error.strerror}"
+        raise ControlError("InternalError", 500, message) from error
+
+
+def read_kept(file: Path, kind: type[T], *, advice: str) -> T | None:
+    """What ``keep`` has put into a file, as MessagePack; None if there is no file.
+
+    Raises:
+        StartupError: it cannot be read, or is damaged; ``advice`` is what to delete it for.
+    """
+    try:
+        return msgspec.msgpack.decode(file.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StartupError(f"{file}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise StartupError(f"{file} is damaged ({error}); delete it to {advice}") from error
+
+
+def _replace(file: Path, content: bytes) -> None:
+    beside = file.with_suffix(".tmp")
+    beside.write_bytes(content)
+    os.replace(beside, file)
 
 
 def load_for(path: Path, *, data_dir: Path | None, seed: int | None) -> Scenario:
