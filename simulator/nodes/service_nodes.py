@@ -12,7 +12,7 @@ from itertools import count
 from typing import Final
 
 from simulator.clock import SimulatedClock, monotonic, real_sleep
-from simulator.dataplane import ListenerAddress, ListenerKey, cannot_listen
+from simulator.dataplane import ListenerAddress, ListenerKey
 from simulator.errors import StartupError
 from simulator.model import BackendServerId, Cluster, LoadBalancerId, TlsSettings
 from simulator.nodes.channel import MAX_DESCRIPTORS
@@ -37,7 +37,7 @@ from simulator.nodes.messages import (
 )
 from simulator.nodes.node import Node, NodeStatus
 from simulator.nodes.page import SERIES_PER_NODE, NodePage, make_page_file
-from simulator.nodes.sockets import SocketGroup
+from simulator.nodes.sockets import Groups, ListenerSockets
 from simulator.nodes.traffic import NodeTraffic
 from simulator.spool import RemoteSeries, Spool, WhenFull
 
@@ -121,7 +121,7 @@ class ServiceNodes:
         self._numbers = count(1)
         self._is_started = False
         self._served: tuple[ServedListener, ...] = ()
-        self._groups: dict[ListenerKey, tuple[tuple[str, int], SocketGroup]] = {}
+        self._sockets = ListenerSockets()
         self._contexts: dict[tuple[ListenerKey, TlsSettings], int] = {}
         self._applying = asyncio.Lock()
         self._timers: set[asyncio.TimerHandle] = set()
@@ -144,20 +144,18 @@ class ServiceNodes:
         """
         async with self._applying:
             served = tuple(served)
-            opened = self._open_groups(served)
+            opened = self._sockets.open(served)
             try:
                 if self._is_started:
                     await self._change(served, opened)
                 else:
                     await self._start_all(served, opened)
             except BaseException:
-                for _, group in opened.values():
-                    if group not in [kept for _, kept in self._groups.values()]:
-                        group.close()
+                self._sockets.discard(opened)
                 raise
-            return tuple(self._address(each) for each in served)
+            return tuple(self._sockets.address(each) for each in served)
 
-    async def _start_all(self, served: tuple[ServedListener, ...], opened: "_Groups") -> None:
+    async def _start_all(self, served: tuple[ServedListener, ...], opened: Groups) -> None:
         """The first listeners: no node runs yet."""
         self._is_started = True
         self._watch_nodes()
@@ -174,7 +172,7 @@ class ServiceNodes:
             if refusal is not None:
                 raise StartupError(refusal)
 
-    async def _change(self, served: tuple[ServedListener, ...], opened: "_Groups") -> None:
+    async def _change(self, served: tuple[ServedListener, ...], opened: Groups) -> None:
         """Two rounds: nobody changes anything before everybody can."""
         prepared = [(node, await self._prepare(node, served)) for node in self._nodes if node.is_up]
         for _, answer in prepared:
@@ -186,46 +184,10 @@ class ServiceNodes:
             if answer is not None:
                 await self._commit(node)
 
-    def _take_over(self, served: tuple[ServedListener, ...], opened: "_Groups") -> None:
+    def _take_over(self, served: tuple[ServedListener, ...], opened: Groups) -> None:
         """What nodes that start from now on serve."""
-        before, self._groups = self._groups, {}
-        for each in served:
-            self._groups[each.key] = opened.get(each.key) or before[each.key]
-        for key, (_, group) in before.items():
-            if self._groups.get(key, (None, None))[1] is not group:
-                group.close()
+        self._sockets.take_over(served, opened)
         self._served = served
-
-    def _open_groups(self, served: tuple[ServedListener, ...]) -> "_Groups":
-        """Sockets of listeners that have none, or not where they are to be."""
-        opened: _Groups = {}
-        try:
-            for each in served:
-                listener = each.listener
-                bind = (listener.bind_host, listener.bind_port)
-                if each.key in self._groups and self._groups[each.key][0] == bind:
-                    continue
-                node_count = len(each.load_balancer.cluster.nodes)
-                try:
-                    opened[each.key] = bind, SocketGroup(*bind, node_count)
-                except OSError as error:
-                    raise cannot_listen(each.load_balancer, listener, each.place, error) from error
-        except BaseException:
-            for _, group in opened.values():
-                group.close()
-            raise
-        return opened
-
-    def _address(self, served: ServedListener) -> ListenerAddress:
-        group = self._groups[served.key][1]
-        return ListenerAddress(
-            load_balancer_id=served.load_balancer.load_balancer_id,
-            load_balancer_name=served.load_balancer.name,
-            port=served.listener.port,
-            host=group.host,
-            bound_port=group.port,
-            scheme="http" if served.tls is None else "https",
-        )
 
     def tell_health(
         self, load_balancer_id: LoadBalancerId, scope: str, server_id: BackendServerId, *, ok: bool
@@ -324,11 +286,11 @@ class ServiceNodes:
             each.key
             for each in self._served
             if _is_served_by(node, each)
-            and node.groups.get(each.key) is not self._groups[each.key][1]
+            and node.groups.get(each.key) is not self._sockets.group(each.key)
         ]
         for first in range(0, len(keys), MAX_DESCRIPTORS):
             some = keys[first : first + MAX_DESCRIPTORS]
-            groups = [self._groups[key][1] for key in some]
+            groups = [self._sockets.group(key) for key in some]
             node.groups.update(zip(some, groups, strict=True))
             index = node.service_node.index
             descriptors = [group.sockets[index].fileno() for group in groups]
@@ -541,8 +503,7 @@ class ServiceNodes:
         for node in self._nodes:
             node.drop()
         await self._forker.aclose()
-        for _, group in self._groups.values():
-            group.close()
+        self._sockets.close()
         os.close(self._page_file)
 
 
@@ -562,10 +523,6 @@ class _Writer:
 
     def cut(self, load_balancer_id: str, then: Callable[[], None]) -> None:
         self._nodes.cut(self._node, load_balancer_id, then)
-
-
-_Groups = dict[ListenerKey, tuple[tuple[str, int], SocketGroup]]
-"""Where each listener is bound by its configuration, and its sockets."""
 
 
 def _is_served_by(node: Node, served: ServedListener) -> bool:

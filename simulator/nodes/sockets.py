@@ -1,10 +1,12 @@
-"""The listening sockets of a listener that several processes serve."""
+"""The listening sockets of listeners that several processes serve."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from typing import TypeAlias
 
-from simulator.dataplane import BACKLOG
+from simulator.dataplane import BACKLOG, ListenerAddress, ListenerKey, cannot_listen
+from simulator.nodes.messages import ServedListener
 
 
 class SocketGroup:
@@ -53,6 +55,76 @@ class SocketGroup:
         """Close them here; fine to call twice."""
         for each in self.sockets:
             each.close()
+
+
+Groups: TypeAlias = Mapping[ListenerKey, tuple[tuple[str, int], SocketGroup]]
+"""Where each listener is to be bound, and its sockets."""
+
+
+class ListenerSockets:
+    """The sockets of everything that is served. You must ``close`` them at the end."""
+
+    def __init__(self) -> None:
+        self._groups: Groups = {}
+
+    def group(self, key: ListenerKey) -> SocketGroup:
+        """Those of a listener."""
+        return self._groups[key][1]
+
+    def open(self, served: Sequence[ServedListener]) -> Groups:
+        """Sockets of listeners that have none, or not where they are to be.
+
+        After this you must call ``take_over`` or ``discard``.
+
+        Raises:
+            StartupError: one cannot be had; then none is open.
+        """
+        opened: dict[ListenerKey, tuple[tuple[str, int], SocketGroup]] = {}
+        try:
+            for each in served:
+                listener = each.listener
+                bind = (listener.bind_host, listener.bind_port)
+                if each.key in self._groups and self._groups[each.key][0] == bind:
+                    continue
+                node_count = len(each.load_balancer.cluster.nodes)
+                try:
+                    opened[each.key] = bind, SocketGroup(*bind, node_count)
+                except OSError as error:
+                    raise cannot_listen(each.load_balancer, listener, each.place, error) from error
+        except BaseException:
+            self.discard(opened)
+            raise
+        return opened
+
+    def take_over(self, served: Sequence[ServedListener], opened: Groups) -> None:
+        """Have the sockets of ``served`` and no others."""
+        before = self._groups
+        self._groups = {each.key: opened.get(each.key) or before[each.key] for each in served}
+        self.discard(before)
+
+    def discard(self, groups: Groups) -> None:
+        """Close those that have not been taken over."""
+        kept = {id(group) for _, group in self._groups.values()}
+        for _, group in groups.values():
+            if id(group) not in kept:
+                group.close()
+
+    def address(self, served: ServedListener) -> ListenerAddress:
+        """Where a listener is reached."""
+        group = self.group(served.key)
+        return ListenerAddress(
+            load_balancer_id=served.load_balancer.load_balancer_id,
+            load_balancer_name=served.load_balancer.name,
+            port=served.listener.port,
+            host=group.host,
+            bound_port=group.port,
+            scheme="http" if served.tls is None else "https",
+        )
+
+    def close(self) -> None:
+        """Close them all; fine to call twice."""
+        for _, group in self._groups.values():
+            group.close()
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
