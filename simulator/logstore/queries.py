@@ -192,6 +192,8 @@ class QueryRunner:
                 counts.update(dict(rows))
         return Histogram(
             query_type=statement.query_type,
+            start_ms=selection.start_ms,
+            end_ms=selection.end_ms,
             interval_ms=interval_ms,
             buckets=tuple(
                 HistogramBucket(

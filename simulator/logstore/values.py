@@ -212,6 +212,9 @@ class Histogram:
     """How the hits of a statement are spread over a range."""
 
     query_type: str
+    start_ms: int
+    end_ms: int
+    """Of the range, which its first and last bucket may exceed."""
     interval_ms: int
     buckets: tuple[HistogramBucket, ...]
     """Without gaps, from the one that the range begins in to the one it ends in."""

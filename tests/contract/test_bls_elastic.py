@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from bls_served import START_MS, START_S, Served
+from bls_served import START_MS, Served
 
 from simulator.logstore import LogStoreSettings, NewRecord, RecordType
 
@@ -328,7 +328,9 @@ async def test_a_search_with_aggregations(filled: Served) -> None:
     }
     buckets = response["aggregations"]["status"]["buckets"]
     assert [(one["key"], one["doc_count"]) for one in buckets] == [(200, 1), (404, 1), (502, 1)]
-    assert answer["start_time_in_millis"] == (START_S + 600) * 1000
+    # Epochs in milliseconds would not fit the 32 bits that the SDK for Go reads.
+    times = (answer["start_time_in_millis"], answer["expiration_time_in_millis"])
+    assert times == (0, response["took"])
     assert (answer["error"], answer["status"], response["timed_out"]) == (None, 200, False)
 
 

@@ -13,7 +13,7 @@ from baiducloud_python_sdk_bls.models import (
     ResolveIndexRequest,
     TermsEnumRequest,
 )
-from bls_served import START_MS, START_S, Served
+from bls_served import START_MS, Served
 from generated_sdk import GeneratedSdk, refusal
 
 from simulator.logstore import LogStoreSettings, NewRecord, RecordType
@@ -45,8 +45,8 @@ async def test_a_search(sdk: GeneratedSdk) -> None:
         size=1,
     )
     found = await sdk.async_search(request)
-    assert found.start_time_in_millis == (START_S + 600) * 1000
-    assert found.expiration_time_in_millis >= found.start_time_in_millis
+    times = (found.start_time_in_millis, found.expiration_time_in_millis)
+    assert times == (0, found.response.took)
     assert (found.status, found.error) == (200, None)
     response = found.response
     assert (response.timed_out, response.took >= 0) == (False, True)

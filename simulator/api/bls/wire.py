@@ -288,11 +288,15 @@ def from_query_result(result: QueryResult, rows: object) -> dict[str, object]:
 
 
 def from_histogram(histogram: Histogram) -> dict[str, object]:
-    """The response of QueryLogHistogram."""
+    """The response of QueryLogHistogram.
+
+    Source: doc the vendor's SDKs (baiducloud-python-sdk-bls 0.0.9, ``SearchStatistic``): its start
+    and end are those of the request; buckets are whole intervals since the epoch (assumed).
+    """
     statistic = {
         "interval": min(histogram.interval_ms, INT32_MAX),  # buckets say how long they really are
-        "startTime": date_time(histogram.buckets[0].start_ms / 1000),
-        "endTime": date_time(histogram.buckets[-1].end_ms / 1000),
+        "startTime": date_time(histogram.start_ms / 1000),
+        "endTime": date_time(histogram.end_ms / 1000),
         "histogram": [
             {
                 "key": bucket.start_ms,

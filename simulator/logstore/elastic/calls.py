@@ -81,8 +81,10 @@ class Elastic:
 
         Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10) for the shape: the answer
         is there at once, without a total and without scores; doc the vendor's SDKs
-        (baiducloud-python-sdk-bls 0.0.9, ``AsyncSearchResponse``): the time of expiration is that
-        at which the search has ended, and there is always one shard. ``is_running`` and
+        (baiducloud-python-sdk-bls 0.0.9 and baiducloud-go-sdk, ``AsyncSearchResponse``): the time
+        of expiration is that at which the search has ended, and there is always one shard. That
+        both times count from when the search began is assumed: the SDK for Go reads 32 bits, and
+        nothing at all of an answer with an epoch in milliseconds. ``is_running`` and
         ``is_partial`` are Elasticsearch's (assumed): its clients ask for them.
 
         Raises:
@@ -114,12 +116,13 @@ class Elastic:
                         if parts
                         else runner.complete(request.aggregations, {})
                     )
-        response["took"] = int((monotonic() - began) * 1000)
+        took_ms = int((monotonic() - began) * 1000)
+        response["took"] = took_ms
         return {
             "is_partial": False,
             "is_running": False,
-            "start_time_in_millis": now_ms,
-            "expiration_time_in_millis": self._now_ms(),
+            "start_time_in_millis": 0,
+            "expiration_time_in_millis": took_ms,
             "response": response,
             "error": None,
             "status": 200,

@@ -1,0 +1,84 @@
+"""What the vendor's SDKs for Go and Java make of odd values, in their spelling."""
+
+from urllib.parse import quote
+
+import pytest
+from bls_served import FROM, START_MS, TO, Served
+
+RECORDS = "/v1/logstore/access/logrecord"
+RANGE = f"startDateTime={quote(FROM, safe='')}&endDateTime={quote(TO, safe='')}"
+BARE = "project&logStreamName&query"
+"""Go sends a parameter without a value for an empty text."""
+
+
+@pytest.mark.parametrize("name", ["a b", "a+b", "日志", "a&b=c;d,e:f@g$h", "%41", "a%2Fb"])
+async def test_names_that_nobody_has_are_not_a_wrong_signature(served: Served, name: str) -> None:
+    # As net/url writes a path: what may stand in one is not escaped, but is where it is signed.
+    path = quote(name, safe="$&+,:;=@")
+    for method, target, code in (
+        ("GET", f"/v1/project/{path}", "ProjectNotFound"),
+        ("GET", f"/v1/logstore/{path}?project", "LogStoreNotFound"),
+        ("DELETE", f"/v1/fastquery/{path}", "FastQueryNotFound"),
+        ("GET", f"/v1/logshipper/{path}", "LogShipperNotFound"),
+        ("GET", f"/v2/logstore/download/{path}", "DownloadTaskNotFound"),
+    ):
+        status, answer = await served.go(method, target)
+        assert (status, answer["code"]) == (404, code), target
+
+
+@pytest.mark.parametrize("stream", ["a b+c", "流", "a&b=c#d?", "%41"])
+async def test_streams_that_nobody_has_are_empty(served: Served, stream: str) -> None:
+    target = f"{RECORDS}?project&logStreamName={quote(stream, safe='')}&{RANGE}"
+    status, answer = await served.go("GET", target)
+    assert (status, answer["result"]) == (200, [])
+
+
+async def test_go_sends_an_empty_statement_as_a_bare_parameter(served: Served) -> None:
+    status, answer = await served.go("GET", f"{RECORDS}?{BARE}&{RANGE}")
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+    assert "[query]: empty" in answer["message"]
+    status, answer = await served.go("GET", f"{RECORDS}?{BARE}&startDateTime&endDateTime")
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+
+
+async def test_go_escapes_what_html_would_take_for_its_own(served: Served) -> None:
+    raw = rb'"\u003chtml\u003e\u0026\u2028\ufffd \u0000"'
+    record = b'{"message":%s,"timestamp":%d,"sequence":-5}' % (raw, START_MS)
+    body = b'{"logStreamName":"a//b","type":"","logRecords":[%s]}' % record
+    assert (await served.go("POST", f"{RECORDS}?project", raw=body))[0] == 200
+    _, answer = await served.go("GET", f"{RECORDS}?project&logStreamName=a%2F%2Fb&{RANGE}")
+    message = "<html>&\u2028\ufffd \0"
+    assert answer["result"] == [{"message": message, "timestamp": START_MS, "sequence": -5}]
+
+
+async def test_java_sends_nulls_and_a_date_that_is_not_signed(served: Served) -> None:
+    records = [{"timestamp": 0, "message": "without a time"}]
+    body = {
+        "requestCredentials": None,
+        "project": None,
+        "logStoreName": "access",
+        "logStreamName": None,
+        "type": None,
+        "logRecords": records,
+        "logTags": None,
+    }
+    date = {"Date": "Sun, 01 Mar 2026 00:00:00 GMT"}
+    status, _ = await served.go("POST", RECORDS, body, signed=("host",), extra=date)
+    assert status == 200
+    status, answer = await served.go("GET", f"{RECORDS}?{RANGE}", signed=("host",), extra=date)
+    assert status == 200
+    assert [one["message"] for one in answer["result"]] == ["without a time"]
+
+
+async def test_a_histogram_begins_and_ends_with_the_range(served: Served) -> None:
+    body = {"logRecords": [{"message": "m", "timestamp": START_MS + 125_000}]}
+    await served.go("POST", RECORDS, body)
+    asked = "startDateTime=2026-03-01T08:02:05%2B08:00&endDateTime=2026-03-01T00:52:01Z"
+    target = f"/v2/logstore/access/loghistogram?query=match%20*&{asked}"
+    _, answer = await served.go("GET", target)
+    statistic = answer["searchStatistic"]
+    edges = (statistic["startTime"], statistic["endTime"])
+    assert edges == ("2026-03-01T00:02:05Z", "2026-03-01T00:52:01Z")
+    first, last = statistic["histogram"][0], statistic["histogram"][-1]
+    assert (first["key"], first["doc_count"]) == (START_MS + 120_000, 1)
+    assert last["end"] == START_MS + 53 * 60_000
