@@ -15,6 +15,7 @@ from simulator.model.faults import (
     Fault,
     FaultKind,
     KnobValue,
+    recorded,
 )
 from simulator.model.units import format_share, parse_duration, parse_share
 
@@ -166,7 +167,7 @@ def parse_fault(
     for key in given:
         if key not in allowed:
             texts.problem(key, f"{kind} has no such key; expected {', '.join(allowed)}")
-    begin = now + texts.parsed("at", parse_duration, 0.0)
+    begin = recorded(now) + texts.parsed("at", parse_duration, 0.0)
     where = given.get("where", {})
     conditions = [
         texts.parsed(f"where.{field}", partial(parse_condition, field, fields=fields), None, text)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from math import inf
+from math import floor, inf
 from typing import Final, TypeAlias
 
 
@@ -108,6 +108,14 @@ class Condition:
                 return left >= right
 
 
+def recorded(at: float) -> float:
+    """The instant that a record written at ``at`` has: records keep whole milliseconds.
+
+    A fault in force from the very instant at which a clock stands still is to reach them.
+    """
+    return floor(at * 1000) / 1000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One fault, ready to be decided on. Instants are of the simulated clock."""
@@ -136,9 +144,10 @@ class Fault:
         """Whether ``at`` lies in its time."""
         return self.from_at <= at < self.until_at
 
-    def shifted(self, by_s: float) -> "Fault":
+    def shifted(self, began_at: float) -> "Fault":
         """The same with its time moved; for one whose instants counted from a beginning."""
-        return replace(self, from_at=self.from_at + by_s, until_at=self.until_at + by_s)
+        begin = recorded(began_at)
+        return replace(self, from_at=self.from_at + begin, until_at=self.until_at + begin)
 
     def matches(self, record: Mapping[str, object]) -> bool:
         """Whether ``record`` meets all conditions."""

@@ -4,7 +4,7 @@ import pytest
 
 from simulator.model.fault_catalogue import CATALOGUE
 from simulator.model.fault_text import keys_of, parse_fault, show_fault
-from simulator.model.faults import FAULT_KEYS, FaultKind
+from simulator.model.faults import FAULT_KEYS, Fault, FaultKind
 
 FIELDS = ("response_status", "host", "http_user_agent")
 
@@ -34,6 +34,13 @@ def test_time_counts_from_now() -> None:
     fault = parse(**{"fault": "F-GAP", "at": "30s", "for": "1m", "share": "1%"})
     assert (fault.from_at, fault.until_at, fault.share) == (1030.0, 1090.0, 0.01)
     assert [fault.is_active(at) for at in (1029.9, 1030.0, 1090.0)] == [False, True, False]
+
+
+def test_a_fault_reaches_a_record_of_the_instant_at_which_it_begins() -> None:
+    now, record_at = 1772323508.2886126, 1772323508288 / 1000  # records keep whole milliseconds
+    added = parse_fault({"fault": "F-GAP"}, now=now, fields=FIELDS, flow_logs=(), taken=())
+    begun = Fault(name="gap", kind=FaultKind.GAP, from_at=0.0, until_at=60.0).shifted(now)
+    assert [one.is_active(record_at) for one in (added, begun)] == [True, True]
 
 
 def test_a_name_is_made_or_has_to_be_free() -> None:
