@@ -20,3 +20,11 @@ class Buckets(Protocol):
             OSError: the disk refused it.
         """
         ...
+
+    def delete_object(self, bucket: str, key: str) -> None:
+        """Remove an object; nothing happens where it or its bucket is not there.
+
+        Raises:
+            OSError: the disk refused it.
+        """
+        ...

@@ -15,6 +15,7 @@ from simulator.logstore.catalog import Catalog
 from simulator.logstore.client_time import newest_s, oldest_s
 from simulator.logstore.database import SCHEMA, Database, Transaction
 from simulator.logstore.resources import ResourceTable
+from simulator.logstore.shipped_objects import ShippedObjects
 from simulator.logstore.shipper_settings import (
     ShipperSettings,
     check_shipper_name,
@@ -82,6 +83,8 @@ class Shippers:
         self._catalog = catalog
         self._clock = clock
         self._table = ResourceTable(database, "shippers", Shipper)
+        self.objects = ShippedObjects(database)
+        """Of windows that are not done."""
         with database.writing() as transaction:
             transaction.cursor.execute(
                 f"CREATE TABLE IF NOT EXISTS {_RUNS}"
@@ -193,7 +196,7 @@ class Shippers:
         """End the shippers of a LogStore that is being deleted (assumed)."""
         for one in self.list_all():
             if (one.project, one.log_store) == (project, log_store):
-                self._table.put(transaction, one.id, replace(one, status=ShipperStatus.DELETED))
+                self._put_status(transaction, one, ShipperStatus.DELETED)
 
     def runs(self, id_: str, since: float) -> list[ShipperRun]:
         """Deliveries of a shipper that ended at ``since`` or later, oldest first.
@@ -224,6 +227,7 @@ class Shippers:
                 window_at=run.ended_at,
             )
             self._table.put(transaction, id_, after)
+            self.objects.forget(transaction, id_)
             if run.record_count:
                 transaction.cursor.execute(
                     f"DELETE FROM {_RUNS} WHERE ended_at < ?", [run.ended_at - RECORDS_KEPT_S]
@@ -253,8 +257,13 @@ class Shippers:
                     if strict:
                         raise
                     continue
-                after = replace(before, status=status, error="", retry_at=0.0)
-                self._table.put(transaction, id_, after)
+                self._put_status(transaction, before, status)
+
+    def _put_status(self, transaction: Transaction, before: Shipper, status: ShipperStatus) -> None:
+        after = replace(before, status=status, error="", retry_at=0.0)
+        self._table.put(transaction, before.id, after)
+        if status is ShipperStatus.DELETED:
+            self.objects.forget(transaction, before.id)
 
     def _living(self, id_: str) -> Shipper:
         found = self.describe(id_)

@@ -3,6 +3,8 @@
 A window is put whole before the shipper's cursor moves past it. Keys are a function of shipper,
 window and number, and a window holds the same records in the same order when it is shipped again,
 so a crash between the two makes the same objects once more and neither loses nor doubles a record.
+Where they are not the same, because the settings have changed since, those of the earlier try are
+removed before the cursor is moved.
 """
 
 import logging
@@ -19,6 +21,7 @@ from simulator.logstore.database import Database, LoadError, first_line
 from simulator.logstore.files import StoredRecord, encode_file, encode_head, encode_line
 from simulator.logstore.loader import SEQ_SHIFT
 from simulator.logstore.record_sizes import fitting_count
+from simulator.logstore.shipped_objects import ShippedObject
 from simulator.logstore.shippers import Shipper, ShipperRun, Shippers, ShipperStatus
 from simulator.logstore.upkeep import IsStopped, never
 from simulator.logstore.values import RecordType
@@ -116,20 +119,23 @@ class Shipping:
         return shipper.window_at + max(1, min(passed, last)) * interval_s
 
     def _ship(self, shipper: Shipper, table: str, ended_at: float) -> tuple[int, int]:
-        """Put the objects of a window; how many records, and the newest of them."""
+        """Put the objects of a window and no others; how many records, and the newest of them."""
         count = 0
+        done: set[ShippedObject] = set()
         newest = self._newest(shipper, table, math.ceil(ended_at * 1000) << SEQ_SHIFT)
         for stream in self._streams(shipper, table, newest):
             number, held = 0, bytearray()
             for record in self._records(shipper, table, newest, stream):
                 line = encode_line(record, shipper.settings.layout)
                 if held and len(held) + len(line) > self._limit(shipper):
-                    self._put(shipper, stream, number, bytes(held), ended_at)
+                    done.add(self._put(shipper, stream, number, bytes(held), ended_at))
                     number, held = number + 1, bytearray()
                 held += line
                 count += 1
             if held:
-                self._put(shipper, stream, number, bytes(held), ended_at)
+                done.add(self._put(shipper, stream, number, bytes(held), ended_at))
+        for one in self._shippers.objects.stale(shipper.id, done):
+            self._objects_of(one.bucket).delete_object(one.bucket, one.key)
         return count, newest
 
     def _newest(self, shipper: Shipper, table: str, bound: int) -> int:
@@ -150,14 +156,20 @@ class Shipping:
 
     def _put(
         self, shipper: Shipper, stream: str | None, number: int, lines: bytes, ended_at: float
-    ) -> None:
+    ) -> ShippedObject:
         settings = shipper.settings
-        if self.buckets is None:
-            raise ControlError("NoSuchBucket", 404, f"bucket {settings.bucket} does not exist")
-        key = object_key(shipper, stream, number)
+        buckets = self._objects_of(settings.bucket)
+        made = ShippedObject(bucket=settings.bucket, key=object_key(shipper, stream, number))
         body = encode_file(lines, settings.layout)
         type_ = _TYPES[settings.layout.extension.partition(".")[0]]
-        self.buckets.put_object(settings.bucket, key, body, type_, last_modified=ended_at)
+        self._shippers.objects.remember(shipper.id, made)
+        buckets.put_object(made.bucket, made.key, body, type_, last_modified=ended_at)
+        return made
+
+    def _objects_of(self, bucket: str) -> Buckets:
+        if self.buckets is None:
+            raise ControlError("NoSuchBucket", 404, f"bucket {bucket} does not exist")
+        return self.buckets
 
     def _streams(self, shipper: Shipper, table: str, newest: int) -> list[str | None]:
         """The streams a window has, or None for all of them in one."""

@@ -82,6 +82,8 @@ class Moto:
     Fine to call twice."""
     publish: "Callable[[FakeBucket, FakeKey], None]"
     """Put an object into a bucket without noting it."""
+    withdraw: "Callable[[FakeBucket, FakeKey], None]"
+    """Take an object out of a bucket without noting it."""
 
 
 @cache
@@ -150,6 +152,10 @@ def load_moto() -> Moto:
     def publish(bucket: "FakeBucket", key: "FakeKey") -> None:
         key_store.setlist(bucket.keys, key.name, [key])
 
+    def withdraw(bucket: "FakeBucket", key: "FakeKey") -> None:
+        key_store.pop(bucket.keys, key.name)
+        lags.set(bucket.name, key.name, None)
+
     put = notifications.S3NotificationEvent.OBJECT_CREATED_PUT_EVENT
     return Moto(
         backend=models.s3_backends[ACCOUNT_ID]["aws"],
@@ -159,6 +165,7 @@ def load_moto() -> Moto:
         lags=lags,
         watch=watch,
         publish=publish,
+        withdraw=withdraw,
     )
 
 

@@ -138,6 +138,22 @@ class ObjectStore:
             self._publish(model, made, lag)
             return _info(made)
 
+    def delete_object(self, bucket: str, key: str) -> None:
+        """Remove an object; nothing happens where it or its bucket is not there. From any thread.
+
+        Raises:
+            OSError: the disk refused it; nothing has changed.
+        """
+        with self._lock:
+            model = self._backend.buckets.get(bucket)
+            found = None if model is None else model.keys.get(key)
+            if model is None or not isinstance(found, self._moto.object_class):
+                return
+            if self._mirror is not None:
+                self._mirror.remove(bucket, key)
+            self._moto.withdraw(model, found)
+            found.dispose()
+
     def get_object(self, bucket: str, key: str) -> bytes:
         """The body of an object.
 

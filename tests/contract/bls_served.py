@@ -44,6 +44,9 @@ class MemoryBuckets:
             raise ControlError("NoSuchBucket", 404, f"bucket {bucket} does not exist")
         self.objects[bucket][key] = body
 
+    def delete_object(self, bucket: str, key: str) -> None:
+        self.objects.get(bucket, {}).pop(key, None)
+
 
 class Served:
     def __init__(

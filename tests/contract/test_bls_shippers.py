@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cramjam
@@ -475,6 +476,88 @@ def test_a_crash_between_object_and_cursor_neither_loses_nor_doubles(tmp_path: P
     assert [run.record_count for run in engine.shippers.runs(shipper.id, 0.0)] == [301]
     with pytest.raises(ControlError):
         engine.shippers.runs("unknown", 0.0)
+    engine.close()
+
+
+class Failing(MemoryBuckets):
+    """Takes some objects, then no more until it is repaired."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 0
+
+    def put_object(self, *args: object, **kwargs: object) -> None:
+        if not self.left:
+            raise OSError(28, "No space left on device")
+        self.left -= 1
+        super().put_object(*args, **kwargs)
+
+
+CHANGED: dict[str, Callable[[ShipperSettings], ShipperSettings]] = {
+    "nothing": lambda before: before,
+    "directory": lambda before: replace(before, path="logs/elsewhere/"),
+    "bucket": lambda before: replace(before, path="other/x/"),
+    "partition": lambda before: replace(before, partition_format="%Y/"),
+    "streams": lambda before: replace(before, partition_by_stream=True),
+    "size": lambda before: replace(before, max_object_mb=64),
+    "interval": lambda before: replace(before, interval_min=10),
+    "compression": lambda before: replace(before, compression="gzip"),
+}
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("changed", CHANGED)
+def test_settings_that_change_within_a_window_leave_no_record_twice(
+    tmp_path: Path, changed: str, *, is_killed: bool
+) -> None:
+    clock = ManualClock(float(START_S))
+    buckets = Failing()
+    buckets.objects["other"] = {}
+
+    def opened() -> LogStoreEngine:
+        engine = LogStoreEngine(tmp_path / "db", clock)
+        engine.use_buckets(buckets)
+        return engine
+
+    def ship(engine: LogStoreEngine, at: float) -> None:
+        clock.set_start(START_S + at)
+        for job in engine.jobs:
+            if (due := job.next_at()) is not None and due <= START_S + at:
+                job.run(START_S + at)
+
+    engine = opened()
+    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
+    path = ShipperSettings(path="logs/here/", max_object_mb=1)
+    id_ = engine.shippers.create(
+        name="s",
+        project="default",
+        log_store="access",
+        start="",
+        start_ms=START_S * 1000,
+        settings=path,
+    )
+    messages = [f"{n:03}" + "x" * 9997 for n in range(300)]
+    for stream, part in (("a", messages[:150]), ("b", messages[150:])):
+        records = [NewRecord(message=text) for text in part]
+        engine.push("default", "access", records, stream=stream)
+    buckets.left = 2
+    ship(engine, 300)
+    assert engine.shippers.describe(id_).status == "Abnormal"
+    assert len(buckets.objects["logs"]) == 2
+    engine.shippers.update(id_, "", CHANGED[changed])
+    if is_killed:
+        engine.close()
+        engine = opened()
+    buckets.left = 1  # fails once more, with objects of both
+    ship(engine, 900)
+    buckets.left = 100
+    ship(engine, 1800)
+    assert engine.shippers.describe(id_).status == "Running"
+    bodies = [body for bucket in buckets.objects.values() for body in bucket.values()]
+    if changed == "compression":
+        bodies = list(map(gzip.decompress, bodies))
+    assert sorted(b"".join(bodies).decode().splitlines()) == messages
+    assert engine.shippers.objects.stale(id_, ()) == []
     engine.close()
 
 

@@ -30,6 +30,22 @@ def test_an_object_is_read_as_it_was_put() -> None:
     store.close()
 
 
+def test_a_deleted_object_is_gone_for_good(tmp_path: Path) -> None:
+    store = ObjectStore(tmp_path, region="bj")
+    store.create_bucket("shop-logs")
+    for key in ("a/1", "a/2"):
+        store.put_object("shop-logs", key, b"12", last_modified=AT)
+    for bucket, key in (("shop-logs", "a/1"), ("shop-logs", "a/1"), ("other", "a/2")):
+        store.delete_object(bucket, key)
+    assert store.list_keys("shop-logs") == ("a/2",)
+    with pytest.raises(ControlError):
+        store.get_object("shop-logs", "a/1")
+    store.close()
+    store = ObjectStore(tmp_path, region="bj")
+    assert store.list_keys("shop-logs") == ("a/2",)
+    store.close()
+
+
 def test_a_key_has_a_bound() -> None:
     store = ObjectStore(None, region="bj")
     store.create_bucket("shop-logs")
