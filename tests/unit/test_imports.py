@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import simulator
 
 PACKAGE = Path(simulator.__file__).parent
