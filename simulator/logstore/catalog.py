@@ -144,10 +144,7 @@ class Catalog:
             ControlError: ProjectNotFound.
         """
         by_id = {project.uuid: project for project in self.projects.values()}
-        found = by_id.get(id_or_name) or self.projects.get(id_or_name)
-        if found is not None:
-            return found
-        raise ControlError("ProjectNotFound", 404, f"Project [{id_or_name}] not exists")
+        return by_id.get(id_or_name) or self.project(id_or_name)
 
     def store(self, project: str, name: str) -> StoreState:
         """The LogStore ``name`` of ``project``.
@@ -184,18 +181,13 @@ class Catalog:
             raise ControlError("ProjectAlreadyExist", 409, "Project already exists")
         if len(self.projects) >= MAX_PROJECTS:
             raise ControlError("ResourceOverflow", 403, "The number of projects reaches the limit")
-        made = self.count(transaction)
-        # The default project is not the first of several runs only: its uuid is always the same.
-        seed = "default" if name == DEFAULT_PROJECT else f"{made}/{name}"
-        project = Project(
-            uuid=make_uuid(f"project/{seed}"),
-            name=name,
-            description=description,
-            top=False,
-            created_at=now,
-            updated_at=now,
-        )
-        self._insert_project(transaction, project)
+        number = self.next_number(transaction)
+        # The default project's uuid is the same in every database.
+        seed = "default" if name == DEFAULT_PROJECT else f"{number}/{name}"
+        row = (make_uuid(f"project/{seed}"), name, description, False, now, now)
+        _insert(transaction, "projects", row)
+        project = _project(row)
+        self._show_project(transaction, project)
         return project
 
     def update_project(
@@ -252,7 +244,7 @@ class Catalog:
         if sum(owner == project for owner, _ in self.stores) >= MAX_LOG_STORES_PER_PROJECT:
             raise ControlError("ResourceOverflow", 403, "The number of logStores reaches the limit")
         row = (
-            self.count(transaction),
+            self.next_number(transaction),
             project,
             name,
             msgspec.json.encode(settings).decode(),
@@ -353,31 +345,16 @@ class Catalog:
         if new:
             transaction.after_commit(lambda: state.fields.add_tag_keys(new))
 
-    def _insert_project(self, transaction: Transaction, project: Project) -> None:
-        _insert(
-            transaction,
-            "projects",
-            (
-                project.uuid,
-                project.name,
-                project.description,
-                project.top,
-                project.created_at,
-                project.updated_at,
-            ),
-        )
-        self._show_project(transaction, project)
-
-    def _show_project(self, transaction: Transaction, project: Project) -> None:
-        projects = {**self.projects, project.name: project}
-        transaction.after_commit(lambda: setattr(self, "projects", projects))
-
-    def count(self, transaction: Transaction) -> int:
+    def next_number(self, transaction: Transaction) -> int:
         """A number that nothing made in this database has had."""
         self._made += 1
         _delete(transaction, "counters", "name", "made")
         _insert(transaction, "counters", ("made", self._made))
         return self._made
+
+    def _show_project(self, transaction: Transaction, project: Project) -> None:
+        projects = {**self.projects, project.name: project}
+        transaction.after_commit(lambda: setattr(self, "projects", projects))
 
 
 def check_settings(settings: LogStoreSettings) -> None:
@@ -409,7 +386,7 @@ def check_settings(settings: LogStoreSettings) -> None:
 
 
 def check_name(parameter: str, name: str) -> None:
-    """Refuse what cannot be the name of a project, a LogStore or a fast query.
+    """Refuse what cannot be the name of a project, of a LogStore and its like.
 
     Raises:
         ControlError: InvalidParameter naming the parameter.

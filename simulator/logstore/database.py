@@ -24,8 +24,8 @@ Cursor: TypeAlias = duckdb.DuckDBPyConnection
 Parameters: TypeAlias = Mapping[str, object]
 Row: TypeAlias = tuple[Any, ...]  # DuckDB types its cells at run time
 
-LoadError: Final = duckdb.Error
-"""Anything DuckDB may raise while it loads."""
+DatabaseError: Final = duckdb.Error
+"""Whatever DuckDB raises."""
 
 SCHEMA: Final = "logs.main"
 """Where every table lives; statements name it in full, cursors have no state of their own."""

@@ -9,7 +9,7 @@ from simulator.clock import Clock
 from simulator.errors import ControlError, SinkError
 from simulator.logstore.availability import NOT_READY, Availability
 from simulator.logstore.catalog import Catalog, StoreState
-from simulator.logstore.database import Database, LoadError, Transaction, first_line, is_passing
+from simulator.logstore.database import Database, DatabaseError, Transaction, first_line, is_passing
 from simulator.logstore.ledger import LedgerChange, LedgerTables, write_change
 from simulator.logstore.loader import Batch, load_lines, load_segments
 from simulator.logstore.values import RecordType
@@ -143,7 +143,7 @@ class Deliveries:
             raise SinkError(
                 f"LogStore {project}/{log_store}: {error}", retryable=error.code == NOT_READY
             ) from error
-        except (LoadError, OSError) as error:
+        except (DatabaseError, OSError) as error:
             raise SinkError(
                 f"LogStore {project}/{log_store}: {first_line(error)}",
                 retryable=is_passing(error),

@@ -8,7 +8,7 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
@@ -23,6 +23,7 @@ from simulator.logstore.lengths import check_length
 from simulator.logstore.resources import ResourceTable
 from simulator.logstore.results import RowSink
 from simulator.logstore.shipper_settings import MAX_PATH_LENGTH
+from simulator.logstore.typed import LOCAL_AHEAD
 from simulator.logstore.upkeep import IsStopped, never
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
@@ -47,7 +48,6 @@ QUERIES_LONG: Final = 10
 KEPT_S: Final = 7 * 86_400
 """How long a file stays behind its link. Source: assumed (that it expires is documented)."""
 
-_ZONE: Final = timedelta(hours=8)
 _NAME: Final = re.compile(r"[^/\x00-\x1f\x7f]{0,128}")
 _DIRECTORY: Final = re.compile(r"/?([a-z0-9][a-z0-9\-]{1,61}[a-z0-9])(?:/([^\x00-\x1f\x7f]*))?")
 
@@ -203,9 +203,9 @@ class Downloads:
             self._catalog.store(request.owner, request.log_store)
         now = self._clock.time()
         with self._database.writing() as transaction:
-            number = self._catalog.count(transaction)
+            number = self._catalog.next_number(transaction)
         uuid = make_uuid(f"download/{number}/{request.owner}/{request.log_store}")
-        stamp = datetime.fromtimestamp(now, UTC) + _ZONE
+        stamp = datetime.fromtimestamp(now, UTC) + LOCAL_AHEAD
         task = DownloadTask(
             uuid=uuid,
             request=request,
@@ -258,7 +258,7 @@ class Downloads:
         """Every task, in the order made."""
         return list(self._table.items.values())
 
-    def open_file(self, token: str) -> Path:
+    def find_file(self, token: str) -> Path:
         """The file behind a link.
 
         Raises:

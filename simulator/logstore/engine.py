@@ -13,20 +13,14 @@ from simulator.logstore.availability import Availability
 from simulator.logstore.bindings import Bindings
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog
-from simulator.logstore.database import (
-    Database,
-)
+from simulator.logstore.database import Database
 from simulator.logstore.deliveries import Deliveries
 from simulator.logstore.downloads import Downloads
 from simulator.logstore.elastic import Elastic
 from simulator.logstore.fast_queries import FastQueries
 from simulator.logstore.indexes import Indexes, check_index_of
 from simulator.logstore.ledger import make_tables
-from simulator.logstore.loader import (
-    SEQ_SHIFT,
-    Batch,
-    load_records,
-)
+from simulator.logstore.loader import SEQ_SHIFT, Batch, load_records
 from simulator.logstore.origins import Origins
 from simulator.logstore.pushes import (
     byte_count,
@@ -400,16 +394,16 @@ class LogStoreEngine:
         origin = self._origins.find(project, log_store, log_store_type, selection)
         return self._queries.histogram(origin, query, handle)
 
-    def read_clock(self) -> float:
-        """The newest instant of the clock that something in the file is of.
+    def newest_at(self) -> float:
+        """The newest instant of the clock that the file tells of, Unix seconds.
 
-        Of this run and of earlier ones, Unix seconds: a run that begins before it would deliver in
-        its own past, and shippers and alarms would wait until it has come as far as they have.
+        A run that began before it would deliver in its own past, and its shippers and alarms would
+        wait until the clock has come as far as they have.
         """
         return max(self._instants())
 
     def _instants(self) -> Iterator[float]:
-        """When something was made, changed, received or done, the newest among them."""
+        """When things were made, changed, received or done."""
         if self._catalog.clock_at is not None:
             yield self._catalog.clock_at
         yield from (project.updated_at for project in self._catalog.projects.values())

@@ -120,7 +120,7 @@ class Shippers:
                 raise ControlError(
                     "ResourceOverflow", 403, "The number of logShippers reaches the limit"
                 )
-            id_ = _make_id(f"{self._catalog.count(transaction)}/{project}/{log_store}/{name}")
+            id_ = _make_id(f"{self._catalog.next_number(transaction)}/{project}/{log_store}/{name}")
             made = Shipper(
                 id=id_,
                 name=name,

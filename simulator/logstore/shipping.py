@@ -10,19 +10,20 @@ removed before the cursor is moved.
 import logging
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from simulator.errors import ControlError
 from simulator.logstore.availability import Availability
 from simulator.logstore.buckets import Buckets
 from simulator.logstore.catalog import Catalog
-from simulator.logstore.database import Database, LoadError, first_line
+from simulator.logstore.database import Database, DatabaseError, first_line
 from simulator.logstore.files import StoredRecord, encode_file, encode_head, encode_line
 from simulator.logstore.loader import SEQ_SHIFT
 from simulator.logstore.record_sizes import fitting_count
 from simulator.logstore.shipped_objects import ShippedObject
 from simulator.logstore.shippers import Shipper, ShipperRun, Shippers, ShipperStatus
+from simulator.logstore.typed import LOCAL_AHEAD
 from simulator.logstore.upkeep import IsStopped, never
 from simulator.logstore.values import RecordType
 from simulator.logstore.watchdog import timed_out
@@ -32,8 +33,6 @@ CHUNK_ROWS: Final = 5_000
 object."""
 MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 """Of an object under way, whatever ``maxObjectSize`` says. Source: assumed (it bounds memory)."""
-ZONE: Final = timedelta(hours=8)
-"""Of directories and file names. Source: assumed (the console's zone)."""
 
 _ACTIVE: Final = frozenset({ShipperStatus.RUNNING, ShipperStatus.ABNORMAL})
 _TYPES: Final = {"log": "text/plain", "csv": "text/csv", "parquet": "application/octet-stream"}
@@ -72,7 +71,7 @@ class Shipping:
         for shipper in self._running():
             try:
                 self._catch_up(shipper, now)
-            except (ControlError, LoadError, OSError) as error:
+            except (ControlError, DatabaseError, OSError) as error:
                 if isinstance(error, ControlError) and error.code == "ExecutionTimeout":
                     raise  # it was interrupted, perhaps to stop: no fault of the shipper
                 message = error.message if isinstance(error, ControlError) else first_line(error)
@@ -215,9 +214,10 @@ class Shipping:
 
 
 def object_key(shipper: Shipper, stream: str | None, number: int) -> str:
-    """The name of an object. Source: assumed, every part but path and partition."""
+    """The name of an object. Source: assumed, but for path and partition; the zone is the
+    service's."""
     settings = shipper.settings
-    begins = datetime.fromtimestamp(shipper.window_at, UTC) + ZONE
+    begins = datetime.fromtimestamp(shipper.window_at, UTC) + LOCAL_AHEAD
     partition = begins.strftime(settings.partition_format)
     if partition and not partition.endswith("/"):
         partition += "/"

@@ -41,6 +41,8 @@ NESTED: Final = frozenset({Kind.ARRAY, Kind.MAP})
 _TYPES: Final = {Kind.INT: "BIGINT", Kind.FLOAT: "DOUBLE", Kind.BOOL: "BOOLEAN"}
 LOCAL_HOURS: Final = 8
 """The service reads and renders local time in Asia/Shanghai, which has no summer time."""
+LOCAL_AHEAD: Final = timedelta(hours=LOCAL_HOURS)
+"""Of UTC."""
 MAX_WRITTEN: Final = 262_144
 """Characters of SQL that one expression may become. Source: assumed (a bound against abuse)."""
 MIN_MS: Final = -62_135_596_800_000
@@ -66,7 +68,7 @@ class TimeStyle(StrEnum):
     @property
     def ahead(self) -> timedelta:
         """How far the clock it shows is ahead of UTC."""
-        return timedelta(hours=0 if self is TimeStyle.UTC else LOCAL_HOURS)
+        return timedelta() if self is TimeStyle.UTC else LOCAL_AHEAD
 
 
 def encode_time(instant: datetime, style: TimeStyle) -> str | None:

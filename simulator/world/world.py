@@ -277,7 +277,7 @@ class World:
         assert self._spool is not None
         # A crash may have kept state.json from the last instant; what was written knows it.
         spooled = (segment.last_at for segment in self._spool.recovered)
-        newest = max((stores.engine.read_clock(), *spooled))
+        newest = max((stores.engine.newest_at(), *spooled))
         if newest > self.clock.time():
             self.clock.set_start(newest)
         board = self._start_faults()

@@ -95,7 +95,7 @@ class Run:
         self.engine = LogStoreEngine(directory / "db", self.clock, load_from=(spool,), threads=1)
         self.spool = Spool(spool, self.clock, quantum_s=segment_quantum_s(FLOW_LOGS))
         spooled = (segment.last_at for segment in self.spool.recovered)
-        self.clock.set_start(max(START, self.engine.read_clock(), *spooled))
+        self.clock.set_start(max(START, self.engine.newest_at(), *spooled))
         with suppress(ControlError):  # an earlier life made it
             self.engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
         self.objects = Objects(directory / "objects")

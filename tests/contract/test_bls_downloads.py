@@ -304,6 +304,6 @@ def test_files_and_tasks_outlive_the_process(tmp_path: Path) -> None:
     engine.close()
     again = opened()
     assert again.downloads.list_all() == [task]
-    assert len(again.downloads.open_file(task.token).read_text().splitlines()) == 3
+    assert len(again.downloads.find_file(task.token).read_text().splitlines()) == 3
     assert [file.name for file in files.iterdir()] == [uuid]
     again.close()

@@ -169,7 +169,7 @@ def file_server(engine: LogStoreEngine) -> Handle:
     """Serves the files behind links; goes to the path ``FILES``."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        path = engine.downloads.open_file(request.match_info["token"])
+        path = engine.downloads.find_file(request.match_info["token"])
         name = request.match_info["file_name"]
         return web.FileResponse(
             path,

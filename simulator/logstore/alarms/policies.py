@@ -10,6 +10,7 @@ from simulator.errors import invalid
 from simulator.logstore.alarms.conditions import parse_condition
 from simulator.logstore.catalog import Catalog, check_name
 from simulator.logstore.statement import parse_statement
+from simulator.logstore.typed import LOCAL_AHEAD
 
 MAX_POLICIES: Final = 100
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
@@ -23,8 +24,6 @@ MAX_GROUPS: Final = 10
 """Names of columns that are grouped by. Source: assumed, as is the number of conditions."""
 MAX_OPAQUE_LENGTH: Final = 65_536
 """Of what is kept as it was sent. Source: assumed (a bound against abuse)."""
-ZONE_S: Final = 8 * 3600
-"""Of ``fixTimeMinute`` and ``dayOfWeek``. Source: assumed (the console's zone)."""
 
 _DAY_MIN: Final = 1440
 _MINUTE_S: Final = 60
@@ -72,7 +71,7 @@ class AlarmSchedule:
     """When a policy is evaluated: at every interval, or once a day or week.
 
     Source: doc of the API's schema for the values; that intervals are counted from the full hour
-    UTC, and that 1 is Monday and 0 every day, is assumed.
+    UTC, the fixed time by the service's clock, and that 1 is Monday and 0 every day, is assumed.
     """
 
     interval_min: int = 0
@@ -87,12 +86,12 @@ class AlarmSchedule:
         if self.interval_min:
             period_s = self.interval_min * _MINUTE_S
             return (math.floor(at / period_s) + 1) * period_s
-        day_s = _DAY_MIN * _MINUTE_S
-        day = math.floor((at + ZONE_S) / day_s)
+        day_s, ahead_s = _DAY_MIN * _MINUTE_S, LOCAL_AHEAD.total_seconds()
+        day = math.floor((at + ahead_s) / day_s)
         while True:
             # 1970-01-01 was a Thursday, the fourth day of its week.
             is_day = self.day_of_week in {0, (day + 3) % 7 + 1}
-            due_at = day * day_s - ZONE_S + self.fix_time_min * _MINUTE_S
+            due_at = day * day_s - ahead_s + self.fix_time_min * _MINUTE_S
             if is_day and due_at > at:
                 return due_at
             day += 1

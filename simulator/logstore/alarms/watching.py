@@ -104,7 +104,7 @@ class Alarms:
                     "ResourceOverflow", 403, "The number of alarm policies reaches the limit"
                 )
             now = self._clock.time()
-            id_ = make_uuid(f"alarm-policy/{self._catalog.count(transaction)}/{name}")
+            id_ = make_uuid(f"alarm-policy/{self._catalog.next_number(transaction)}/{name}")
             made = AlarmPolicy(
                 id=id_,
                 name=name,

@@ -539,7 +539,7 @@ def test_a_download_of_a_view_has_all_its_pages(
     for name in ("web", "app"):
         push(engine, name, *(f"{name}{number}" for number in range(5)))
     task = engine.downloads.describe(engine.downloads.create(download("match *")))
-    lines = engine.downloads.open_file(task.token).read_text().splitlines()
+    lines = engine.downloads.find_file(task.token).read_text().splitlines()
     names = [json.loads(line)["@raw"] for line in lines]
     assert names[0] == "web0"  # its LogStore was made first, and all are of one time
     assert sorted(names) == sorted(f"{n}{k}" for n in ("web", "app") for k in range(5))
