@@ -137,11 +137,12 @@ class LogStoreEngine:
         self.alarms = Alarms(self._database, self._catalog, clock, self.query)
         self.elastic = Elastic(self._database, self._catalog, clock, self._origins.log_store)
         self.jobs: tuple[Job, ...] = (
-            # A clock that jumped finds all of them due: what was received is shipped, then expires.
+            # A clock that jumped finds all of them due: what was received is shipped and looked at
+            # by alarms, then expires.
             self._shipping,
+            self.alarms,
             Retention(self._database, self._catalog, clock),
             self.downloads,
-            self.alarms,
         )
         """What is to be done on the clock, in this order; see ``Upkeep``."""
 
@@ -370,7 +371,8 @@ class LogStoreEngine:
                 LogStoreStopped, ExecutionTimeout; InvalidParameter with position and expectation.
         """
         origin = self._origins.find(project, log_store, log_store_type, selection)
-        now_ms = int(self._clock.time() * 1000)
+        asked_at = self._clock.time() if selection.as_of is None else selection.as_of
+        now_ms = int(asked_at * 1000)
         return self._queries.run(origin, query, paging or Paging(), now_ms, handle, sink)
 
     def histogram(

@@ -13,6 +13,7 @@ from simulator.logstore.availability import Availability
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.conditions import ConditionWriter
 from simulator.logstore.database import Cursor
+from simulator.logstore.loader import SEQ_SHIFT
 from simulator.logstore.record_sizes import RecordSizes
 from simulator.logstore.retention import oldest_ms
 from simulator.logstore.search import Search
@@ -74,6 +75,8 @@ class Member:
         selection = self.selection
         start_ms = max(selection.start_ms - back_ms, selection.oldest_ms)
         clause = f"ts >= {start_ms} AND ts < {selection.end_ms - back_ms}"
+        if selection.before_seq is not None:
+            clause += f" AND seq < {selection.before_seq}"
         if selection.stream is not None:
             clause += f" AND stream = {bindings.text(selection.stream)}"
         return clause
@@ -260,7 +263,11 @@ class Origins:
         self, state: StoreState, selection: Selection, aliases: Mapping[str, str] | None = None
     ) -> Member:
         """A LogStore with the fields known now, without what retention has taken, deleted already
-        or not."""
-        oldest = oldest_ms(state, self._clock.time())
-        kept = selection if oldest is None else replace(selection, oldest_ms=oldest)
-        return Member(state=state.frozen(), selection=kept, aliases=aliases or {})
+        or not, and without what came after an instant that is asked about."""
+        now, as_of = self._clock.time(), selection.as_of
+        oldest = oldest_ms(state, now if as_of is None else as_of)
+        if oldest is not None:
+            selection = replace(selection, oldest_ms=oldest)
+        if as_of is not None and as_of < now:
+            selection = replace(selection, before_seq=int(as_of * 1000 + 1) << SEQ_SHIFT)
+        return Member(state=state.frozen(), selection=selection, aliases=aliases or {})

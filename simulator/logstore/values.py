@@ -179,8 +179,13 @@ class Selection:
     end_ms: int
     stream: str | None = None
     """None for all streams."""
+    as_of: float | None = None
+    """Unix seconds: the query is asked as if it were then, with what had been received and what
+    retention had left; None: now."""
     oldest_ms: int = -(2**62)
-    """What is older has been taken by retention; set by the engine."""
+    """What is older has been taken by retention; set by the engine, as the next."""
+    before_seq: int | None = None
+    """Records with this ``@seq`` or a later one have come since; None: none has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Alarm policies, and the alarms that they really raise on the clock."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from simulator.logstore import (
     LogStoreSettings,
     NewRecord,
     RecordType,
+    Selection,
     StoreName,
 )
 
@@ -471,6 +473,49 @@ def test_schedules_give_their_instants() -> None:
     assert AlarmSchedule(fix_time_min=9 * 60, day_of_week=7).next_after(sunday) == sunday + 3600
     assert list(daily.between(0.0, float(sunday), 2)) == [sunday - 86_400, sunday]
     assert list(monday.between(0.0, float(sunday), 1)) == [sunday - 6 * 86_400 + 3600]
+
+
+def test_what_catches_up_is_asked_as_of_its_instant() -> None:
+    """Retention has taken the records by then, and others have come."""
+    clock = ManualClock(START_S + 600.0)
+    engine = LogStoreEngine(None, clock)
+    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
+    query = "select count(*) as n, max(unix_timestamp(now()) - @timestamp / 1000) as age"
+    content = replace(
+        CONTENT,
+        targets=(replace(CONTENT.targets[0], query=query, start_offset_min=-10),),
+        triggers=(AlarmTrigger(level=AlarmLevel.INFO, condition="$1.n == 2 && $1.age == 600"),),
+        schedule=AlarmSchedule(fix_time_min=8 * 60 + 20),
+    )
+    engine.alarms.create("daily", content)
+    engine.push("default", "access", [NewRecord(message=text) for text in ("one", "two")])
+    clock.set_start(START_S + 30 * 86_400.0)
+    late = NewRecord(message="late", timestamp_ms=(START_S + 660) * 1000)
+    engine.push("default", "access", [late])
+    for job in engine.jobs:
+        if (at := job.next_at()) is not None and at <= clock.time() + 3600:
+            job.run(clock.time() + 3600)
+    found = engine.alarms.list_executions(START_S, 2**40)
+    states = [(one.at - START_S, one.state) for one in found]
+    assert states[:2] == [(1200, "ALERT"), (1200 + 86_400, "OK")]
+    everything = Selection(start_ms=0, end_ms=2**53)
+    assert engine.query("default", "access", everything, "select count(*)").rows == ((0,),)
+    engine.close()
+
+
+async def test_a_clock_that_jumps_past_retention_is_watched_first(served: Served) -> None:
+    schedule = {"fixTimeMinute": 8 * 60 + 12, "dayOfWeek": 0}
+    assert (await served.go("POST", POLICY, {**BODY, "schedule": schedule})) == DONE
+    push(served, 500)
+    await served.advance(20 * 86_400)
+    _, answer = await served.go(
+        "POST", "/v1/alarm/record/list", {"startDateTime": "2026-03-01T00:00:00Z"}
+    )
+    (alarm,) = answer["result"]["alarms"]
+    assert (alarm["startTime"], alarm["endTime"]) == (
+        "2026-03-01T00:12:00Z",
+        "2026-03-02T00:12:00Z",
+    )
 
 
 class Stop:

@@ -230,7 +230,8 @@ class Alarms:
     def _evaluate(
         self, content: AlarmContent, watched: StoreName, at: float
     ) -> list[Finding] | ControlError:
-        """What was found in each group, or what went wrong."""
+        """What was found in each group, or what went wrong; asked as of the instant ``at``, since
+        the clock may have passed it long ago."""
         results: list[list[Row]] = []
         try:
             for target in content.targets:
@@ -238,6 +239,7 @@ class Alarms:
                 selection = Selection(
                     start_ms=int(at + target.start_offset_min * 60) * 1000,
                     end_ms=int(at + target.end_offset_min * 60) * 1000,
+                    as_of=at,
                 )
                 found = self._query(
                     store.project, store.log_store, selection, target.query, Paging()
