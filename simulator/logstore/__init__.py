@@ -26,7 +26,7 @@ from simulator.logstore.downloads import (
     split_directory,
 )
 from simulator.logstore.elastic.capabilities import CapabilityRequest
-from simulator.logstore.elastic.indices import IndexOptions, compile_pattern
+from simulator.logstore.elastic.indices import IndexOptions
 from simulator.logstore.engine import LogStoreEngine
 from simulator.logstore.fast_queries import FastQuery, FastQueryContent
 from simulator.logstore.ledger import (
@@ -67,6 +67,7 @@ from simulator.logstore.values import (
 )
 from simulator.logstore.views import View, ViewColumn, ViewStore
 from simulator.logstore.watchdog import QueryHandle
+from simulator.logstore.wildcards import compile_pattern
 
 __all__ = [
     "DEFAULT_PROJECT",

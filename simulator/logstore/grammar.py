@@ -3,14 +3,23 @@
 The one place that knows what lark raises.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 
 T = TypeVar("T")
+
+ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+"""A character that a backslash takes as it is."""
+
+
+def unescaped(text: str) -> str:
+    """A text without the backslashes before what is to be taken as it is."""
+    return ESCAPED.sub(r"\1", text)
 
 
 class Misread(ValueError):

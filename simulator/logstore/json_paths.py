@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from simulator.logstore.grammar import unescaped
+
 PATH_FORMS: Final = (
     "`$` with steps such as `.key`, `['a key']`, `[0]`, `[-1]` (from the end)"
     " and, for several places, `[*]`, `.*`, `..key`"
@@ -29,7 +31,6 @@ _STEP: Final = re.compile(
         )\s*\]""",
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,7 @@ def _key(step: re.Match[str]) -> str | None:
         return step["key"]
     for name in ("quoted", "single", "double"):
         if step[name] is not None:
-            return _ESCAPED.sub(r"\1", step[name])
+            return unescaped(step[name])
     return None
 
 

@@ -5,14 +5,13 @@ Source: doc https://cloud.baidu.com/doc/BLS/s/Okbta3asp (2026-01) for the forms;
 """
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from lark import Token, Transformer, v_args
 
-from simulator.logstore.grammar import Grammar, Misread
+from simulator.logstore.grammar import Grammar, Misread, unescaped
 from simulator.logstore.typed import invalid_query, parse_number
 
 MAX_TERMS: Final = 300
@@ -127,7 +126,6 @@ SINGLE_QUOTED: /'(\\.|[^'\\])*'/s
 BACK_QUOTED: /`[^`]+`/
 %ignore /\s+/
 """
-_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _GRAMMAR: Final = Grammar(
     _RULES,
     {
@@ -235,9 +233,9 @@ class _Builder(Transformer[Token, Search]):
         at = self._at(token)
         match token.type:
             case "SINGLE_QUOTED":
-                return self._term(Phrase(field, _unquoted(token), at))
+                return self._term(Phrase(field, unescaped(token[1:-1]), at))
             case "DOUBLE_QUOTED":
-                text = _unquoted(token)
+                text = unescaped(token[1:-1])
             case _:
                 text = str(token)
         return self._term(Words(field, text, at))
@@ -254,7 +252,3 @@ class _Builder(Transformer[Token, Search]):
 
 def _field_name(token: Token) -> str:
     return str(token)[1:-1] if token.type == "BACK_QUOTED" else str(token)
-
-
-def _unquoted(token: Token) -> str:
-    return _ESCAPED.sub(r"\1", str(token)[1:-1])

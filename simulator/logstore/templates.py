@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from fnmatch import fnmatchcase
 from typing import Final
 
 from simulator.clock import Clock
@@ -12,6 +11,7 @@ from simulator.logstore.database import Database
 from simulator.logstore.indexes import check_index_of
 from simulator.logstore.resources import ResourceTable
 from simulator.logstore.values import IndexSettings, LogStoreSettings
+from simulator.logstore.wildcards import compile_pattern
 
 MAX_TEMPLATES: Final = 100
 MAX_PATTERNS: Final = 100
@@ -173,11 +173,6 @@ class Templates:
 
 
 def _matches(content: TemplateContent, project: str, log_store: str) -> bool:
-    return any(_fits(project, pattern) for pattern in content.project_patterns) and any(
-        _fits(log_store, pattern) for pattern in content.log_store_patterns
+    return any(compile_pattern(one)(project) for one in content.project_patterns) and any(
+        compile_pattern(one)(log_store) for one in content.log_store_patterns
     )
-
-
-def _fits(name: str, pattern: str) -> bool:
-    """Only ``*`` is special."""
-    return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))

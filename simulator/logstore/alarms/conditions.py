@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 from lark import Token, Transformer, v_args
 
 from simulator.errors import invalid
-from simulator.logstore.grammar import Grammar, Misread
+from simulator.logstore.grammar import Grammar, Misread, unescaped
 from simulator.logstore.typed import parse_number
 from simulator.logstore.values import Value
 
@@ -105,7 +105,6 @@ BRACKETED: /\[\$\d{1,3}\.[^\]]+\]/
 %ignore /\s+/
 """
 _WORD: Final = re.compile(r"[^\W\d]\w*")
-_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     # Any: both sides are of one kind, or nothing is compared.
     "==": operator.eq,
@@ -199,7 +198,7 @@ class _Builder(Transformer[Token, _Part]):
             case "NUMBER":
                 value = _number(token)
             case "TEXT":
-                value = _ESCAPED.sub(r"\1", str(token)[1:-1])
+                value = unescaped(token[1:-1])
             case _:
                 value = token == "true"
         return _Part(lambda _rows: value, False)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from simulator.logstore.catalog import StoreState
-from simulator.logstore.elastic.indices import compile_pattern
 from simulator.logstore.typed import Kind
 from simulator.logstore.values import IndexField, IndexType
+from simulator.logstore.wildcards import compile_pattern
 
 _KINDS: Final = {Kind.INT: "long", Kind.FLOAT: "double", Kind.BOOL: "boolean"}
 _TYPES: Final = {

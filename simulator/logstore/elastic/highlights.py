@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from simulator.logstore.elastic.document import Node
-from simulator.logstore.elastic.indices import compile_pattern
 from simulator.logstore.elastic.tree import (
     Is,
     Leaf,
@@ -23,6 +22,7 @@ from simulator.logstore.elastic.tree import (
     Several,
     Wild,
 )
+from simulator.logstore.wildcards import compile_pattern
 
 PRE_TAG: Final = "@kibana-highlighted-field@"
 POST_TAG: Final = "@/kibana-highlighted-field@"

@@ -11,14 +11,15 @@ from simulator.logstore.database import Cursor, Row
 from simulator.logstore.elastic.dates import encode_date, parse_formats
 from simulator.logstore.elastic.document import Node
 from simulator.logstore.elastic.highlights import HighlightRequest
-from simulator.logstore.elastic.indices import compile_pattern
 from simulator.logstore.elastic.marking import Highlighter
 from simulator.logstore.elastic.names import RAW, TIME
+from simulator.logstore.elastic.parameters import required
 from simulator.logstore.elastic.records import Part, run_bounded
 from simulator.logstore.elastic.sorting import HitOrder
 from simulator.logstore.record_sizes import MAX_PAGE_BYTES, RecordSizes, fitting_count
 from simulator.logstore.typed import Bindings
 from simulator.logstore.values import RecordType
+from simulator.logstore.wildcards import compile_pattern
 
 MAX_SIZE: Final = 1000
 """Hits of one search, and the default. Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl
@@ -220,8 +221,6 @@ def parse_fields(node: Node) -> tuple[FieldPattern, ...]:
         name = item
         if isinstance(item.value, dict):
             members = item.object(frozenset({"field", "format", "include_unmapped"}))
-            if "field" not in members:
-                raise item.refuse("field is required")
-            name, formats = members["field"], parse_formats(members.get("format"))
+            name, formats = required(item, members, "field"), parse_formats(members.get("format"))
         found.append(FieldPattern(fits=compile_pattern(name.name()), formats=formats))
     return tuple(found)

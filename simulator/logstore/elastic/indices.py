@@ -5,14 +5,13 @@ Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10); lists of name
 is taken out again are Elasticsearch's (assumed: its clients send data views of several indices).
 """
 
-import fnmatch
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from simulator.errors import ControlError
 from simulator.logstore.values import DEFAULT_PROJECT
+from simulator.logstore.wildcards import compile_pattern
 
 MAX_INDICES: Final = 200
 """LogStores of one call. Source: assumed (a bound against abuse; as many as a project may have)."""
@@ -74,7 +73,7 @@ def select_indices(
         pattern = options.expand and "*" in one
         if pattern:
             wild = True
-            fitting = [name for name in names if is_like(name, one)]
+            fitting = list(filter(compile_pattern(one), names))
             if not fitting and not options.allow_no_indices:
                 raise ControlError("LogStoreNotFound", 404, f"LogStore not found: {one[:200]}")
         else:
@@ -92,16 +91,3 @@ def select_indices(
             f" expected at most {most}",
         )
     return dict(sorted(found.items()))
-
-
-def is_like(name: str, pattern: str) -> bool:
-    """Whether a name fits a pattern, in which only ``*`` is a wildcard."""
-    return compile_pattern(pattern)(name)
-
-
-def compile_pattern(pattern: str) -> Callable[[str], bool]:
-    """What tells whether a name fits a pattern, in which only ``*`` is a wildcard."""
-    # Brackets and question marks are no wildcards here.
-    translated = fnmatch.translate(pattern.replace("[", "[[]").replace("?", "[?]"))
-    matches = re.compile(translated).match
-    return lambda name: matches(name) is not None

@@ -34,9 +34,7 @@ def required(node: Node, members: Mapping[str, Node], name: str) -> Node:
 
 def field_of(node: Node, members: Mapping[str, Node]) -> str:
     """The field that an aggregation is about."""
-    if "field" not in members:
-        raise node.refuse("field is required")
-    return members["field"].name()
+    return required(node, members, "field").name()
 
 
 def least_of(members: Mapping[str, Node], default: int) -> int:

@@ -10,7 +10,6 @@ from typing import Final
 
 from simulator.logstore.elastic.dates import ZONE_UTC, parse_date, parse_zone
 from simulator.logstore.elastic.document import Node
-from simulator.logstore.elastic.indices import compile_pattern
 from simulator.logstore.elastic.minimum import EVERY, SOME, parse_minimum
 from simulator.logstore.elastic.names import ID, RAW, TIME
 from simulator.logstore.elastic.parameters import (
@@ -42,6 +41,7 @@ from simulator.logstore.elastic.tree import (
 )
 from simulator.logstore.elastic.word_conditions import MAX_EDITS, whole_pattern
 from simulator.logstore.search import MAX_TERMS, Everything
+from simulator.logstore.wildcards import compile_pattern
 
 MAX_VALUES: Final = 1000
 """Of one ``terms`` or ``ids``. Source: assumed (a bound against abuse)."""

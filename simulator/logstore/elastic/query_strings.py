@@ -17,11 +17,9 @@ from simulator.logstore.elastic.minimum import EVERY
 from simulator.logstore.elastic.names import RAW, TIME
 from simulator.logstore.elastic.ranges import value_range
 from simulator.logstore.elastic.reading import (
-    ESCAPED,
     MAX_DEPTH,
     MAX_SLOP,
     Reading,
-    plain,
     split_wildcards,
 )
 from simulator.logstore.elastic.regexes import RegexError, translate_regex
@@ -41,6 +39,7 @@ from simulator.logstore.elastic.tree import (
     any_of,
 )
 from simulator.logstore.elastic.word_conditions import MAX_EDITS
+from simulator.logstore.grammar import ESCAPED, unescaped
 from simulator.logstore.search import MAX_TERMS, Everything, Operator
 from simulator.logstore.statement import MAX_LENGTH
 
@@ -204,7 +203,7 @@ class LuceneParser:
             raise self._refuse(f"more than {MAX_TERMS} conditions")
         field = self._take("field")
         if field is not None:
-            name = plain(field.text[:-1])
+            name = unescaped(field.text[:-1])
             if name == "_exists_":
                 return self._exists()
             fields = (None,) if name in {"*", RAW} else self._names_like(name, field)
@@ -231,7 +230,7 @@ class LuceneParser:
         token = self._take("word", "phrase")
         if token is None:
             raise self._refuse("expected the name of a field")
-        name = plain(token.text[1:-1] if token.kind == "phrase" else token.text)
+        name = unescaped(token.text[1:-1] if token.kind == "phrase" else token.text)
         names = self._names_like(name, token)
         return any_of(tuple(Exists(one, self._node.path) for one in names))
 
@@ -247,7 +246,7 @@ class LuceneParser:
             case "regex":
                 return self._regex(field, token)
             case "phrase":
-                text = plain(token.text[1:-1])
+                text = unescaped(token.text[1:-1])
                 if field == TIME:
                     return self._same_time(text, token)
                 slop = self._slop if token.slop is None else token.slop
@@ -267,7 +266,7 @@ class LuceneParser:
         if text == "*":
             return Leaf(Everything(), path) if field is None else Exists(field, path)
         if field == TIME:
-            return self._same_time(plain(text), token)
+            return self._same_time(unescaped(text), token)
         if any(one in ESCAPED.sub("", text) for one in "*?"):
             if text[0] in "*?" and not self._leading_wildcards:
                 raise self._refuse("a wildcard cannot begin a word", token.at)
@@ -277,7 +276,7 @@ class LuceneParser:
             fuzziness = int(found["edits"]) if found["edits"] else self._fuzziness
             if isinstance(fuzziness, int) and fuzziness > MAX_EDITS:
                 raise self._refuse(f"a fuzziness above {MAX_EDITS}", token.at)
-        return Match(field, plain(text), EVERY, path, fuzziness)
+        return Match(field, unescaped(text), EVERY, path, fuzziness)
 
     def _regex(self, field: str | None, token: _Token) -> Query:
         text = token.text[1:-1].replace("\\/", "/")
@@ -291,7 +290,7 @@ class LuceneParser:
             raise self._refuse("a range and a comparison need a field", token.at)
         if field == TIME:
             return all_of(tuple(self._time(one, text, token) for one, text in bounds.items()))
-        nodes = {one: Node(plain(text), self._node.path) for one, text in bounds.items()}
+        nodes = {one: Node(unescaped(text), self._node.path) for one, text in bounds.items()}
         return value_range(field, nodes, self._node.path, lenient=self._reading.lenient)
 
     def _time(self, operator: Operator, text: str, token: _Token) -> Query:
@@ -314,7 +313,7 @@ class LuceneParser:
 
     def _date(self, text: str, token: _Token, *, up: bool) -> int | None:
         """An instant; None for what is none, when that is no error."""
-        node = Node(plain(text), self._node.path)
+        node = Node(unescaped(text), self._node.path)
         reading = self._reading
         try:
             return parse_date(node, now_ms=reading.now_ms, zone=reading.zone, round_up=up)

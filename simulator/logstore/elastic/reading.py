@@ -1,6 +1,5 @@
 """How the words of a query string are to be read, whichever of the two languages it is in."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +13,6 @@ MAX_SLOP: Final = 100
 """How far the words of a phrase may be apart. Source: assumed (a bound against abuse)."""
 MAX_DEPTH: Final = 50
 """Parentheses within each other. Source: assumed (a bound against abuse)."""
-ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +42,6 @@ class Reading:
         if len(optional) == 1:
             return optional[0]
         return all_of(optional) if least == len(optional) else Several(optional, least)
-
-
-def plain(text: str) -> str:
-    """A text without the backslashes before what is to be taken as it is."""
-    return ESCAPED.sub(r"\1", text)
 
 
 def split_wildcards(text: str) -> tuple[tuple[str, bool], ...]:

@@ -15,7 +15,7 @@ from simulator.logstore.elastic.dates import parse_date
 from simulator.logstore.elastic.document import Node
 from simulator.logstore.elastic.minimum import EVERY
 from simulator.logstore.elastic.names import TIME
-from simulator.logstore.elastic.reading import MAX_DEPTH, MAX_SLOP, Reading, plain
+from simulator.logstore.elastic.reading import MAX_DEPTH, MAX_SLOP, Reading
 from simulator.logstore.elastic.tree import (
     Between,
     Fuzziness,
@@ -30,6 +30,7 @@ from simulator.logstore.elastic.tree import (
     any_of,
 )
 from simulator.logstore.elastic.word_conditions import MAX_EDITS
+from simulator.logstore.grammar import unescaped
 from simulator.logstore.search import MAX_TERMS, Everything
 from simulator.logstore.statement import MAX_LENGTH
 
@@ -216,7 +217,7 @@ class SimpleParser:
         return Between(start, end)
 
     def _plain(self, text: str) -> str:
-        return plain(text) if "ESCAPE" in self._flags else text
+        return unescaped(text) if "ESCAPE" in self._flags else text
 
     def _find(self, wanted: str, start: int, end: int) -> int | None:
         """Where a character stands that has no backslash before it."""
