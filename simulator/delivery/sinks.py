@@ -1,9 +1,11 @@
 """Where batches go: a LogStore, or objects in a bucket. Runs on the delivery thread.
 
 A sink moves its cursor with the records (LogStore) or after them (bucket, where a repeated put is
-the same put), so that a crash between the two neither loses nor doubles a record.
+the same put, and what other faults made of the batch before is deleted), so that a crash between
+the two neither loses nor doubles a record.
 """
 
+import re
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -162,6 +164,8 @@ class BucketSink:
         self._destination = destination
         self._log_stores = log_stores
         self._objects = objects
+        self._begun: set[str] = set()
+        """Series of which a batch has been entered since the start."""
 
     def load(self, load: Load) -> Delivered:
         """Put one object for the batch. See ``Sink.load``."""
@@ -169,8 +173,10 @@ class BucketSink:
         key = object_key(self._destination, self._flow_log_id, batch)
         paths = [segment.path for segment in batch.segments]
         self._put(key, lambda: encode_object(paths, gzip=self._destination.gzip), load.at)
+        self._clear_up(load.series_key, load.tries, key, {key})
         entry = load.entry(batch, destination=self._destination.bucket, name=key)
         self._log_stores.commit_cursor(load.cursor, load.position, LedgerChange(entries=[entry]))
+        self._begun.add(load.series_key)
         return Delivered(objects=(f"{self._destination.bucket}/{key}",))
 
     def load_lines(self, lines: Lines) -> Delivered:
@@ -195,7 +201,12 @@ class BucketSink:
             if whole or torn:
                 entries.append(lines.entry(whole, destination=bucket, name=key, torn=torn))
         change = lines.entered(*entries, cut=cut)
+        if lines.cursor is not None:
+            keys = {suffixed_key(lines.key, made.suffix) for made in planned}
+            self._clear_up(lines.series_key, lines.tries, lines.key, keys)
         self._log_stores.commit_cursor(lines.cursor, lines.last_seq, change)
+        if lines.cursor is not None:
+            self._begun.add(lines.series_key)
         return Delivered(objects=tuple(names), cut_count=cut_count)
 
     def give_up(self, load: Load, reason: str) -> None:
@@ -220,6 +231,25 @@ class BucketSink:
                 lines.entry(lines.items, destination=bucket, name=lines.key, lost_because=reason)
             )
         self._log_stores.commit_cursor(lines.cursor, lines.last_seq, lines.entered(*entries))
+
+    def _clear_up(self, series_key: str, tries: int, key: str, keys: set[str]) -> None:
+        """Delete what was put for a batch before its cursor could be moved, but for ``keys``.
+
+        A crash leaves one such batch of a series at most, a failed try this one; other faults may
+        have met it then, and made other objects of it.
+        """
+        if tries == 1 and series_key in self._begun:
+            return
+        stem, dot, extension = key.rpartition(".log")
+        beside = re.compile(rf"{re.escape(stem)}(?:-\d+|-empty)?{re.escape(dot + extension)}")
+        try:
+            self._objects.delete_objects(
+                self._destination.bucket,
+                stem,
+                lambda other: other not in keys and beside.fullmatch(other) is not None,
+            )
+        except OSError as error:
+            raise SinkError(f"{self._destination.bucket}: {error}", retryable=True) from error
 
     def _put(
         self, key: str, encode: Callable[[], bytes], at: float, lag: Lag | None = None

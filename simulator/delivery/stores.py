@@ -1,6 +1,6 @@
 """What delivery needs of the LogStores, their ledger and the object store."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -113,5 +113,15 @@ class ObjectSink(Protocol):
         Raises:
             ControlError: the bucket does not exist.
             OSError: it cannot be stored now.
+        """
+        ...
+
+    def delete_objects(self, bucket: str, prefix: str, chosen: Callable[[str], bool]) -> None:
+        """Delete the objects with a prefix whose keys are chosen, also those that show later.
+
+        Nothing happens if the bucket does not exist.
+
+        Raises:
+            OSError: they cannot be deleted now.
         """
         ...

@@ -154,6 +154,20 @@ class ObjectStore:
             self._moto.withdraw(model, found)
             found.dispose()
 
+    def delete_objects(self, bucket: str, prefix: str, chosen: Callable[[str], bool]) -> None:
+        """Remove the objects with a prefix whose keys are chosen, also those that show later.
+
+        Nothing happens if the bucket does not exist. From any thread.
+
+        Raises:
+            OSError: the disk refused it; what was removed before is gone.
+        """
+        model = self._backend.buckets.get(bucket)
+        keys: list[str] = [] if model is None else list(model.keys)
+        for key in keys:
+            if key.startswith(prefix) and chosen(key):
+                self.delete_object(bucket, key)
+
     def get_object(self, bucket: str, key: str) -> bytes:
         """The body of an object.
 

@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -84,6 +85,11 @@ class Objects:
     ) -> object:
         self.mirror.write(bucket, key, body, content_type, last_modified, lag)
         return None
+
+    def delete_objects(self, bucket: str, prefix: str, chosen: Callable[[str], bool]) -> None:
+        for key in [found.key for found in self.mirror.read(bucket)]:
+            if key.startswith(prefix) and chosen(key):
+                self.mirror.remove(bucket, key)
 
 
 class Run:

@@ -207,6 +207,11 @@ class FakeObjects:
         self.after()
         return None
 
+    def delete_objects(self, bucket: str, prefix: str, chosen: Callable[[str], bool]) -> None:
+        for key in tuple(self.objects):
+            if key.startswith(prefix) and chosen(key):
+                del self.objects[key], self.lags[key]
+
     def records(self) -> list[tuple[float, bytes]]:
         """(when it became visible, record) of all objects, in the order of their keys."""
         found = []

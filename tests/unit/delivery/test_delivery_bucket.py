@@ -4,9 +4,12 @@ import gzip
 from pathlib import Path
 
 import pytest
-from delivery_world import LB, START, World, at_of, bucket_log
+from delivery_world import LB, START, FakeEngine, FakeObjects, World, at_of, bucket_log
+from fault_world import fault, object_lines, write_records
 
 from simulator.delivery import FlowLogState
+from simulator.errors import SinkError
+from simulator.model.faults import Fault, FaultKind
 
 NAME = f"{LB}_100.64.0.1"
 
@@ -108,4 +111,48 @@ async def test_keys_follow_the_layout(tmp_path: Path) -> None:
     assert list(world.objects.objects) == [
         "l7/dt=2026-03-01/fl-archive.100.64.0.1.20260301T080000.00001.log.gz"
     ]
+    await world.stop()
+
+
+LEFT = {FaultKind.MULTI: 2, FaultKind.EMPTY: 2, FaultKind.LATE: 0}
+
+
+@pytest.mark.parametrize("kind", LEFT)
+@pytest.mark.parametrize("before", [True, False])
+async def test_other_faults_after_a_crash_leave_nothing_of_those_before(
+    tmp_path: Path, kind: FaultKind, before: bool
+) -> None:
+    """Killed when objects had been put and the cursor had not been moved."""
+    engine, objects = FakeEngine(), FakeObjects()
+
+    def begin(at: float, faults: list[Fault]) -> World:
+        flow = bucket_log(use_gzip=True)
+        return World(
+            tmp_path / "s",
+            flow,
+            engine=engine,
+            objects=objects,
+            at=at,
+            faults=faults,
+            keep_bytes=1 << 30,
+        )
+
+    def killed() -> None:
+        raise SinkError("killed", retryable=True)
+
+    world = begin(START, [fault(kind)] if before else [])
+    written = await write_records(world, *(START + second for second in range(10)))
+    engine.before = killed
+    await world.clock.advance_to(START + 179)
+    left = len(objects.objects)
+    world.abandon()
+    engine.before = lambda: None
+    world = begin(world.clock.time(), [] if before else [fault(kind)])
+    await world.clock.advance_to(START + 20_000)
+    assert left == (LEFT[kind] if before else 1)
+    assert sorted(line for *_, line in object_lines(objects)) == sorted(written)
+    told = {part.place(0).name for part in world.delivery.ledger.delivered("fl-archive")}
+    empty = {key for key in objects.objects if key.endswith("-empty.log.gz")}
+    assert told | empty == set(objects.objects)
+    assert len(empty) == (kind is FaultKind.EMPTY and not before)
     await world.stop()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from simulator.errors import ControlError, StartupError
 from simulator.objectstore import ObjectStore
+from simulator.objectstore.lags import Lag
 from simulator.objectstore.mirror import Mirror
 
 AT = 1_772_323_380.25
@@ -82,6 +83,21 @@ def test_keys_are_listed_in_order_by_prefix() -> None:
     assert store.list_keys("shop-logs") == ("a/1", "b/1", "b/2", "c")
     assert store.list_keys("shop-logs", "b/") == ("b/1", "b/2")
     store.close()
+
+
+def test_objects_are_removed_by_prefix_and_choice(tmp_path: Path) -> None:
+    store = ObjectStore(tmp_path, region="bj", time=lambda: AT)
+    store.create_bucket("shop-logs")
+    for key in ("a/1", "a/2", "a/3", "b/1"):
+        store.put_object("shop-logs", key, b"x", lag=Lag(listed_at=AT + 60, readable_at=AT + 60))
+    store.delete_objects("shop-logs", "a/", lambda key: key != "a/2")
+    store.delete_objects("nowhere", "a/", lambda _: True)
+    store.put_object("shop-logs", "a/3", b"y")
+    assert store.get_object("shop-logs", "a/3") == b"y", "nothing is left of how it showed"
+    store.close()
+    again = ObjectStore(tmp_path, region="bj")
+    assert again.list_keys("shop-logs") == ("a/2", "a/3", "b/1")
+    again.close()
 
 
 def test_what_does_not_exist_has_the_vendors_code() -> None:
