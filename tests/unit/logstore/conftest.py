@@ -1,6 +1,7 @@
 """An engine on a clock that stands still, and what the tests put into it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,19 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def store(clock: ManualClock) -> Iterator[Store]:
+    with _opened(clock) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def store_to_read() -> Iterator[Store]:
+    """One for a whole module, whose tests find in it what one fixture has put there."""
+    with _opened(ManualClock(float(NOW_S))) as store:
+        yield store
+
+
+@contextmanager
+def _opened(clock: ManualClock) -> Iterator[Store]:
     engine = LogStoreEngine(None, clock, threads=1)
     engine.create_log_store("default", "demo", LogStoreSettings(retention_days=-1))
     yield Store(engine)

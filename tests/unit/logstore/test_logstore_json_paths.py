@@ -74,15 +74,15 @@ def quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-@pytest.fixture
-def extract(store):
+@pytest.fixture(scope="module")
+def extract(store_to_read):
     """What a statement's ``json_extract`` finds in the one record, as JSON."""
 
     def extract(path: str) -> object:
-        ((found,),) = store.select(f"select json_extract(`@raw`, {quoted(path)})")
+        ((found,),) = store_to_read.select(f"select json_extract(`@raw`, {quoted(path)})")
         return found
 
-    store.push(json.dumps(DOCUMENT, ensure_ascii=False))
+    store_to_read.push(json.dumps(DOCUMENT, ensure_ascii=False))
     return extract
 
 

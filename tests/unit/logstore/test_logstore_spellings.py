@@ -60,10 +60,10 @@ VALUES = {
 }
 
 
-@pytest.fixture
-def shop(store):
-    store.push(*RECORDS, at_ms=NOW_MS)
-    return store
+@pytest.fixture(scope="module")
+def shop(store_to_read):
+    store_to_read.push(*RECORDS, at_ms=NOW_MS)
+    return store_to_read
 
 
 @pytest.mark.parametrize("spelling", VALUES)

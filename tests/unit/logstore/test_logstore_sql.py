@@ -16,9 +16,9 @@ NOW_MS = 1_772_323_200_000
 EVERYTHING = Selection(start_ms=0, end_ms=2**53)
 
 
-@pytest.fixture
-def shop(store):
-    store.push(
+@pytest.fixture(scope="module")
+def shop(store_to_read):
+    store_to_read.push(
         {
             "host": "a.example",
             "status": 200,
@@ -31,7 +31,7 @@ def shop(store):
         {"host": "b.example", "status": 503, "cost": 4, "mixed": "-", "ok": False},
         "plain text",
     )
-    return store
+    return store_to_read
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ EVERYTHING = Selection(start_ms=0, end_ms=2**53)
 THIS_HOUR = Selection(start_ms=NOW_MS, end_ms=NOW_MS + HOUR_MS)
 
 
-@pytest.fixture
-def shop(store):
-    store.push(
+@pytest.fixture(scope="module")
+def shop(store_to_read):
+    store_to_read.push(
         {"host": "a", "cost": 1}, {"host": "b", "cost": 2}, {"host": "b", "cost": 6}, "plain text"
     )
-    return store
+    return store_to_read
 
 
 @pytest.mark.parametrize(
