@@ -107,8 +107,7 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--clock",
-        type=ClockMode,
-        choices=list(ClockMode),
+        type=_clock_mode,
         metavar="MODE",
         help="real, scaled, manual or auto instead of the scenario's",
     )
@@ -124,10 +123,21 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _clock_mode(text: str) -> ClockMode:
+    try:
+        return ClockMode(text)
+    except ValueError as error:
+        expected = ", ".join(ClockMode)
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {expected}") from error
+
+
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0.0 < number < float("inf"):
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return number
 
 
@@ -190,7 +200,10 @@ def _add_env(verbs: "_Verbs") -> None:
         "env",
         _env,
         "print what clients need as environment variables",
-        'eval "$(blbsim env)"',
+        'eval "$(blbsim env)"\n'
+        "  blbsim env --shell fish | source\n"
+        "  blbsim env --shell pwsh | Out-String | Invoke-Expression\n"
+        "  blbsim env --shell dotenv > .env",
     )
     parser.add_argument(
         "--shell",

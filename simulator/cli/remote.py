@@ -5,6 +5,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from email.message import Message
 from http.client import HTTPException
 from typing import Any, Final
 
@@ -65,8 +66,10 @@ class Remote:
         try:
             request = urllib.request.Request(self.endpoint + path, data, headers, method=method)
             with opener.open(request, timeout=_TIMEOUT_S) as response:
+                self._check_is_simulator(response.headers)
                 return msgspec.json.decode(response.read())
         except urllib.error.HTTPError as error:
+            self._check_is_simulator(error.headers)
             raise Refused(_message(error)) from error
         except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
@@ -74,6 +77,13 @@ class Remote:
                 f"no simulator answers at {self.endpoint} ({reason}); start one with "
                 "`blbsim up SCENARIO`, or say where it is with --endpoint or BLBSIM_ENDPOINT"
             ) from error
+
+    def _check_is_simulator(self, headers: Message) -> None:
+        if "x-bce-request-id" not in headers:
+            raise StartupError(
+                f"what answers at {self.endpoint} is not the API of a simulator: expected the URL "
+                "that `blbsim up` shows behind APIs; say it with --endpoint or BLBSIM_ENDPOINT"
+            )
 
 
 def env(remote: Remote, shell: str) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,8 @@ def run(
     try:
         return uvloop.run(_run(scenario, options, as_json=as_json, received=received))
     except asyncio.CancelledError:
+        name = signal.Signals(received[0]).name
+        print(f"blbsim: {name} before the end; no expectation was judged", file=sys.stderr)
         return 128 + received[0]
 
 

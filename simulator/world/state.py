@@ -65,6 +65,13 @@ class DataDirectory:
         self._lock = -1
         try:
             path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise StartupError(
+                f"data directory {path}: expected a directory, not a file"
+            ) from error
+        except OSError as error:
+            raise StartupError(f"data directory {path}: {error.strerror}") from error
+        try:
             if self._file.exists():
                 self._saved = msgspec.json.decode(self._file.read_bytes(), type=_State)
         except OSError as error:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from bls_served import START_S, Served
 
+from simulator.clock import wall_time
+
 DAY_S = 86_400
 RECORDS = "/v1/logstore/access/logrecord"
 SHIPPER = {"logShipperName": "s", "logStoreName": "access", "destConfig": {"BOSPath": "logs/"}}
@@ -36,6 +38,60 @@ async def test_records_may_carry_the_time_of_either_clock(served: Served, machin
     status, answer = await served.go("POST", RECORDS, body)
     assert (status, answer["code"]) == (400, "InvalidParameter")
     assert "timestamp" in answer["message"]
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    found = [record.getMessage() for record in caplog.records if "remarks" in record.name]
+    caplog.clear()
+    return found
+
+
+@pytest.mark.parametrize("read", [RECORDS, "/v3/logstore/access/logrecord/pull"])
+async def test_the_terminal_says_why_the_hour_of_the_machine_is_empty(
+    served: Served, caplog: pytest.LogCaptureFixture, read: str
+) -> None:
+    wall = wall_time()
+    around = f"startDateTime={iso(wall - 3600)}&endDateTime={iso(wall + 60)}"
+    before = f"startDateTime={iso(wall - 9 * 3600)}&endDateTime={iso(wall - 8 * 3600)}"
+    simulated = f"startDateTime={iso(START_S)}&endDateTime={iso(START_S + 60)}"
+    for other in (before, simulated):
+        _, answer = await served.go("GET", f"{read}?{other}")
+        assert (answer["result"], said(caplog)) == ([], [])
+    for _ in range(2):  # said once a minute
+        assert (await served.go("GET", f"{read}?{around}"))[1]["result"] == []
+    [text] = said(caplog)
+    assert text.startswith(f"default/access has nothing from {iso(wall - 3600)} to ")
+    assert text.endswith(f"simulated time, which flow logs go by, is {iso(served.clock.time())}")
+
+
+async def test_a_query_of_records_that_finds_none_of_them_is_no_wrong_range(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    wall = wall_time()
+    around = f"startDateTime={iso(wall - 3600)}&endDateTime={iso(wall + 60)}"
+    body = {"logRecords": [{"message": "here", "timestamp": int(wall * 1000)}]}
+    await served.go("POST", RECORDS, body)
+    await served.go("GET", f"{RECORDS}?{around}&query=match%20elsewhere")
+    assert said(caplog) == []
+    earlier = f"startDateTime={iso(wall - 3600)}&endDateTime={iso(wall - 60)}"
+    await served.go("GET", f"{RECORDS}?{earlier}&query=select%20count(*)")
+    assert len(said(caplog)) == 1
+
+
+async def test_the_terminal_says_that_a_record_is_too_old_to_be_read(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    def body(timestamp: int) -> object:
+        return {"logRecords": [{"message": "m"}, {"message": "m", "timestamp": timestamp}]}
+
+    await served.go("POST", RECORDS, body(START_S * 1000))
+    assert said(caplog) == []
+    await served.go("POST", RECORDS, body(START_S))
+    [text] = said(caplog)
+    assert text.startswith(f"default/access took a record of {iso(START_S / 1000)} (timestamp")
+    assert text.endswith("; timestamps are milliseconds")
+    await served.go("POST", RECORDS, body(START_S))
+    assert said(caplog) == []
 
 
 async def test_shippers_may_start_by_either_clock(served: Served, machine_s: float) -> None:

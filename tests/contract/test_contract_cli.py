@@ -8,6 +8,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -126,6 +128,14 @@ def test_a_file_that_cannot_be_read_exits_2(tmp_path: Path):
 def test_bad_arguments_exit_2():
     assert blbsim("nonsense").returncode == 2
     assert blbsim().returncode == 2
+    for option, value, expected in (
+        ("--clock", "slow", "'slow' is none of real, scaled, manual, auto"),
+        ("--rate", "fast", "'fast' is no number above 0"),
+        ("--rate", "0", "'0' is no number above 0"),
+    ):
+        done = blbsim("run", QUICKSTART, option, value)
+        assert done.returncode == 2
+        assert done.stderr.endswith(f"argument {option}: {expected}\n")
 
 
 @pytest.mark.parametrize("verb", ["run", "up"])
@@ -166,9 +176,13 @@ def test_a_taken_port_exits_3_naming_it_and_leaves_nothing_started(tmp_path: Pat
 
 def test_a_data_directory_that_cannot_be_made_exits_3(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    done = blbsim("run", QUICKSTART, "--free-ports", "--data-dir", tmp_path / "file" / "data")
-    assert done.returncode == 3
-    assert "data directory" in done.stderr
+    for directory, message in (
+        (tmp_path / "file" / "data", "Not a directory"),
+        (tmp_path / "file", "expected a directory, not a file"),
+    ):
+        done = blbsim("run", QUICKSTART, "--free-ports", "--data-dir", directory)
+        assert done.returncode == 3
+        assert done.stderr == f"blbsim: data directory {directory}: {message}\n"
 
 
 def test_another_seed_on_the_same_data_directory_exits_3(tmp_path: Path):
@@ -194,6 +208,31 @@ def test_help_shows_an_example(verb: str):
     assert done.returncode == 0
     assert f"example:\n  {'eval' if verb == 'env' else f'blbsim {verb}'}" in done.stdout
     assert "--json" in done.stdout
+
+
+class Another(BaseHTTPRequestHandler):
+    """A server that takes everything for well, such as a backend behind a listener."""
+
+    def do_GET(self) -> None:
+        self.send_response(404 if self.path == "/_sim/ready" else 200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize("verb", [("status",), ("env",), ("wait", "--timeout", "1ms")])
+def test_what_answers_and_is_no_simulator_is_told_from_one(verb: tuple[str, ...]):
+    with HTTPServer(("127.0.0.1", 0), Another) as server, ThreadPoolExecutor() as pool:
+        pool.submit(server.serve_forever)
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = blbsim(*verb, "--endpoint", url)
+        server.shutdown()
+    assert done.returncode == (1 if verb[0] == "wait" else 3)
+    assert f"what answers at {url} is not the API of a simulator" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_every_verb_against_a_simulator_that_is_up(simulator: dict):

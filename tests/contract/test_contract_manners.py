@@ -33,7 +33,7 @@ def start(*arguments: object, **options) -> subprocess.Popen:
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_run_stopped_by_a_signal_says_so_and_leaves_nothing_behind(
-    tmp_path: Path, number: int, code: int
+    tmp_path: Path, number: signal.Signals, code: int
 ):
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -47,7 +47,8 @@ def test_a_run_stopped_by_a_signal_says_so_and_leaves_nothing_behind(
     assert list(temporary.glob("blbsim-*"))
     process.send_signal(number)
     _, errors = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, errors) == (code, "")
+    said = f"blbsim: {number.name} before the end; no expectation was judged\n"
+    assert (process.returncode, errors) == (code, said)
     assert not list(temporary.glob("blbsim-*"))
 
 

@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
 from typing import Final
 
 from aiohttp import web
 
+from simulator.api.bls.remarks import Remarks
 from simulator.api.bls.results import JsonRows, packed, respond, success
 from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
@@ -23,8 +26,17 @@ from simulator.api.bls.wire import (
     read_body,
 )
 from simulator.api.spooled import SpooledBody
-from simulator.errors import invalid
-from simulator.logstore import NewRecord, Page, Paging, QueryHandle, RecordType, Sort, is_search
+from simulator.errors import ControlError, invalid
+from simulator.logstore import (
+    NewRecord,
+    Page,
+    Paging,
+    QueryHandle,
+    RecordType,
+    Selection,
+    Sort,
+    is_search,
+)
 
 MAX_ROWS: Final = 1000
 """Of a pull or a search. Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
@@ -34,6 +46,11 @@ MAX_PAGE_NO: Final = 1_000_000
 
 class Records(Service):
     """Handlers of record operations."""
+
+    @cached_property
+    def remarks(self) -> Remarks:
+        """What is said on the terminal."""
+        return Remarks(self.clock)
 
     async def push(self, request: web.Request) -> web.Response:
         """PushLogRecord: all records or none."""
@@ -60,6 +77,8 @@ class Records(Service):
             record_type=record_type,
             tags={tag.k: tag.v or "" for tag in body.tags or body.log_tags or ()},
         )
+        with suppress(ControlError):  # it can have been deleted meanwhile
+            self.remarks.pushed(self.engine.describe_log_store(project, name), records)
         return json_response({})
 
     async def read(self, request: web.Request) -> web.Response:
@@ -86,6 +105,7 @@ class Records(Service):
                 handle,
                 log_store_type=log_store_type,
             )
+            self._look_at(request, parameters, selection, len(page.records))
             return packed(_pulled(page, parameters))
 
         return respond(await self.query(request, handle, work))
@@ -106,6 +126,7 @@ class Records(Service):
                 handle=handle,
                 log_store_type=log_store_type,
             )
+            self._look_at(request, parameters, selection, len(page.records))
             return packed(_pulled(page, parameters))
 
         return respond(await self.pull(request, handle, work))
@@ -130,9 +151,22 @@ class Records(Service):
                     log_store_type=log_store_type,
                     sink=rows,
                 )
+                self._look_at(request, parameters, selection, result.scan_count)
                 return rows.within(success(from_query_result(result, rows.place)))
 
         return respond(await self.query(request, handle, work))
+
+    def _look_at(
+        self,
+        request: web.Request,
+        parameters: Mapping[str, str],
+        selection: Selection,
+        read_count: int,
+    ) -> None:
+        """Remark on a read that found no record in its range, unless it goes on after others."""
+        if not read_count and not parameters.get("marker"):
+            project = project_of(parameters.get("project"))
+            self.remarks.nothing_read(f"{project}/{request.match_info['name']}", selection)
 
     async def histogram(self, request: web.Request) -> web.Response:
         """QueryLogHistogram. Source: doc the API schema; both spellings of the statistic are sent,
