@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -114,10 +115,12 @@ class Authenticator:
         if date and _parse_time(date) is None:
             raise invalid("x-bce-date", "expected a time such as 2020-01-10T13:23:34Z")
         sent = authorization.signature.encode("utf-8", "surrogateescape")
-        for names in _signed_sets(authorization.signed_headers, headers):
-            expected = sign(
-                secret_key, authorization.prefix, canonical_request(method, target, headers, names)
-            )
+        signed = product(
+            _signed_targets(target), _signed_sets(authorization.signed_headers, headers)
+        )
+        for spelling, names in signed:
+            request = canonical_request(method, spelling, headers, names)
+            expected = sign(secret_key, authorization.prefix, request)
             if hmac.compare_digest(expected.encode(), sent):
                 return authorization.access_key
         raise unauthorized("the signature does not match")
@@ -185,6 +188,19 @@ def sign(secret_key: str, prefix: str, request: str) -> str:
     """The signature of a canonical request, lower-case hex."""
     key = hmac.new(secret_key.encode(), prefix.encode(), hashlib.sha256).hexdigest()
     return hmac.new(key.encode(), request.encode(), hashlib.sha256).hexdigest()
+
+
+def _signed_targets(target: str) -> list[str]:
+    """How the target may have been spelled where it was signed, likeliest first.
+
+    ListLogShipper of the generated SDK for Go has a parameter without name and value. It is
+    signed as ``=``, but sent as nothing.
+
+    Source: observed with the SDK's builder and signer (baiducloud-go-sdk, 2026-08).
+    """
+    path, _, query = target.partition("?")
+    nameless = [f"{path}?=&{query}"] if "" in query.split("&") else []
+    return [target, *nameless]
 
 
 def _signed_sets(listed: Sequence[str], headers: Headers) -> list[frozenset[str]]:

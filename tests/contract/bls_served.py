@@ -85,6 +85,7 @@ class Served:
         raw: bytes = b"",
         signed: tuple[str, ...] | None = None,
         extra: Mapping[str, str] | None = None,
+        signed_target: str = "",
     ) -> tuple[int, dict[str, Any]]:
         """One request the way the Go SDK signs it: listed headers, bare keys as they are.
 
@@ -94,6 +95,7 @@ class Served:
         Args:
             signed: the headers that are listed as signed, instead of Go's; empty: implied.
             extra: further headers.
+            signed_target: what is signed in place of ``target``.
         """
         date = datetime.fromtimestamp(wall_time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         raw = raw if body is None else json.dumps(body).encode()
@@ -118,7 +120,9 @@ class Served:
         ]
         prefix = f"bce-auth-v1/{AK}/{date}/1800"
         signature = sign(
-            secret_key, prefix, canonical_request(method, target, list(headers.items()), really)
+            secret_key,
+            prefix,
+            canonical_request(method, signed_target or target, list(headers.items()), really),
         )
         headers["Authorization"] = f"{prefix}/{';'.join(names)}/{signature}"
         url = yarl.URL(f"http://127.0.0.1:{self.port}{target}", encoded=True)

@@ -41,6 +41,31 @@ async def test_go_sends_an_empty_statement_as_a_bare_parameter(served: Served) -
     assert (status, answer["code"]) == (400, "InvalidParameter")
 
 
+@pytest.mark.parametrize("query", ["", "?&pageNo=1", "?pageNo=1&", "?order=asc&&pageNo=1"])
+async def test_go_signs_a_parameter_without_a_name_that_it_does_not_send(
+    served: Served, query: str
+) -> None:
+    # ListLogShipper of the generated SDK; the order of its parameters is any.
+    target = "/v1/logshipper"
+    given = [piece for piece in query[1:].split("&") if piece]
+    signed = f"{target}?{'&'.join(['=', *given])}"
+    status, answer = await served.go("GET", f"{target}{query}", signed_target=signed)
+    assert (status, answer["totalCount"]) == (200, 0)
+    status, _ = await served.go("GET", f"{target}{query}", signed_target=f"{signed}&more=1")
+    assert status == 401
+
+
+@pytest.mark.parametrize(
+    ("paging", "count"),
+    [("pageNo=0&pageSize=0", 2), ("pageNo=0&pageSize=0&limit=1", 1), ("pageNo=0&pageSize=1", 1)],
+)
+async def test_go_sends_zeroes_for_no_page(served: Served, paging: str, count: int) -> None:
+    records = [{"message": text, "timestamp": START_MS} for text in "ab"]
+    await served.go("POST", RECORDS, {"logRecords": records})
+    _, answer = await served.go("GET", f"{RECORDS}?query=match%20*&{paging}&{RANGE}")
+    assert len(answer["resultSet"]["rows"]) == count
+
+
 async def test_go_escapes_what_html_would_take_for_its_own(served: Served) -> None:
     raw = rb'"\u003chtml\u003e\u0026\u2028\ufffd \u0000"'
     record = b'{"message":%s,"timestamp":%d,"sequence":-5}' % (raw, START_MS)

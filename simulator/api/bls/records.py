@@ -195,9 +195,9 @@ def _paging(parameters: Mapping[str, str]) -> Paging:
         raise invalid("sort", "expected asc or desc")
     limit = parse_whole(parameters, "limit", DEFAULT_ROWS, MAX_ROWS)
     offset = 0
-    # Either alone means nothing; both together replace the limit.
-    if parameters.get("pageNo") and parameters.get("pageSize"):
-        limit = parse_whole(parameters, "pageSize", DEFAULT_ROWS, MAX_ROWS)
+    # Either alone means nothing; both together replace the limit. A size of 0 is none, as in lists.
+    if parameters.get("pageNo") and (size := parse_whole(parameters, "pageSize", 0, MAX_ROWS)):
+        limit = size
         offset = (max(1, parse_whole(parameters, "pageNo", 1, MAX_PAGE_NO)) - 1) * limit
     percentage, seed = _sampling(parameters)
     return Paging(
