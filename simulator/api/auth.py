@@ -193,10 +193,11 @@ def sign(secret_key: str, prefix: str, request: str) -> str:
 def _signed_targets(target: str) -> list[str]:
     """How the target may have been spelled where it was signed, likeliest first.
 
-    ListLogShipper of the generated SDK for Go has a parameter without name and value. It is
-    signed as ``=``, but sent as nothing.
+    ListLogShipper of the generated SDKs for Go and Java has a parameter without name and value.
+    It is signed as ``=``, but sent as nothing.
 
-    Source: observed with the SDK's builder and signer (baiducloud-go-sdk, 2026-08).
+    Source: observed with the builder and signer for Go (baiducloud-go-sdk, 2026-08); doc those
+    for Java (baiducloud-java-sdk).
     """
     path, _, query = target.partition("?")
     nameless = [f"{path}?=&{query}"] if "" in query.split("&") else []
