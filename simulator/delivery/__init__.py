@@ -14,6 +14,7 @@ from simulator.delivery.ledger import (
     RecordLife,
     Sighting,
     Watermark,
+    describe_destination,
 )
 from simulator.delivery.ledger_lines import DeliveredLines, OwedLines, Place
 from simulator.delivery.reach import FlowLogVersion
@@ -46,5 +47,6 @@ __all__ = [
     "RecordLife",
     "Sighting",
     "Watermark",
+    "describe_destination",
     "segment_quantum_s",
 ]

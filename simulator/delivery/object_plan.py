@@ -14,6 +14,7 @@ from simulator.model.faults import Fault, FaultKind
 from simulator.objectstore.lags import Lag
 
 _GZIP_LEVEL: Final = 1
+"""Access records shrink to a tenth at any level; this one keeps up with the spool."""
 _GZIP_WINDOW: Final = 31
 """A gzip header (zlib writes it without name and with time 0) around the widest window."""
 
@@ -131,13 +132,18 @@ def _cut_point(text: bytes, cut: str, at: float) -> int:
     return point
 
 
+def gzip_packer() -> "zlib._Compress":
+    """What makes one gzip member; the same bytes become the same bytes."""
+    return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+
+
 def _pack(lines: Sequence[bytes], members: int) -> bytes:
     """Lines as one gzip member or several; none is empty."""
     count = max(1, min(members, len(lines)))
     packed = []
     for member in range(count):
         part = lines[len(lines) * member // count : len(lines) * (member + 1) // count]
-        packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+        packer = gzip_packer()
         packed.append(packer.compress(b"".join([line + b"\n" for line in part])))
         packed.append(packer.flush())
     return b"".join(packed)
@@ -145,7 +151,7 @@ def _pack(lines: Sequence[bytes], members: int) -> bytes:
 
 def _pack_open(text: bytes) -> bytes:
     """A gzip stream that is never finished: everything can be read, the trailer is missing."""
-    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    packer = gzip_packer()
     return packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH)
 
 

@@ -6,7 +6,6 @@ the two neither loses nor doubles a record.
 """
 
 import re
-import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
@@ -16,7 +15,7 @@ from typing import Final, Protocol, assert_never
 from simulator.delivery.batching import Batch
 from simulator.delivery.consignments import Delivered, Lines, Load
 from simulator.delivery.image import Item
-from simulator.delivery.object_plan import encode_objects
+from simulator.delivery.object_plan import encode_objects, gzip_packer
 from simulator.delivery.stores import LogStores, ObjectSink
 from simulator.errors import ControlError, SinkError
 from simulator.logstore import LedgerChange, LedgerEntry, LedgerException
@@ -28,10 +27,6 @@ from simulator.objectstore.lags import Lag
 _ZONE: Final = timezone(timedelta(hours=8))
 """Source: assumed (+0800 in every region, as in ``time_local``)."""
 _READ_BYTES: Final = 256 * 1024
-_GZIP_LEVEL: Final = 1
-"""Access records shrink to a tenth at any level; this one keeps up with the spool."""
-_GZIP_WINDOW: Final = 31
-"""A gzip header (zlib writes it without name and with time 0) around the widest window."""
 
 
 class Sink(Protocol):
@@ -311,7 +306,7 @@ def encode_object(paths: list[Path], *, gzip: bool) -> bytes:
     Raises:
         OSError: a segment cannot be read.
     """
-    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW) if gzip else None
+    packer = gzip_packer() if gzip else None
     pieces: list[bytes] = []
     for path in paths:
         with path.open("rb") as file:

@@ -1,4 +1,24 @@
-"""LogStores: records in DuckDB, and the query language that reads them."""
+"""LogStores: records in DuckDB, and the query language that reads them.
+
+``engine`` is the door for callers, ``database`` the one to DuckDB. Between them:
+
+- What there is: ``catalog`` has projects, LogStores and streams; ``fields`` those of their
+  records; ``indexes``, ``views``, ``templates``, ``fast_queries`` and ``bindings`` the rest, most
+  of it kept by ``resources``. ``availability`` says whether a LogStore answers.
+- Records in: ``pushes`` and ``deliveries`` give them to ``loader``; ``ledger`` keeps what became
+  of deliveries.
+- A query: ``statement`` divides it, ``origins`` says what it reads, ``queries`` runs it; ``pages``
+  are of a search, ``results`` of SQL, ``marker`` is where a page ended.
+- Its search: ``search`` is the language, ``conditions`` makes SQL of it, ``words`` of its texts.
+- Its SQL: ``dialect`` reads it, ``selects`` and ``expressions`` write it anew, on what ``sources``
+  and ``unions`` offer; ``functions`` lists the tables of functions, ``calls`` is what these are
+  given, ``typed`` what everything is written in. ``selecting`` runs it.
+- Bounds: ``admission`` and ``watchdog`` of how many are at work and how long, ``footprint`` of the
+  memory of a statement, ``record_sizes`` of what is read at a time.
+- On the clock: ``upkeep`` runs ``retention``, ``shipping`` (for ``shippers``, whose files are made
+  by ``files``), ``downloads`` and ``alarms``.
+- ``elastic`` is the Elasticsearch-compatible search.
+"""
 
 from simulator.logstore.alarms import (
     Alarm,

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 
 from simulator.api.simulation import FlowLogView, RecordView, TrafficView
-from simulator.delivery import FlowLogStatus, PendingLine
-from simulator.model import BucketDestination, FlowLog, LogStoreDestination
+from simulator.delivery import FlowLogStatus, PendingLine, describe_destination
+from simulator.model import FlowLog
 from simulator.nodes import RecentRecord
 from simulator.verdict import (
     DelaySummary,
@@ -56,7 +56,7 @@ def flow_log_views(
     statuses: Sequence[FlowLogStatus], flow_logs: Sequence[FlowLog]
 ) -> tuple[FlowLogView, ...]:
     """The counts of every flow log."""
-    destinations = {str(log.flow_log_id): _describe(log.destination) for log in flow_logs}
+    destinations = {str(log.flow_log_id): describe_destination(log) for log in flow_logs}
     return tuple(
         FlowLogView(
             name=status.name,
@@ -145,11 +145,3 @@ def _delays(log: FlowLogStatus) -> DelaySummary | None:
     if log.delay_min_s is None or log.delay_median_s is None or log.delay_max_s is None:
         return None
     return DelaySummary(min_s=log.delay_min_s, median_s=log.delay_median_s, max_s=log.delay_max_s)
-
-
-def _describe(destination: LogStoreDestination | BucketDestination) -> str:
-    match destination:
-        case LogStoreDestination():
-            return f"LogStore {destination.project}/{destination.log_store}"
-        case BucketDestination():
-            return f"bucket {destination.bucket}/{destination.prefix}"

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from aiohttp import web
 
 import simulator.scenario
+from simulator import logstore
 from simulator.accesslog import FIELDS
 from simulator.api.admin import add_admin_routes
 from simulator.api.metrics import encode_metrics
@@ -247,6 +249,12 @@ def tracked_texts() -> list[Path]:
         for path in (*top, *below)
         if path.suffix in kept and "__pycache__" not in path.parts and "results" not in path.parts
     ]
+
+
+def test_the_map_of_the_log_service_names_what_there_is():
+    there = {module.name for module in pkgutil.iter_modules(logstore.__path__)}
+    named = set(re.findall(r"``(\w+)``", logstore.__doc__ or ""))
+    assert named - there == set()
 
 
 def test_no_file_names_a_place_on_somebodys_machine():
