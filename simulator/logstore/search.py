@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from lark import Token, Transformer, v_args
 
 from simulator.logstore.grammar import Grammar, Misread, unescaped
+from simulator.logstore.search_spellings import LUCENE_RANGE, hint
 from simulator.logstore.typed import invalid_query, parse_number
 
 MAX_TERMS: Final = 300
@@ -158,9 +159,10 @@ def parse_search(text: str, at: int = 0) -> Search:
         ControlError: InvalidParameter with the position and what was expected.
     """
     try:
-        return _GRAMMAR.read(text, _Builder(at))
+        return _GRAMMAR.read(text, _Builder(text, at))
     except Misread as error:
-        raise invalid_query(error.message, at + error.position) from error
+        message = error.message + hint(text, error.position)
+        raise invalid_query(message, at + error.position) from error
     except RecursionError as error:
         raise invalid_query("nested too deeply", at) from error
 
@@ -169,8 +171,9 @@ def parse_search(text: str, at: int = 0) -> Search:
 class _Builder(Transformer[Token, Search]):
     """Makes the tree; lark calls the methods by the names of the rules."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, text: str, at: int) -> None:
         super().__init__()
+        self._whole = text
         self._offset = at
         self._terms = 0
 
@@ -189,12 +192,18 @@ class _Builder(Transformer[Token, Search]):
     def words(self, word: Token) -> Search:
         if word == "*":
             return self._term(Everything())
+        if word == "&&":
+            raise invalid_query("found '&&', expected `and`", self._at(word))
         return self._text(None, word)
 
     def phrase(self, text: Token) -> Search:
         return self._text(None, text)
 
     def field_value(self, field: Token, value: Token) -> Search:
+        found = value.type == "VALUE" and LUCENE_RANGE.match(self._whole, value.start_pos or 0)
+        if found:
+            interval = f"`{field} in [{found[1]} {found[2]}]`"
+            raise invalid_query(f"found {found[0]!r}, expected {interval}", self._at(value))
         return self._text(_field_name(field), value)
 
     def compare(self, field: Token, operator: Token, value: Token) -> Search:

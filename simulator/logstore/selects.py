@@ -141,7 +141,7 @@ class Level:
             or (inner.args.get("alias") is not None and inner.args["alias"].args.get("columns"))
         ):
             raise invalid_query(
-                "only a subquery can stand after `from`: the LogStore is in the path",
+                "only a subquery can stand after `from`: leave it out, the LogStore is in the path",
                 self._position(clause),
             )
         if self._level >= MAX_LEVELS:

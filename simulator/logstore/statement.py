@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.errors import ControlError
+from simulator.logstore.search_spellings import hint_without_match
 from simulator.logstore.typed import invalid_query
 
 MAX_LENGTH: Final = 32_768
@@ -62,9 +63,8 @@ def parse_statement(query: str) -> Statement:
     match = _MATCH.match(query, start)
     pipe = _top_level_pipe(query, start)
     if match is None and pipe is None:
-        raise invalid_query(
-            "expected `match <search>`, `select ...` or `match <search> | select ...`", start
-        )
+        expected = "expected `match <search>`, `select ...` or `match <search> | select ...`"
+        raise invalid_query(expected + hint_without_match(query), start)
     search_at = start if match is None else match.end()
     search = Part(text=query[search_at : len(query) if pipe is None else pipe], at=search_at)
     if pipe is None:
@@ -72,7 +72,9 @@ def parse_statement(query: str) -> Statement:
     rest = query[pipe + 1 :]
     sql_at = pipe + 1 + len(rest) - len(rest.lstrip())
     if not _SELECT.match(query, sql_at):
-        raise invalid_query("expected `select` after the pipe", sql_at)
+        is_or = query.startswith("||", pipe)
+        instead = "; between searches stands `or`" if is_or else ""
+        raise invalid_query(f"expected `select` after the pipe{instead}", sql_at)
     return Statement(search=search, sql=Part(text=query[sql_at:], at=sql_at))
 
 
