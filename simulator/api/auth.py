@@ -102,7 +102,7 @@ class Authenticator:
         authorization = parse_authorization(_header(headers, "authorization"))
         secret_key = self._credentials.get(authorization.access_key)
         if secret_key is None:
-            raise unauthorized("the access key is unknown")
+            raise unauthorized("the access key is unknown; `blbsim env` prints one that is known")
         signed_at = _parse_time(authorization.timestamp)
         if signed_at is None:
             raise unauthorized(f"the timestamp {authorization.timestamp[:40]!r} is not UTC")
@@ -123,7 +123,10 @@ class Authenticator:
             expected = sign(secret_key, authorization.prefix, request)
             if hmac.compare_digest(expected.encode(), sent):
                 return authorization.access_key
-        raise unauthorized("the signature does not match")
+        raise unauthorized(
+            "the signature does not match: it was made with another secret key, or the request was"
+            " changed on its way"
+        )
 
 
 def unauthorized(detail: str) -> ControlError:

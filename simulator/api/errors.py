@@ -89,11 +89,22 @@ def on_one_line(message: str) -> str:
     return " ".join(message.replace("^", " ").split())[:_MESSAGE_LENGTH]
 
 
+def _instead(path: str) -> str:
+    """What there is, for a call that Elasticsearch has and this API has not."""
+    if not any(piece[:1] == "_" for piece in path.split("/")) or path.startswith("/_sim"):
+        return ""
+    return (
+        "; of Elasticsearch's calls there are /{index}/_async_search, /{index}/_field_caps,"
+        " /{index}/_terms_enum and /_resolve/index/{pattern}"
+    )
+
+
 def from_http(error: web.HTTPException, request: web.BaseRequest, id_: str) -> web.Response:
     """What aiohttp refuses, in the vendor's form; an answer that is no error is raised again."""
     match error:
         case web.HTTPNotFound():
-            found = ControlError("InvalidURI", 404, f"Could not parse the URI {request.path}")
+            text = f"Could not parse the URI {request.path}{_instead(request.path)}"
+            found = ControlError("InvalidURI", 404, text)
         case web.HTTPMethodNotAllowed():
             found = ControlError(
                 "InvalidHTTPRequest", 405, f"{request.method} is not allowed on {request.path}"

@@ -154,18 +154,21 @@ class Catalog:
         """
         found = self.stores.get((project, name))
         if found is None:
-            message = f"LogStore [{name}] not exists{self.explain_view(project, name)}"
+            message = f"LogStore [{name}] not exists{self.explain_missing(project, name)}"
             raise ControlError("LogStoreNotFound", 404, message)
         return found
 
-    def explain_view(self, project: str, name: str) -> str:
-        """What to add to an error where a view has the name that no LogStore has; else nothing."""
-        if not self.has_view(project, name):
-            return ""
-        return (
-            "; it is a view, which has no records and no index of its own: it can be pulled and"
-            " queried, with logStoreType=LOGSTORE_VIEW"
-        )
+    def explain_missing(self, project: str, name: str) -> str:
+        """What to add to the error for a LogStore that is not there; empty where nothing helps."""
+        if self.has_view(project, name):
+            return (
+                "; it is a view, which has no records and no index of its own: it can be pulled and"
+                " queried, with logStoreType=LOGSTORE_VIEW"
+            )
+        if project not in self.projects:
+            return f"; there is no project [{project}]"
+        elsewhere = next((one for one, store in tuple(self.stores) if store == name), None)
+        return "" if elsewhere is None else f"; project [{elsewhere}] has one, [{project}] has not"
 
     def add_project(
         self, transaction: Transaction, name: str, description: str, now: float

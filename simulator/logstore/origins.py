@@ -241,7 +241,7 @@ class Origins:
         try:
             state = self._catalog.store(project, name)
         except ControlError as error:
-            message = f"LogStore not found{self._catalog.explain_view(project, name)}"
+            message = f"LogStore not found{self._catalog.explain_missing(project, name)}"
             raise ControlError(error.code, error.status, message) from error
         self._availability.check(state)
         return state

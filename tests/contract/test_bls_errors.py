@@ -63,6 +63,23 @@ DOCUMENTED = [
     ("GET", "/v1/none", None, "InvalidURI", "Could not parse the URI /v1/none"),
     ("PATCH", "/v1/logstore", {}, "InvalidHTTPRequest", "PATCH is not allowed on /v1/logstore"),
 ]  # fmt: skip
+HELPFUL = [
+    ("GET", f"{RECORDS}?{RANGE}&project=none", f"{LOST}; there is no project [none]"),
+    ("GET", "/v1/logstore/gone?project=none", f"{NOT_THERE}; there is no project [none]"),
+    (
+        "GET",
+        f"/v1/logstore/access/logrecord?{RANGE}&project=p2",
+        f"{LOST}; project [default] has one, [p2] has not",
+    ),
+    (
+        "POST",
+        "/access/_search",
+        "Could not parse the URI /access/_search; of Elasticsearch's calls there are"
+        " /{index}/_async_search, /{index}/_field_caps, /{index}/_terms_enum and"
+        " /_resolve/index/{pattern}",
+    ),
+    ("GET", "/_sim/none", "Could not parse the URI /_sim/none"),
+]
 
 
 LONG = "x" * 70_000
@@ -117,6 +134,16 @@ async def lived_in(served: Served) -> Served:
     ):
         assert (await served.go("POST", target, body))[0] < 300
     return served
+
+
+@pytest.mark.parametrize(("method", "target", "message"), HELPFUL)
+async def test_what_is_not_there_is_said_to_be_elsewhere(
+    served: Served, method: str, target: str, message: str
+) -> None:
+    await served.go("POST", "/v1/project", {"name": "p2"})
+    body = {} if method == "POST" else None
+    status, answer = await served.go(method, target, body)
+    assert (status, answer["message"]) == (404, message)
 
 
 @pytest.mark.parametrize(("method", "target", "body", "code", "message"), DOCUMENTED)

@@ -148,6 +148,20 @@ def test_what_does_not_hold_is_unauthorized(header: str | None, now: float) -> N
     assert (caught.value.code, caught.value.status) == ("Unauthorized", 401)
 
 
+def test_an_error_says_what_to_look_at() -> None:
+    known = f"{PREFIX}/host;x-bce-date/{GO_SIGNATURE[::-1]}"
+    for header, hint in (
+        (known, "it was made with another secret key, or the request was changed on its way)"),
+        (
+            known.replace(AK, "AK"),
+            "the access key is unknown; `blbsim env` prints one that is known)",
+        ),
+    ):
+        with pytest.raises(ControlError) as caught:
+            authenticator().verify("GET", GO_TARGET, [HOST, DATE, ("Authorization", header)])
+        assert caught.value.message.endswith(hint)
+
+
 def test_signature_holds_until_the_last_second_of_its_validity() -> None:
     headers = [HOST, DATE, ("Authorization", f"{PREFIX}/host;x-bce-date/{GO_SIGNATURE}")]
     assert authenticator(AT + 1800).verify("GET", GO_TARGET, headers) == AK
