@@ -198,9 +198,13 @@ async def test_a_killed_node_loses_what_is_in_its_hands_and_nothing_else(scenari
             client.close()
 
         async with asyncio.TaskGroup() as tasks:
-            for number in range(8):
-                tasks.create_task(load(number))
-            await until(lambda: len(answered) >= 100)
+            # The kernel spreads connections as it likes: until each node has some.
+            clients = 0
+            while clients < 8 or not all(node.connections for node in sim.status().nodes):
+                tasks.create_task(load(clients))
+                clients += 1
+                await until(lambda: len(answered) >= 12 * clients)  # noqa: B023  awaited here
+                await sim.refresh()
             await sim.advance(1)  # some segments are closed, others open
             victim, other = sim.status().nodes
             killed.set()
@@ -209,7 +213,7 @@ async def test_a_killed_node_loses_what_is_in_its_hands_and_nothing_else(scenari
             restarted.set()
         # A connection has one request in flight at most, and lost it once at most.
         assert set(lost.values()) <= {1}
-        assert len(lost) < 8
+        assert 1 <= len(lost) < clients
         again, untouched = sim.status().nodes
         assert again.pid not in (victim.pid, None)
         assert (untouched.pid, untouched.restarts) == (other.pid, 0)
@@ -248,10 +252,10 @@ async def test_a_session_resumes_on_the_other_node_and_after_a_restart(scenario:
                 return tls.session
 
         session = await asyncio.to_thread(get, None)
-        for _ in range(12):
+        for _ in range(24):
             await asyncio.to_thread(get, session)
         records = await records_of(sim)
-        assert Counter(record["ssl_session_reused"] for record in records) == {".": 1, "r": 12}
+        assert Counter(record["ssl_session_reused"] for record in records) == {".": 1, "r": 24}
         assert len({record["upstream_local_addr"] for record in records}) == 2
         for node in sim.status().nodes:
             os.kill(node.pid, signal.SIGKILL)

@@ -46,6 +46,8 @@ SERVED_BY = ServedBy(
     vport=80,
     node_address="100.64.3.9",
 )
+PATIENCE_S = 60.0
+"""For what comes at once; it never comes, or the machine is busy beyond all measure."""
 GONE = ("127.0.0.1", 1)
 """An address where nothing listens."""
 
@@ -224,7 +226,7 @@ class Sim:
 
     async def fields(self, count: int = 1) -> list[dict]:
         """The first ``count`` records, decoded; waits until there are as many."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.records) < count:
                 self._arrived.clear()
                 await self._arrived.wait()

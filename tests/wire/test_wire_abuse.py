@@ -15,9 +15,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from simulator.model import CustomConfiguration, ListenerLimits, ListenerTimeouts
-from tests.wire.conftest import Sim, until
+from tests.wire.conftest import PATIENCE_S, Sim, until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+SETTLE_S = 20.0
 BIG = 3_000_000
 """More than the kernel's buffers take."""
 
@@ -204,7 +205,7 @@ class Abuse:
                 finally:
                     attacker.close()
 
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
             for _ in range(at_once):
                 tasks.create_task(one_after_another())
         await self.settle()
@@ -217,9 +218,12 @@ class Abuse:
         assert not lines or max(lines.values()) == 1, f"{attack.__name__}: doubled"
 
     async def settle(self) -> None:
-        """Wait until the data plane has noticed that all clients are gone; that is soon."""
+        """Wait until the data plane has noticed that all clients are gone.
+
+        It needs no timeout of its own for that: those of ``SLOW`` are short, the others long.
+        """
         sim = self.sim
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(SETTLE_S):
             await until(lambda: not (sim.data_plane.open_connections or sim.clock._requests))
 
     async def census(self) -> Counter:

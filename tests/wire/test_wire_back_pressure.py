@@ -105,7 +105,8 @@ async def test_clients_wait_until_the_clock_is_moved_and_every_record_arrives_on
             await sim.advance(400)
         await until(lambda: clients.answered > answered)
         assert sim.status().spool.blocked_count >= 3
-        assert sim.status().spool.blocked_s >= 0.3
+        # Three times at least as long as it takes to see that no answer comes.
+        assert sim.status().spool.blocked_s >= 0.1
         # Those that wait are served once more.
         clients.stopped = True
         # Those that are let go may fill it again.

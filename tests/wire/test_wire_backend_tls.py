@@ -9,7 +9,7 @@ import pytest
 from simulator.dataplane.certificates import Authority
 from simulator.dataplane.health import HealthChecks
 from simulator.model import CustomConfiguration, HealthCheck, HealthCheckType, ListenerTimeouts
-from tests.wire.conftest import GONE, SECURE_GROUP, Sim, read_head, until
+from tests.wire.conftest import GONE, PATIENCE_S, SECURE_GROUP, Sim, read_head, until
 from tests.wire.test_wire_rows import (
     GET,
     OK,
@@ -205,7 +205,7 @@ async def test_a_handshake_that_stands_still_is_a_connect_timeout(
             "request_time": Seconds(0.096),
         }
         await check(sim, client.port, differs)
-        await asyncio.wait_for(until(lambda: closed == 2), 5)
+        await asyncio.wait_for(until(lambda: closed == 2), PATIENCE_S)
 
 
 async def test_client_leaves_while_hands_are_shaken(sim: Sim, context: ssl.SSLContext):
@@ -224,7 +224,7 @@ async def test_client_leaves_while_hands_are_shaken(sim: Sim, context: ssl.SSLCo
         client.close()
         differs = {"response_status": 499, "body_bytes_sent": 0, "upstream_status": "-"}
         await check(sim, client.port, {**SECURE, **differs, "upstream_connect_time": "-"})
-        await asyncio.wait_for(closed.wait(), 5)
+        await asyncio.wait_for(closed.wait(), PATIENCE_S)
 
 
 async def test_a_client_certificate_that_the_server_misses(
@@ -353,7 +353,7 @@ async def test_a_connection_that_the_server_closes_while_idle_is_not_used(
             client.send(GET)
             assert await client.read(len(OK)) == OK
             # The server waits for the goodbye that answers its own.
-            await asyncio.wait_for(closed.wait(), 5)
+            await asyncio.wait_for(closed.wait(), PATIENCE_S)
             closed.clear()
         await check(sim, client.port, SECURE, SECURE)
 
@@ -471,7 +471,7 @@ async def probed(sim: Sim, check: HealthCheck) -> list[tuple[str, str]]:
     sim._stack.callback(checks.aclose)
     await sim.change(health_check=check)
     checks.apply([sim.route])
-    await asyncio.wait_for(checks.wait_first(), 5)
+    await asyncio.wait_for(checks.wait_first(), PATIENCE_S)
     statuses = checks.statuses(sim.balancer.load_balancer_id)
     return [(status.state.value, status.detail) for status in statuses]
 
@@ -504,7 +504,7 @@ async def test_a_probe_gives_up_a_handshake_that_stands_still(sim: Sim, context:
     await sim.start([await sim.backend(mute)], backend_tls=context)
     check = HealthCheck(timeout_s=0.05)
     assert await probed(sim, check) == [("Dead", "no answer within 0.05s")]
-    await asyncio.wait_for(closed.wait(), 5)
+    await asyncio.wait_for(closed.wait(), PATIENCE_S)
 
 
 async def test_a_tcp_check_of_servers_that_speak_tls_only_connects(

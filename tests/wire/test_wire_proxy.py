@@ -575,7 +575,7 @@ async def test_a_slow_header_and_a_slow_body_are_408_without_answer(sim: Sim):
     assert await sim.exchange(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx") == b""
     for record in await sim.fields(2):
         assert (record["response_status"], record["body_bytes_sent"]) == (408, 0)
-        assert 0.048 <= record["request_time"] < 5
+        assert 0.048 <= record["request_time"] < 30
 
 
 async def test_a_body_over_the_limit_is_413_whichever_way_it_is_framed(sim: Sim):

@@ -19,7 +19,7 @@ from simulator.model import (
     ServerGroupId,
 )
 from simulator.routing import session_token
-from tests.wire.conftest import GONE, Sim, read_head
+from tests.wire.conftest import GONE, PATIENCE_S, Sim, read_head
 
 UPSTREAM = (
     "vdum_ups_id",
@@ -205,7 +205,7 @@ async def test_after_a_refusal_the_connection_is_idle_and_closed_as_such(sim: Si
     )
     reader, writer = await sim.connect()
     writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await reader.read()).startswith(b"HTTP/1.1 404 ")
 
 
@@ -279,7 +279,7 @@ class Gate:
         return handler
 
     async def until(self, count: int) -> list[str]:
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(PATIENCE_S), self._changed:
             await self._changed.wait_for(lambda: len(self.waiting) >= count)
         return self.waiting
 

@@ -28,7 +28,7 @@ A, B = "10.0.2.11:8080", "10.0.2.12:8080"
 class Seconds:
     """Equal to a time in the record's form: one number, or a list of them as text."""
 
-    def __init__(self, *low: float | None, high: float = 5.0) -> None:
+    def __init__(self, *low: float | None, high: float = 30.0) -> None:
         self._low = low
         self._high = high
 

@@ -110,7 +110,7 @@ def test_a_client_can_move_and_delete(store: ObjectStore, client: Any) -> None:
 
 
 def request(door: S3Door, method: str, path: str, headers: dict[str, str]) -> int:
-    connection = http.client.HTTPConnection(door.host, door.port, timeout=10)
+    connection = http.client.HTTPConnection(door.host, door.port, timeout=60)
     try:
         connection.request(method, path, headers=headers)
         return connection.getresponse().status
@@ -146,13 +146,13 @@ def test_stop_frees_port_threads_and_connections(
     door = S3Door()
     before = set(threading.enumerate())
     door.start()
-    connection = http.client.HTTPConnection(door.host, door.port, timeout=10)
+    connection = http.client.HTTPConnection(door.host, door.port, timeout=60)
     connection.request("GET", f"/{BUCKET}")
     assert connection.getresponse().read()
     door.stop()
     door.stop()
     for thread in set(threading.enumerate()) - before:
-        thread.join(timeout=10)
+        thread.join(timeout=60)
     assert set(threading.enumerate()) <= before
     connection.close()
     again = S3Door(door.host, door.port)
@@ -196,7 +196,7 @@ def test_what_is_no_request_is_not_talked_about(
             b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
             b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n",
         ):
-            with socket.create_connection((door.host, door.port), timeout=10) as connection:
+            with socket.create_connection((door.host, door.port), timeout=60) as connection:
                 connection.sendall(sent)
                 connection.shutdown(socket.SHUT_WR)
                 while connection.recv(65536):
