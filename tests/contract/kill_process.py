@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,6 +57,8 @@ FLOW_LOGS = (
 FAULTS = (FaultKind.LATE, FaultKind.REORDER, FaultKind.MULTI, FaultKind.LATEOBJ, FaultKind.LAGLIST)
 """Those that neither drop nor copy: every record is still seen once."""
 MOST_STEPS = 6
+LONGEST_PAUSE_S = 0.03
+"""From a step to the kill: about as long as the way to the next one, so that it falls anywhere."""
 
 
 def make_faults() -> tuple[Fault, ...]:
@@ -180,7 +183,7 @@ async def finish(directory: Path) -> dict[str, object]:
     }
 
 
-def live_and_die(directory: Path, number: int, steps: int) -> int:
+def live_and_die(directory: Path, number: int, steps: int, pause_s: float) -> int:
     """One round; the number of steps its child had made when it was killed."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -196,6 +199,7 @@ def live_and_die(directory: Path, number: int, steps: int) -> int:
         if not data:
             break
         seen += len(data)
+    time.sleep(pause_s)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     os.close(reading)
@@ -206,7 +210,10 @@ def live_and_die(directory: Path, number: int, steps: int) -> int:
 
 def main(directory: Path, rounds: int, seed: int) -> None:
     chosen = random.Random(seed)
-    steps = [live_and_die(directory, n, chosen.randint(0, MOST_STEPS)) for n in range(rounds)]
+    steps = []
+    for number in range(rounds):
+        pause_s = chosen.random() * LONGEST_PAUSE_S
+        steps.append(live_and_die(directory, number, chosen.randint(0, MOST_STEPS), pause_s))
     result = asyncio.run(finish(directory))
     sys.stdout.write(json.dumps({"steps": sum(steps), **result}) + "\n")
 

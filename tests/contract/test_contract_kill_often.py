@@ -1,4 +1,4 @@
-"""``kill -9`` a hundred times in a row, anywhere: every record that was spooled arrives once."""
+"""``kill -9`` again and again, anywhere: every record that was spooled arrives once."""
 
 import json
 import subprocess
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-ROUNDS = 100
+ROUNDS = 70
 
 
-@pytest.mark.timeout(500)  # 40 s of work, more on a busy machine
-def test_a_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+@pytest.mark.timeout(500)  # half a minute of work, more on a busy machine
+def test_many_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     program = Path(__file__).with_name("kill_process.py")
     done = subprocess.run(
         [sys.executable, program, tmp_path, str(ROUNDS), "7"],
