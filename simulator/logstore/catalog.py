@@ -18,6 +18,7 @@ from simulator.errors import ControlError, invalid
 from simulator.logstore.database import SCHEMA, Cursor, Row, Transaction
 from simulator.logstore.fields import DiscoveredField, FieldCatalog, FieldChanges
 from simulator.logstore.lengths import check_length
+from simulator.logstore.resources import check_room
 from simulator.logstore.typed import Kind
 from simulator.logstore.values import (
     DEFAULT_PROJECT,
@@ -182,8 +183,7 @@ class Catalog:
         check_length("description", description)
         if name in self.projects:
             raise ControlError("ProjectAlreadyExist", 409, "Project already exists")
-        if len(self.projects) >= MAX_PROJECTS:
-            raise ControlError("ResourceOverflow", 403, "The number of projects reaches the limit")
+        check_room("projects", len(self.projects), MAX_PROJECTS)
         number = self.next_number(transaction)
         # The default project's uuid is the same in every database.
         seed = "default" if name == DEFAULT_PROJECT else f"{number}/{name}"
@@ -244,8 +244,8 @@ class Catalog:
         check_settings(settings)
         if (project, name) in self.stores:
             raise ControlError("LogStoreAlreadyExist", 409, f"LogStore [{name}] already exists")
-        if sum(owner == project for owner, _ in self.stores) >= MAX_LOG_STORES_PER_PROJECT:
-            raise ControlError("ResourceOverflow", 403, "The number of logStores reaches the limit")
+        count = sum(owner == project for owner, _ in self.stores)
+        check_room("logStores", count, MAX_LOG_STORES_PER_PROJECT)
         row = (
             self.next_number(transaction),
             project,

@@ -197,10 +197,7 @@ class Downloads:
         self._check(request)
         handle = handle or QueryHandle()
         handle.begin(self._limit_s)
-        if request.log_store_type is LogStoreType.LOGSTORE_VIEW:
-            self._views.describe(request.owner, request.log_store)
-        else:
-            self._catalog.store(request.owner, request.log_store)
+        self._views.check_target(request.owner, request.log_store, request.log_store_type)
         now = self._clock.time()
         with self._database.writing() as transaction:
             number = self._catalog.next_number(transaction)

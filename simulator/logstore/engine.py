@@ -117,7 +117,7 @@ class LogStoreEngine:
         """Whether a LogStore answers; its gate may be set."""
         self.deliveries = Deliveries(self._database, self._catalog, self.availability, clock)
         self._origins = Origins(self._catalog, self.views, self.availability, clock)
-        self.fast_queries = FastQueries(self._database, self._catalog, self.views, clock)
+        self.fast_queries = FastQueries(self._database, self.views, clock)
         self.templates = Templates(self._database, clock)
         self.shippers = Shippers(self._database, self._catalog, clock)
         self._shipping = Shipping(self._database, self._catalog, self.shippers, self.availability)

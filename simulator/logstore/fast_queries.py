@@ -6,10 +6,10 @@ from typing import Final
 
 from simulator.clock import Clock
 from simulator.errors import ControlError, invalid
-from simulator.logstore.catalog import Catalog, check_name
+from simulator.logstore.catalog import check_name
 from simulator.logstore.database import Database
 from simulator.logstore.lengths import check_length
-from simulator.logstore.resources import ResourceTable
+from simulator.logstore.resources import ResourceTable, check_room
 from simulator.logstore.values import LogStoreType
 from simulator.logstore.views import Views
 
@@ -52,9 +52,8 @@ class FastQuery:
 class FastQueries:
     """Every fast query."""
 
-    def __init__(self, database: Database, catalog: Catalog, views: Views, clock: Clock) -> None:
+    def __init__(self, database: Database, views: Views, clock: Clock) -> None:
         self._database = database
-        self._catalog = catalog
         self._views = views
         self._clock = clock
         self._table = ResourceTable(database, "fast_queries", FastQuery)
@@ -75,11 +74,8 @@ class FastQueries:
                 raise ControlError(
                     "FastQueryAlreadyExist", 409, f"FastQuery [{name}] already exists"
                 )
-            self._find(content)
-            if len(self._table.items) >= MAX_FAST_QUERIES:
-                raise ControlError(
-                    "ResourceOverflow", 403, "The number of fastQueries reaches the limit"
-                )
+            self._views.check_target(*content.target)
+            check_room("fastQueries", len(self._table.items), MAX_FAST_QUERIES)
             now = self._clock.time()
             made = FastQuery(name=name, content=content, created_at=now, updated_at=now)
             self._table.put(transaction, name, made)
@@ -96,7 +92,7 @@ class FastQueries:
             content = change(before.content)
             _check(content)
             if content.target != before.content.target:
-                self._find(content)
+                self._views.check_target(*content.target)
             after = replace(before, content=content, updated_at=self._clock.time())
             self._table.put(transaction, name, after)
 
@@ -124,12 +120,6 @@ class FastQueries:
     def list_all(self) -> list[FastQuery]:
         """Every fast query in the order made, those of deleted LogStores too (assumed)."""
         return list(self._table.items.values())
-
-    def _find(self, content: FastQueryContent) -> None:
-        if content.log_store_type is LogStoreType.LOGSTORE_VIEW:
-            self._views.describe(content.project, content.log_store)
-        else:
-            self._catalog.store(content.project, content.log_store)
 
 
 def _check(content: FastQueryContent) -> None:

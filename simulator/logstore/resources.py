@@ -5,6 +5,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from simulator.errors import ControlError
 from simulator.logstore.database import SCHEMA, Database, Transaction
 
 T = TypeVar("T")
@@ -70,3 +71,17 @@ class ResourceTable(Generic[T]):
 
     def _delete(self, transaction: Transaction, key: str) -> None:
         transaction.cursor.execute(f"DELETE FROM {self._table} WHERE key = ?", [key])
+
+
+def check_room(kind: str, count: int, most: int) -> None:
+    """Refuse one more where there are as many as there may be.
+
+    Source: doc https://cloud.baidu.com/doc/BLS for the message, of LogStores.
+
+    Raises:
+        ControlError: ResourceOverflow.
+    """
+    if count >= most:
+        raise ControlError(
+            "ResourceOverflow", 403, f"The number of {kind} reaches the limit, {most}"
+        )

@@ -9,7 +9,7 @@ from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import check_name, check_settings
 from simulator.logstore.database import Database
 from simulator.logstore.indexes import check_index_of
-from simulator.logstore.resources import ResourceTable
+from simulator.logstore.resources import ResourceTable, check_room
 from simulator.logstore.values import IndexSettings, LogStoreSettings
 from simulator.logstore.wildcards import compile_pattern
 
@@ -77,10 +77,7 @@ class Templates:
                     "LogStoreTemplateAlreadyExist", 409, f"LogStoreTemplate [{name}] already exists"
                 )
             self._check(name, content)
-            if len(self._table.items) >= MAX_TEMPLATES:
-                raise ControlError(
-                    "ResourceOverflow", 403, "The number of templates reaches the limit"
-                )
+            check_room("templates", len(self._table.items), MAX_TEMPLATES)
             now = self._clock.time()
             made = Template(name=name, content=content, created_at=now, updated_at=now)
             self._table.put(transaction, name, made)

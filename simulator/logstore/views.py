@@ -13,7 +13,8 @@ from simulator.errors import ControlError, invalid
 from simulator.logstore.catalog import Catalog, check_name
 from simulator.logstore.database import Database
 from simulator.logstore.fields import MAX_NAME_LENGTH, RESERVED
-from simulator.logstore.resources import ResourceTable
+from simulator.logstore.resources import ResourceTable, check_room
+from simulator.logstore.values import LogStoreType
 
 MAX_VIEWS_PER_PROJECT: Final = 200
 """Source: assumed (as many as LogStores, no limit is documented)."""
@@ -96,10 +97,7 @@ class Views:
                 )
             self._find(stores)
             count = sum(view.project == project for view in self.list_all())
-            if count >= MAX_VIEWS_PER_PROJECT:
-                raise ControlError(
-                    "ResourceOverflow", 403, "The number of logStoreViews reaches the limit"
-                )
+            check_room("logStoreViews", count, MAX_VIEWS_PER_PROJECT)
             now = self._clock.time()
             view = View(
                 project=project, name=name, stores=tuple(stores), created_at=now, updated_at=now
@@ -129,6 +127,17 @@ class Views:
         if found is None:
             raise ControlError("LogStoreViewNotFound", 404, f"LogStoreView [{name}] not exists")
         return found
+
+    def check_target(self, project: str, name: str, log_store_type: LogStoreType) -> None:
+        """See that there is what a resource is to be about: a LogStore or a view.
+
+        Raises:
+            ControlError: LogStoreNotFound, LogStoreViewNotFound.
+        """
+        if log_store_type is LogStoreType.LOGSTORE_VIEW:
+            self.describe(project, name)
+        else:
+            self._catalog.store(project, name)
 
     def delete(self, project: str, name: str) -> None:
         """Forget a view; its LogStores stay.

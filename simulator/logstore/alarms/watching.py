@@ -23,7 +23,7 @@ from simulator.logstore.alarms.policies import (
 from simulator.logstore.catalog import Catalog, make_uuid
 from simulator.logstore.database import Database, Transaction
 from simulator.logstore.downloads import Query
-from simulator.logstore.resources import ResourceTable
+from simulator.logstore.resources import ResourceTable, check_room
 from simulator.logstore.upkeep import IsStopped, never
 from simulator.logstore.values import Paging, Selection
 
@@ -99,10 +99,7 @@ class Alarms:
         check_policy(name, content, self._catalog)
         with self._database.writing() as transaction:
             self._refuse_taken(name)
-            if len(self._policies.items) >= MAX_POLICIES:
-                raise ControlError(
-                    "ResourceOverflow", 403, "The number of alarm policies reaches the limit"
-                )
+            check_room("alarm policies", len(self._policies.items), MAX_POLICIES)
             now = self._clock.time()
             id_ = make_uuid(f"alarm-policy/{self._catalog.next_number(transaction)}/{name}")
             made = AlarmPolicy(
