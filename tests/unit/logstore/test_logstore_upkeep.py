@@ -176,6 +176,10 @@ async def test_expired_records_are_deleted_from_the_database(
     again.close()
 
 
+def retention_of(engine: LogStoreEngine) -> retention_module.Retention:
+    return next(job for job in engine.jobs if isinstance(job, retention_module.Retention))
+
+
 def test_the_file_does_not_grow_with_what_has_expired(tmp_path: Path) -> None:
     clock = ManualClock(START_S)
     engine = LogStoreEngine(tmp_path / "db", clock, load_from=(tmp_path,))
@@ -196,7 +200,7 @@ def test_the_file_does_not_grow_with_what_has_expired(tmp_path: Path) -> None:
             cursor="c",
             position=day,
         )
-        engine.jobs[1].run(START_S + (day + 2) * DAY)
+        retention_of(engine).run(START_S + (day + 2) * DAY)
         sizes.append((tmp_path / "db").stat().st_size)
     engine.close()
     assert max(sizes) < 2 * sizes[0]
@@ -209,6 +213,6 @@ def test_space_is_given_back_later_when_it_could_not_be(tmp_path: Path) -> None:
     answers = [True, False]
     engine._database.reclaim = answers.pop
     for hour in range(4):
-        engine.jobs[1].run(START_S + 2 * DAY + hour * HOUR)
+        retention_of(engine).run(START_S + 2 * DAY + hour * HOUR)
     assert answers == []
     engine.close()
