@@ -7,6 +7,7 @@
     ├── UsageError           arguments that do not go together
     ├── StartupError         the machine: a port is taken, a directory cannot be written
     ├── ControlError         a caller of a control API: code, status, message
+    │   └── ParameterError   of BLS: which parameter, and what is wrong with it
     ├── SinkError            a destination of a flow log; ``retryable`` or not
     ├── BackendError         a backend server could not be reached
     └── ProtocolError        bytes that are not HTTP; ``status_hint`` is the answer they earn
@@ -16,9 +17,12 @@
 Traffic failures are not exceptions: they are an ``Attempt`` and a status in the record.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 
 class SimulatorError(Exception):
@@ -84,17 +88,61 @@ class ControlError(SimulatorError):
         self.details = details
 
 
-def invalid(parameter: str, expected: str) -> ControlError:
-    """The error for a parameter of a call that cannot be used.
+class ParameterError(ControlError):
+    """A parameter of a call that cannot be used.
 
     Source: doc https://cloud.baidu.com/doc/BLS/s/tk8r3cj4r for code, status and how the message
     begins; that it goes on to say what was expected is assumed.
 
     Args:
         parameter: its name, or the place in a body.
-        expected: what it should have been, or what is wrong with it.
+        problem: what follows the name in the message.
     """
-    return ControlError("InvalidParameter", 400, f"Request param invalid: [{parameter}] {expected}")
+
+    def __init__(self, parameter: str, problem: str) -> None:
+        super().__init__("InvalidParameter", 400, f"Request param invalid: [{parameter}]{problem}")
+        self.parameter = parameter
+        self.problem = problem
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+    """Let what the block says of a parameter be of one at a place of a body.
+
+    Args:
+        place: for example ``destConfig``, or ``targets[0]``.
+    """
+    try:
+        yield
+    except ParameterError as error:
+        raise ParameterError(f"{place}.{error.parameter}", error.problem) from error
+
+
+class _Nothing:
+    """Not given, other than None."""
+
+
+_NOTHING: Final = _Nothing()
+_MAX_SHOWN: Final = 60
+
+
+def invalid(parameter: str, expected: str, given: object = _NOTHING) -> ParameterError:
+    """The error for a parameter of a call that cannot be used.
+
+    Args:
+        parameter: its name, or the place in a body.
+        expected: what it should have been, or what is wrong with it.
+        given: what it was, where that can be shown.
+    """
+    shown = "" if given is _NOTHING else f", not {_show(given)}"
+    return ParameterError(parameter, f" {expected}{shown}")
+
+
+def _show(given: object) -> str:
+    """A value as JSON has it, the beginning of a long one."""
+    cut = given[: _MAX_SHOWN + 1] if isinstance(given, str) else given
+    text = json.dumps(cut, ensure_ascii=False, default=str).encode(errors="replace").decode()
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 class SinkError(SimulatorError):

@@ -113,7 +113,7 @@ class Authenticator:
             raise unauthorized("the signature is from the future")
         date = _header(headers, "x-bce-date")
         if date and _parse_time(date) is None:
-            raise invalid("x-bce-date", "expected a time such as 2020-01-10T13:23:34Z")
+            raise invalid("x-bce-date", "expected a time such as 2020-01-10T13:23:34Z", date)
         sent = authorization.signature.encode("utf-8", "surrogateescape")
         signed = product(
             _signed_targets(target), _signed_sets(authorization.signed_headers, headers)

@@ -82,7 +82,7 @@ def _dispatch(handles: Mapping[str, Handle]) -> Handle:
         action = request.query.get("action", "")
         if action not in handles:
             known = ", ".join(handles)
-            raise invalid("action", f"{action[:60]!r} is not one of {known}")
+            raise invalid("action", f"expected one of {known}", action)
         return await handles[action](request)
 
     return choose

@@ -217,7 +217,7 @@ class Catalog:
             ControlError: ProjectLogStoreNotEmpty; InvalidParameter for the default project.
         """
         if project.name == DEFAULT_PROJECT:
-            raise ControlError("InvalidParameter", 400, "The default project cannot be deleted")
+            raise invalid("uuid", "expected a project other than the default one, which stays")
         if any(name == project.name for name, _ in self.stores):
             raise ControlError("ProjectLogStoreNotEmpty", 409, "The project has LogStores")
         if self.has_views(project.name):
@@ -368,24 +368,28 @@ def check_settings(settings: LogStoreSettings) -> None:
     """
     retention = settings.retention_days
     if retention != -1 and not 1 <= retention <= 3650:
-        raise invalid("retention", "expected 1 to 3650 days, or -1")
+        raise invalid("retention", "expected 1 to 3650 days, or -1", retention)
     if settings.enable_hot_retention:
         if retention != -1 and retention <= 7:
-            raise invalid("enableHotRetention", "needs a retention of more than 7 days")
+            expected = f"expected false, or a retention of more than 7 days, not {retention}"
+            raise invalid("enableHotRetention", expected)
         hot = settings.hot_retention_days
         if hot < 1 or (retention != -1 and hot >= retention):
-            raise invalid("hotRetention", "expected at least 1 and less than the retention")
+            most = "" if retention == -1 else f" to {retention - 1}, less than the retention"
+            raise invalid("hotRetention", f"expected 1 day{most or ' or more'}", hot)
     if not 1 <= settings.shard_count <= 50:
-        raise invalid("shardCount", "expected 1 to 50")
+        raise invalid("shardCount", "expected 1 to 50", settings.shard_count)
     if not 1 <= settings.max_shard_count <= 50:
-        raise invalid("maxShardCount", "expected 1 to 50")
-    for key, value in settings.tags:
-        if not 1 <= len(key) <= 65 or len(value) > 65:
-            raise invalid("tags", "keys have 1 to 65 characters, values at most 65")
-        if not _TAG_TEXT.fullmatch(key) or not _TAG_TEXT.fullmatch(value):
-            raise invalid(
-                "tags", "only letters, digits, Chinese characters and `-_ /.` are allowed"
-            )
+        raise invalid("maxShardCount", "expected 1 to 50", settings.max_shard_count)
+    for number, (key, value) in enumerate(settings.tags):
+        _check_tag_text(f"tags[{number}].tagKey", key, 1)
+        _check_tag_text(f"tags[{number}].tagValue", value, 0)
+
+
+def _check_tag_text(place: str, text: str, least: int) -> None:
+    if not least <= len(text) <= 65 or not _TAG_TEXT.fullmatch(text):
+        expected = f"expected {least} to 65 letters, digits, Chinese characters and `-_ /.`"
+        raise invalid(place, expected, text)
 
 
 def check_name(parameter: str, name: str) -> None:
@@ -395,7 +399,7 @@ def check_name(parameter: str, name: str) -> None:
         ControlError: InvalidParameter naming the parameter.
     """
     if not _NAME.fullmatch(name):
-        raise invalid(parameter, "expected 1 to 128 of letters, digits, `_`, `-` and `.`")
+        raise invalid(parameter, "expected 1 to 128 of letters, digits, `_`, `-` and `.`", name)
 
 
 def _project(row: Row) -> Project:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import duckdb
 
-from simulator.errors import ControlError, StartupError
+from simulator.errors import ControlError, ParameterError, StartupError
 from simulator.logstore.admission import Admission
 from simulator.logstore.footprint import MAX_BYTES
 from simulator.logstore.typed import LOCAL_HOURS
@@ -285,15 +285,10 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise ControlError(
-            "InvalidParameter",
-            400,
-            "Request param invalid: [query]: it needs more memory than log_service.memory allows",
-        ) from error
+        message = ": it needs more memory than log_service.memory allows"
+        raise ParameterError("query", message) from error
     except _CALLERS_FAULT as error:
-        raise ControlError(
-            "InvalidParameter", 400, f"Request param invalid: [query]: {first_line(error)}"
-        ) from error
+        raise ParameterError("query", f": {first_line(error)}") from error
 
 
 def quote_text(text: str) -> str:

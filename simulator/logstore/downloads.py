@@ -291,17 +291,19 @@ class Downloads:
 
     def _check(self, request: DownloadRequest) -> None:
         if not _NAME.fullmatch(request.name):
-            raise invalid("name", "expected at most 128 characters without `/`")
+            raise invalid("name", "expected at most 128 characters without `/`", request.name)
         check_length("query", request.query)
         check_length("logStreamName", request.stream)
         if not 0 <= request.limit <= MAX_DOWNLOAD_ROWS:
-            raise invalid("limit", f"expected 1 to {MAX_DOWNLOAD_ROWS}, or 0 for the most")
+            expected = f"expected 1 to {MAX_DOWNLOAD_ROWS}, or 0 for the most"
+            raise invalid("limit", expected, request.limit)
         if request.end_ms <= request.start_ms:
-            raise invalid("queryEndTime", "must be after queryStartTime")
+            expected = f"expected a time after queryStartTime, which is {request.start}"
+            raise invalid("queryEndTime", expected, request.end)
         if request.file_dir:
             bucket, _ = split_directory(request.file_dir)
             if self.buckets is None or not self.buckets.has_bucket(bucket):
-                raise invalid("fileDir", f"there is no bucket {bucket}")
+                raise invalid("fileDir", "expected a bucket that exists", bucket)
 
     def _write(self, task: DownloadTask, handle: QueryHandle) -> int:
         """Write the file; the number of rows."""
@@ -387,9 +389,8 @@ def split_directory(file_dir: str) -> tuple[str, str]:
     """
     found = _DIRECTORY.fullmatch(file_dir)
     if found is None or len(file_dir) > MAX_PATH_LENGTH:
-        raise invalid(
-            "fileDir", f"expected bucket/directory/, at most {MAX_PATH_LENGTH} characters"
-        )
+        expected = f"expected bucket/directory/, at most {MAX_PATH_LENGTH} characters"
+        raise invalid("fileDir", expected, file_dir)
     directory = (found[2] or "").strip("/")
     return found[1], f"{directory}/" if directory else ""
 

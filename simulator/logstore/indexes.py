@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.errors import ControlError, invalid
+from simulator.errors import ControlError, invalid, within
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.database import Database
 from simulator.logstore.fields import MAX_NAME_LENGTH
@@ -88,7 +88,8 @@ def check_index_of(settings: LogStoreSettings) -> None:
         ControlError: InvalidParameter naming the field.
     """
     if settings.index is not None:
-        check_index(settings.index)
+        with within("index"):
+            check_index(settings.index)
 
 
 def check_index(index: IndexSettings) -> None:
@@ -104,7 +105,9 @@ def check_index(index: IndexSettings) -> None:
         raise invalid("fields", "a full-text index or the index of a field must be on")
     check_length("separators", index.separators, MAX_SEPARATORS)
     if _check_fields(index.fields, "fields", 1) > MAX_INDEX_FIELDS:
-        raise invalid("fields", f"expected at most {MAX_INDEX_FIELDS} fields")
+        raise invalid(
+            "fields", f"expected at most {MAX_INDEX_FIELDS} fields, those within included"
+        )
 
 
 def _check_fields(fields: Sequence[IndexField], place: str, depth: int) -> int:
@@ -117,12 +120,13 @@ def _check_fields(fields: Sequence[IndexField], place: str, depth: int) -> int:
             raise invalid(f"{place}.{name}", "is named twice")
     for field in fields:
         if not 1 <= len(field.name) <= MAX_NAME_LENGTH:
-            raise invalid(place, f"a name has 1 to {MAX_NAME_LENGTH} characters")
+            expected = f"expected a name of 1 to {MAX_NAME_LENGTH} characters"
+            raise invalid(place, expected, field.name)
         check_length(f"{place}.{field.name}.separators", field.separators, MAX_SEPARATORS)
         if field.fields and field.type not in _NESTING:
             raise invalid(
                 f"{place}.{field.name}.fields",
-                f"only json and object have fields, not {field.type}",
+                f"only json and object have fields, not {field.type.value}",
             )
         count += _check_fields(field.fields, f"{place}.{field.name}.fields", depth + 1)
     return count

@@ -15,4 +15,4 @@ def check_length(parameter: str, text: str, most: int = MAX_TEXT_LENGTH) -> None
         ControlError: InvalidParameter.
     """
     if len(text) > most:
-        raise invalid(parameter, f"expected at most {most} characters")
+        raise invalid(parameter, f"expected at most {most} characters, not {len(text)}")

@@ -55,7 +55,7 @@ def parse_marker(text: str) -> Marker:
             store=found.get(_STORE_FIELD),
         )
     except (binascii.Error, ValueError, IndexError, KeyError) as error:
-        raise invalid("marker", "expected one that was handed out") from error
+        raise invalid("marker", "expected one that was handed out", text) from error
 
 
 def _fields(raw: bytes) -> dict[int, int]:

@@ -37,9 +37,8 @@ def check_stream(name: str) -> None:
         ControlError: InvalidParameter.
     """
     if len(name) > MAX_STREAM_LENGTH or not _STREAM_CHARACTERS.issuperset(name):
-        raise invalid(
-            "logStreamName", f"expected at most {MAX_STREAM_LENGTH} of letters, digits and `_-./`"
-        )
+        expected = f"expected at most {MAX_STREAM_LENGTH} of letters, digits and `_-./`"
+        raise invalid("logStreamName", expected, name)
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
@@ -48,8 +47,9 @@ def check_tags(tags: Mapping[str, str]) -> None:
     Raises:
         ControlError: InvalidParameter.
     """
-    if tags and len(msgspec.json.encode(tags)) > MAX_TAGS_BYTES:
-        raise invalid("tags", f"expected at most {MAX_TAGS_BYTES} bytes of JSON")
+    size = len(msgspec.json.encode(tags))
+    if tags and size > MAX_TAGS_BYTES:
+        raise invalid("tags", f"expected at most {MAX_TAGS_BYTES} bytes of JSON, not {size}")
 
 
 def stamp_records(records: Sequence[NewRecord], clock: Clock) -> list[NewRecord]:
@@ -61,23 +61,24 @@ def stamp_records(records: Sequence[NewRecord], clock: Clock) -> list[NewRecord]
         ControlError: InvalidParameter for too many or too large records, and a time too far ahead.
     """
     if not 1 <= len(records) <= MAX_PUSH_RECORDS:
-        raise invalid("logRecords", f"expected 1 to {MAX_PUSH_RECORDS} records")
+        raise invalid("logRecords", f"expected 1 to {MAX_PUSH_RECORDS} records, not {len(records)}")
     now_ms, newest_ms = int(clock.time() * 1000), newest_s(clock) * 1000
     stamped: list[NewRecord] = []
     for number, record in enumerate(records):
         # Most are so short that nobody has to encode them to know.
         if len(record.message) * 4 > MAX_RECORD_BYTES and byte_count(record) > MAX_RECORD_BYTES:
             place = f"logRecords[{number}].message"
-            raise invalid(place, f"expected at most {MAX_RECORD_BYTES} bytes")
+            expected = f"expected at most {MAX_RECORD_BYTES} bytes, not {byte_count(record)}"
+            raise invalid(place, expected)
         if not -(2**63) <= record.sequence < 2**63:
-            raise invalid(f"logRecords[{number}].sequence", "expected a number of 64 bits")
+            place = f"logRecords[{number}].sequence"
+            raise invalid(place, "expected a number of 64 bits", record.sequence)
         if not MIN_MS <= record.timestamp_ms <= newest_ms:
             place = f"logRecords[{number}].timestamp"
-            raise invalid(
-                place,
-                "expected epoch milliseconds, those of the year 1 or later and at most 24 h ahead,"
-                f" not {record.timestamp_ms}",
+            expected = (
+                "expected epoch milliseconds, those of the year 1 or later and at most 24 h ahead"
             )
+            raise invalid(place, expected, record.timestamp_ms)
         stamped.append(record if record.timestamp_ms else replace(record, timestamp_ms=now_ms))
     return stamped
 
@@ -94,7 +95,8 @@ def decode_records(records: Sequence[NewRecord]) -> list[dict[str, object]]:
         try:
             value = msgspec.json.decode(record.message, type=dict[str, object])
         except (msgspec.DecodeError, UnicodeError) as error:
-            raise invalid(place, "a record of type JSON must be a JSON object") from error
+            expected = "expected a JSON object, since `type` is JSON"
+            raise invalid(place, expected, record.message) from error
         except RecursionError as error:
             raise invalid(place, _TOO_DEEP) from error
         brackets = record.message.count("[") + record.message.count("{")

@@ -5,6 +5,7 @@ refused beyond them is assumed.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -161,7 +162,7 @@ def check_shipper_name(name: str) -> None:
         ControlError: InvalidParameter.
     """
     if not _NAME.fullmatch(name):
-        raise invalid("logShipperName", "expected 1 to 63 of letters, digits, `_` and `-`")
+        raise invalid("logShipperName", "expected 1 to 63 of letters, digits, `_` and `-`", name)
 
 
 def check_shipper_settings(settings: ShipperSettings) -> None:
@@ -172,27 +173,30 @@ def check_shipper_settings(settings: ShipperSettings) -> None:
     """
     is_path = _BUCKET.fullmatch(settings.bucket) and not _CONTROL.search(settings.path)
     if len(settings.path) > MAX_PATH_LENGTH or not is_path:
-        raise invalid(
-            "BOSPath", f"expected bucket/directory/, at most {MAX_PATH_LENGTH} characters"
-        )
+        expected = f"expected bucket/directory/, at most {MAX_PATH_LENGTH} characters"
+        raise invalid("BOSPath", expected, settings.path)
     if not _PARTITION.fullmatch(settings.partition_format) or len(settings.partition_format) > 256:
-        raise invalid("partitionFormatTS", "expected text with %Y %y %m %d %H %M only")
+        expected = "expected at most 256 characters, with %Y %y %m %d %H %M only"
+        raise invalid("partitionFormatTS", expected, settings.partition_format)
     if not 1 <= settings.max_object_mb <= MAX_OBJECT_MB:
-        raise invalid("maxObjectSize", f"expected 1 to {MAX_OBJECT_MB} MB")
+        raise invalid("maxObjectSize", f"expected 1 to {MAX_OBJECT_MB} MB", settings.max_object_mb)
     if not 5 <= settings.interval_min <= 60:
-        raise invalid("deliverInterval", "expected 5 to 60 minutes")
+        raise invalid("deliverInterval", "expected 5 to 60 minutes", settings.interval_min)
     if settings.kind not in {"text", "kv"}:
-        raise invalid("shipperType", "expected text or kv")
+        raise invalid("shipperType", "expected text or kv", settings.kind)
     if settings.storage_format.lower() not in set(StorageFormat):
-        raise invalid("storageFormat", f"expected one of {', '.join(StorageFormat)}")
+        expected = f"expected one of {', '.join(StorageFormat)}"
+        raise invalid("storageFormat", expected, settings.storage_format)
     if settings.compression.lower() not in set(Compression):
-        raise invalid("compressType", f"expected one of {', '.join(Compression)}")
+        expected = f"expected one of {', '.join(Compression)}"
+        raise invalid("compressType", expected, settings.compression)
     _check_texts(settings)
     _check_columns(settings)
     if settings.csv_delimiter not in _DELIMITERS:
-        raise invalid("csvDelimiter", "expected a comma, a space, a tab or `|`")
+        expected = "expected a comma, a space, a tab or `|`"
+        raise invalid("csvDelimiter", expected, settings.csv_delimiter)
     if len(settings.csv_quote) > 1:
-        raise invalid("csvQuote", "expected one character, or none")
+        raise invalid("csvQuote", "expected one character, or none", settings.csv_quote)
     _check_compression(settings)
 
 
@@ -203,9 +207,9 @@ def _check_texts(settings: ShipperSettings) -> None:
         ("fieldsType", settings.field_types),
     ):
         if len(texts) > MAX_COLUMNS:
-            raise invalid(parameter, f"expected at most {MAX_COLUMNS}")
-        for text in texts:
-            check_length(parameter, text, MAX_NAME_LENGTH)
+            raise invalid(parameter, f"expected at most {MAX_COLUMNS} texts, not {len(texts)}")
+        for number, text in enumerate(texts):
+            check_length(f"{parameter}[{number}]", text, MAX_NAME_LENGTH)
     check_length("selectedColumnName", settings.column_names)
     check_length("selectedColumnType", settings.column_types)
     check_length("nullIdentifier", settings.null_text, MAX_NAME_LENGTH)
@@ -223,15 +227,18 @@ def _check_columns(settings: ShipperSettings) -> None:
         if format_ == StorageFormat.PARQUET and not types:
             raise invalid("selectedColumnType", "is required for parquet")
     if not 1 <= len(names) <= MAX_COLUMNS or not all(names):
-        raise invalid(where, f"expected 1 to {MAX_COLUMNS} names")
-    if len({name.lower() for name in names}) < len(names):
-        raise invalid(where, "a name is given twice")
+        expected = f"expected 1 to {MAX_COLUMNS} names, none of them empty"
+        raise invalid(where, expected, list(names))
+    counts = Counter(name.lower() for name in names)
+    twice = next((name for name in names if counts[name.lower()] > 1), None)
+    if twice is not None:
+        raise invalid(where, f"expected each name once, in whatever case, not {twice[:40]!r} twice")
     other = where.replace("Name", "Type")
     if types and len(types) != len(names):
-        raise invalid(other, f"expected one type for each of {len(names)} names")
+        raise invalid(other, f"expected one type for each of {len(names)} names, not {len(types)}")
     for type_ in types:
         if type_.lower() not in COLUMN_TYPES:
-            raise invalid(other, f"{type_[:40]!r} is not one of {', '.join(COLUMN_TYPES)}")
+            raise invalid(other, f"expected types out of {', '.join(COLUMN_TYPES)}", type_)
 
 
 def _check_compression(settings: ShipperSettings) -> None:
@@ -239,7 +246,8 @@ def _check_compression(settings: ShipperSettings) -> None:
     packed = Compression(settings.compression.lower())
     is_parquet = settings.storage_format.lower() == StorageFormat.PARQUET
     if is_parquet and packed in {Compression.BZIP2, Compression.LZOP}:
-        raise invalid("compressType", f"{packed} is not a compression of Parquet")
+        expected = "expected none, gzip or snappy, which Parquet knows"
+        raise invalid("compressType", expected, settings.compression)
 
 
 def _split(names: str) -> tuple[str, ...]:

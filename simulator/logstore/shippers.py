@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.errors import ControlError, invalid
+from simulator.errors import ControlError, invalid, within
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.client_time import newest_s, oldest_s
 from simulator.logstore.database import SCHEMA, Database, Transaction
@@ -110,10 +110,12 @@ class Shippers:
             ControlError: InvalidParameter, LogStoreNotFound, ResourceOverflow.
         """
         check_shipper_name(name)
-        check_shipper_settings(settings)
+        with within("destConfig"):
+            check_shipper_settings(settings)
         now, start_s = self._clock.time(), start_ms / 1000
         if not oldest_s(self._clock, MAX_PAST_S) <= start_s <= newest_s(self._clock):
-            raise invalid("startTime", "expected at most 180 days ago and 24 hours ahead")
+            expected = "expected a time at most 180 days ago and 24 hours ahead"
+            raise invalid("startTime", expected, start)
         with self._database.writing() as transaction:
             self._catalog.store(project, log_store)
             if len(self.list_all()) >= MAX_SHIPPERS:
@@ -147,7 +149,8 @@ class Shippers:
             before = self._living(id_)
             after = replace(before, name=name or before.name, settings=change(before.settings))
             check_shipper_name(after.name)
-            check_shipper_settings(after.settings)
+            with within("destConfig"):
+                check_shipper_settings(after.settings)
             self._table.put(transaction, id_, after)
 
     def describe(self, id_: str) -> Shipper:
@@ -181,7 +184,7 @@ class Shippers:
             ControlError: InvalidParameter; LogShipperNotFound when ``strict``.
         """
         if status not in {ShipperStatus.RUNNING, ShipperStatus.PAUSED}:
-            raise invalid("desiredStatus", "expected Running or Paused")
+            raise invalid("desiredStatus", "expected Running or Paused", status)
         self._set(ids, ShipperStatus(status), strict=strict)
 
     def delete(self, ids: Sequence[str], *, strict: bool) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.errors import ControlError, invalid
+from simulator.errors import ControlError, invalid, within
 from simulator.logstore.catalog import check_name, check_settings
 from simulator.logstore.database import Database
 from simulator.logstore.indexes import check_index_of
@@ -148,25 +148,30 @@ class Templates:
             ("logstorePatterns", content.log_store_patterns),
         ):
             if not 1 <= len(patterns) <= MAX_PATTERNS:
-                raise invalid(parameter, f"expected 1 to {MAX_PATTERNS} patterns")
-            if not all(1 <= len(pattern) <= MAX_PATTERN_LENGTH for pattern in patterns):
-                raise invalid(parameter, f"a pattern has 1 to {MAX_PATTERN_LENGTH} characters")
+                raise invalid(
+                    parameter, f"expected 1 to {MAX_PATTERNS} patterns, not {len(patterns)}"
+                )
+            for number, pattern in enumerate(patterns):
+                if not 1 <= len(pattern) <= MAX_PATTERN_LENGTH:
+                    expected = f"expected 1 to {MAX_PATTERN_LENGTH} characters"
+                    raise invalid(f"{parameter}[{number}]", expected, pattern)
         for other in self.list_all():
             if other.name != name and other.content.priority == content.priority:
-                raise invalid("priority", f"template [{other.name}] has it already")
+                expected = f"expected another than that of the template [{other.name}]"
+                raise invalid("priority", expected, content.priority)
         settings = content.settings
         whole = LogStoreSettings(retention_days=settings.retention_days or 3650)
         whole = replace(whole, index=settings.index)
-        check_index_of(whole)
-        check_settings(
-            replace(
-                whole,
-                shard_count=settings.shard_count or whole.shard_count,
-                max_shard_count=settings.max_shard_count or whole.max_shard_count,
-                enable_hot_retention=bool(settings.enable_hot_retention),
-                hot_retention_days=settings.hot_retention_days or 0,
-            )
+        whole = replace(
+            whole,
+            shard_count=settings.shard_count or whole.shard_count,
+            max_shard_count=settings.max_shard_count or whole.max_shard_count,
+            enable_hot_retention=bool(settings.enable_hot_retention),
+            hot_retention_days=settings.hot_retention_days or 0,
         )
+        with within("template"):
+            check_index_of(whole)
+            check_settings(whole)
 
 
 def _matches(content: TemplateContent, project: str, log_store: str) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, assert_never
 
-from simulator.errors import ControlError
+from simulator.errors import ControlError, ParameterError
 from simulator.logstore.widths import UNKNOWN, Width
 
 
@@ -137,9 +137,7 @@ def invalid_query(message: str, at: int | None = None) -> ControlError:
         at: 0-based position in the statement, if known; the message counts from 1.
     """
     where = "" if at is None else f" at character {at + 1}"
-    return ControlError(
-        "InvalidParameter", 400, f"Request param invalid: [query]{where}: {message}"
-    )
+    return ParameterError("query", f"{where}: {message}")
 
 
 def encode_number(value: float) -> str:

@@ -3,7 +3,6 @@
 A view holds no records. What is read through it, and how, is in ``origins``.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -165,20 +164,27 @@ def _key(project: str, name: str) -> str:
 
 def _check(stores: Sequence[ViewStore]) -> None:
     if not 1 <= len(stores) <= MAX_STORES:
-        raise invalid("logstores", f"expected 1 to {MAX_STORES} LogStores")
-    for (project, name), times in Counter((one.project, one.name) for one in stores).items():
-        if times > 1:
-            raise invalid("logstores", f"{name} of the project {project} is named twice")
+        raise invalid("logstores", f"expected 1 to {MAX_STORES} LogStores, not {len(stores)}")
+    seen: set[tuple[str, str]] = set()
     for number, store in enumerate(stores):
-        place = f"logstores[{number}].extends"
-        if len(store.columns) > MAX_COLUMNS:
-            raise invalid(place, f"expected at most {MAX_COLUMNS} columns")
-        for one in store.columns:
-            for text in (one.column, one.alias):
-                if not 1 <= len(text) <= MAX_NAME_LENGTH:
-                    raise invalid(place, f"a name has 1 to {MAX_NAME_LENGTH} characters")
-            if one.alias in RESERVED:
-                raise invalid(place, f"{one.alias} is what every record has, and no alias")
-        for alias, times in Counter(one.alias for one in store.columns).items():
-            if times > 1:
-                raise invalid(place, f"the alias {alias} is given twice")
+        if (store.project, store.name) in seen:
+            expected = f"expected each LogStore once; it is in the project {store.project}"
+            raise invalid(f"logstores[{number}].name", expected, store.name)
+        seen.add((store.project, store.name))
+        _check_columns(f"logstores[{number}].extends", store.columns)
+
+
+def _check_columns(place: str, columns: Sequence[ViewColumn]) -> None:
+    if len(columns) > MAX_COLUMNS:
+        raise invalid(place, f"expected at most {MAX_COLUMNS} columns, not {len(columns)}")
+    aliases: set[str] = set()
+    for number, one in enumerate(columns):
+        for member, text in (("column", one.column), ("alias", one.alias)):
+            if not 1 <= len(text) <= MAX_NAME_LENGTH:
+                expected = f"expected 1 to {MAX_NAME_LENGTH} characters"
+                raise invalid(f"{place}[{number}].{member}", expected, text)
+        if one.alias in RESERVED or one.alias in aliases:
+            why = "every record has" if one.alias in RESERVED else "another column has"
+            expected = f"expected a name other than what {why}"
+            raise invalid(f"{place}[{number}].alias", expected, one.alias)
+        aliases.add(one.alias)

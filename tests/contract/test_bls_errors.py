@@ -82,35 +82,7 @@ HELPFUL = [
 ]
 
 
-LONG = "x" * 70_000
-SHIPPER = {"logShipperName": "s", "logStoreName": "access"}
-DOWNLOAD = {"logStoreName": "access", "queryStartTime": FROM, "queryEndTime": TO}
 DEEP = "[" * 501 + "]" * 501
-NAMED = [
-    ("POST", "/v1/fastquery", {**FAST, "description": LONG}, "description"),
-    ("POST", "/v1/fastquery", {**FAST, "startDateTime": LONG}, "startDateTime"),
-    ("POST", "/v1/project", {"name": "p", "description": LONG}, "description"),
-    ("POST", TASK, {**DOWNLOAD, "query": LONG}, "query"),
-    ("POST", TASK, {**DOWNLOAD, "logStreamName": LONG}, "logStreamName"),
-    ("POST", INDEX, {"fulltext": True, "separators": "x" * 257}, "separators"),
-    ("POST", INDEX, {"fields": {"a": {"type": "text", "separators": LONG}}}, "fields.a.separators"),
-    *(
-        ("POST", "/v1/logshipper", {**SHIPPER, "destConfig": {"BOSPath": "b-b", **config}}, named)
-        for named, config in (
-            ("fieldsName", {"fieldsName": [LONG]}),
-            ("fieldsType", {"fieldsType": ["long"] * 257}),
-            ("selectedColumnName", {"selectedColumnName": LONG}),
-            ("nullIdentifier", {"nullIdentifier": LONG}),
-        )
-    ),
-    ("POST", "/v1/logstore/bind", {**BIND, "userID": LONG}, "userID"),
-    ("POST", "/v1/logstore/bind", {**BIND, "scope": ""}, "scope"),
-    ("POST", "/v1/project/list", {"pageNo": -1}, "pageNo"),
-    ("POST", "/v1/project/list", {"pageSize": -1}, "pageSize"),
-    ("GET", "/v1/fastquery?pageNo=x", None, "pageNo"),
-    ("POST", "/v3/bls?action=Nothing", {}, "action"),
-    ("GET", f"/v1/logstore/access/logrecord?{RANGE}&marker=x", None, "marker"),
-]
 PUSHED = [
     ("timestamp", {"message": "m", "timestamp": START_MS * 100}),
     ("timestamp", {"message": "m", "timestamp": -62_135_596_800_001}),
@@ -158,15 +130,6 @@ async def test_an_error_has_the_documented_words(
     got, answer = await lived_in.go(method, target, body)
     assert (got, answer["code"]) == (STATUS[code], code)
     assert answer["message"].startswith(message)
-
-
-@pytest.mark.parametrize(("method", "target", "body", "parameter"), NAMED)
-async def test_an_error_names_the_parameter(
-    served: Served, method: str, target: str, body: object, parameter: str
-) -> None:
-    status, answer = await served.go(method, target, body)
-    assert (status, answer["code"]) == (400, "InvalidParameter")
-    assert answer["message"].startswith(f"Request param invalid: [{parameter}] ")
 
 
 @pytest.mark.parametrize(("member", "record"), PUSHED)

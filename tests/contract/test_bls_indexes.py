@@ -95,7 +95,7 @@ async def test_fields_nest_and_are_described_nested(served: Served) -> None:
             "[fields.a.fields]",
         ),
         ({"fields": {f"f{n}": {"type": "text"} for n in range(1001)}}, "[fields]"),
-        ({"fulltext": "yes"}, "[body]"),
+        ({"fulltext": "yes"}, "[fulltext] expected true or false"),
     ],
 )
 async def test_definitions_that_are_refused_name_the_place(

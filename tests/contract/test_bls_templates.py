@@ -120,7 +120,7 @@ async def test_priorities_are_unique(served: Served) -> None:
     await served.go("POST", act("CreateLogStoreTemplate"), BODY)
     status, answer = await served.go("POST", act("CreateLogStoreTemplate"), BODY | {"name": "b"})
     assert (status, answer["code"]) == (400, "InvalidParameter")
-    assert "[priority] template [web] has it already" in answer["message"]
+    assert "[priority] expected another than that of the template [web]" in answer["message"]
 
 
 @pytest.mark.parametrize("action", ["Unheard", ""])

@@ -132,18 +132,18 @@ async def test_views_are_listed(stores: Served) -> None:
         ({"logstores": []}, 400, "InvalidParameter", "[logstores] is required"),
         ({"logstores": None}, 400, "InvalidParameter", "[logstores] is required"),
         ({"logstores": [{}]}, 400, "InvalidParameter", "[logstores[0].name] is required"),
-        ({"logstores": ["web"]}, 400, "InvalidParameter", "[body]"),
+        ({"logstores": ["web"]}, 400, "InvalidParameter", "[logstores[0]] expected an object, not"),
         (
             {"logstores": [WEB, APP | {"region": "gz"}]},
             400,
             "InvalidParameter",
-            "[logstores[1].region] gz is another region; expected bj",
+            "[logstores[1].region] expected bj",
         ),
         (
             {"logstores": [WEB | {"extends": [{"column": "a"}]}]},
             400,
             "InvalidParameter",
-            "[logstores[0].extends]",
+            "[logstores[0].extends[0].alias]",
         ),
         ({"logstores": [{"name": "gone"}]}, 404, "LogStoreNotFound", "LogStore [gone]"),
         ({"logstores": [{"name": "app"}]}, 404, "LogStoreNotFound", "LogStore [app]"),
@@ -268,7 +268,10 @@ async def test_a_view_is_no_log_store(view: Served, method: str, target: str, bo
     for name in ("all", "web"):
         status, answer = await view.go(method, f"{target.format(name)}{AS_VIEW}", body)
         assert (status, answer["code"]) == (400, "InvalidParameter")
-        assert "[logStoreType] a view can be pulled and queried" in answer["message"]
+        assert (
+            "[logStoreType] expected LOGSTORE: a view can be pulled and queried"
+            in answer["message"]
+        )
     assert len(await rows(view, "match *")) == 6
 
 

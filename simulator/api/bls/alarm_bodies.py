@@ -6,8 +6,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from simulator.api.bls.body_errors import body_error
 from simulator.api.bls.wire import ListBody, NamedStore, date_time, project_of
-from simulator.errors import invalid
+from simulator.errors import invalid, within
 from simulator.logstore import (
     Alarm,
     AlarmContent,
@@ -150,13 +151,16 @@ def to_content(body: PolicyBody) -> AlarmContent:
     """
     schedule = body.schedule
     if schedule is None or not (schedule.interval_minute or schedule.fix_time_minute is not None):
-        raise invalid("schedule", "expected intervalMinute or fixTimeMinute")
+        raise invalid("schedule.intervalMinute", "is required, or fixTimeMinute")
     _check_entries("notices", body.notices, NoticeBody)
     _check_entries("noticeRawLogs", body.notice_raw_logs, RawLogBody)
     kept = {name: getattr(body, name) for name in KeptBody.__struct_fields__}
     return AlarmContent(
         targets=tuple(_to_target(one) for one in body.targets or ()),
-        triggers=tuple(_to_trigger(one) for one in body.trigger_conditions or ()),
+        triggers=tuple(
+            _to_trigger(f"triggerConditions[{number}]", one)
+            for number, one in enumerate(body.trigger_conditions or ())
+        ),
         schedule=AlarmSchedule(
             interval_min=schedule.interval_minute or 0,
             fix_time_min=schedule.fix_time_minute or 0,
@@ -178,7 +182,8 @@ def _check_entries(where: str, entries: Sequence[object] | None, kind: type) -> 
         try:
             msgspec.convert(entry, kind)
         except msgspec.ValidationError as error:
-            raise invalid(f"{where}[{number}]", str(error)) from error
+            with within(f"{where}[{number}]"):
+                raise body_error(error, entry, kind) from error
 
 
 def store_name(body: NamedStore) -> StoreName:
@@ -280,7 +285,7 @@ def from_store(store: StoreName) -> dict[str, object]:
 
 def _is_on(parameter: str, state: str | None) -> bool:
     if state not in {None, "", ENABLED, DISABLED}:
-        raise invalid(parameter, f"expected {ENABLED} or {DISABLED}")
+        raise invalid(parameter, f"expected {ENABLED} or {DISABLED}", state)
     return state != DISABLED
 
 
@@ -294,11 +299,12 @@ def _to_target(body: TargetBody) -> AlarmTarget:
     )
 
 
-def _to_trigger(body: TriggerBody) -> AlarmTrigger:
+def _to_trigger(place: str, body: TriggerBody) -> AlarmTrigger:
     try:
         level = AlarmLevel(body.level)
     except ValueError as error:
-        raise invalid("level", f"expected one of {', '.join(AlarmLevel)}") from error
+        expected = f"expected one of {', '.join(AlarmLevel)}"
+        raise invalid(f"{place}.level", expected, body.level) from error
     return AlarmTrigger(level=level, condition=body.condition)
 
 

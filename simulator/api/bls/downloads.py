@@ -91,9 +91,9 @@ class Downloads(Service):
         if not body.log_store_name:
             raise invalid("logStoreName", "is required")
         if body.format not in {None, "", *DownloadFormat}:
-            raise invalid("format", "expected json or csv")
+            raise invalid("format", "expected json or csv", body.format)
         if body.order not in {None, "", *Sort}:
-            raise invalid("order", "expected asc or desc")
+            raise invalid("order", "expected asc or desc", body.order)
         asked = DownloadRequest(
             name=body.name or "",
             project=_sent(body.project, DEFAULT_PROJECT),

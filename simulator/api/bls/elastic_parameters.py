@@ -80,7 +80,7 @@ class Parameters:
         if text is None:
             return default
         if text not in {"", "true", "false"}:
-            raise invalid(name, "expected true or false")
+            raise invalid(name, "expected true or false", text)
         return text != "false"
 
     def listed(self, name: str) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ def with_parameters(document: _Document, parameters: Parameters) -> _Document:
         found["sort"] = list(parameters.listed("sort"))
     if "size" in given:
         if not given["size"].isascii() or not given["size"].isdigit() or len(given["size"]) > 9:
-            raise invalid("size", "expected a whole number")
+            raise invalid("size", "expected a whole number", given["size"])
         found["size"] = int(given["size"])
     for name in ("docvalue_fields", "stored_fields"):
         if name in given:

@@ -59,8 +59,8 @@ class Indexes(Service):
         return await self.confirm(self.engine.indexes.delete, *parse_address(request))
 
 
-def to_index(body: IndexBody) -> IndexSettings:
-    """The definition that a body holds.
+def to_index(body: IndexBody, place: str = "") -> IndexSettings:
+    """The definition that a body holds; ``place`` is where, with a dot behind it.
 
     Raises:
         ControlError: InvalidParameter for a type that does not exist.
@@ -70,7 +70,7 @@ def to_index(body: IndexBody) -> IndexSettings:
         case_sensitive=bool(body.case_sensitive),
         include_chinese=bool(body.include_chinese),
         separators=body.separators or DEFAULT_SEPARATORS,
-        fields=_to_fields(body.fields or {}, "fields"),
+        fields=_to_fields(body.fields or {}, f"{place}fields"),
     )
 
 
@@ -93,7 +93,8 @@ def _to_field(name: str, body: IndexFieldBody, place: str) -> IndexField:
     try:
         type_ = IndexType(body.type or "")
     except ValueError as error:
-        raise invalid(f"{place}.type", f"expected one of {', '.join(IndexType)}") from error
+        expected = f"expected one of {', '.join(IndexType)}"
+        raise invalid(f"{place}.type", expected, body.type) from error
     return IndexField(
         name=name,
         type=type_,

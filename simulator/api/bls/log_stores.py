@@ -119,7 +119,7 @@ class LogStores(Service):
         body = await read_body(request, BatchBody)
         asked = body.log_stores or body.capital_log_stores or []
         if len(asked) > MAX_BATCH:
-            raise invalid("logStores", f"expected at most {MAX_BATCH}")
+            raise invalid("logStores", f"expected at most {MAX_BATCH}, not {len(asked)}")
         found: list[LogStore] = []
         for one in asked:
             try:
@@ -215,7 +215,7 @@ def _settings(body: LogStoreBody, before: LogStoreSettings) -> LogStoreSettings:
         shard_count=body.shard_count or before.shard_count,
         max_shard_count=body.max_shard_count or before.max_shard_count,
         disable_shard_auto_split=before.disable_shard_auto_split if split is None else split,
-        index=before.index if index is None or index.is_off else to_index(index),
+        index=before.index if index is None or index.is_off else to_index(index, "index."),
         index_enabled=before.index_enabled if enabled is None else enabled,
     )
 

@@ -59,7 +59,7 @@ class Records(Service):
         try:
             record_type = RecordType(body.type or RecordType.TEXT)
         except ValueError as error:
-            raise invalid("type", "expected TEXT or JSON") from error
+            raise invalid("type", "expected TEXT or JSON", body.type) from error
         records = [
             NewRecord(
                 message=record.message,
@@ -192,7 +192,7 @@ class Records(Service):
 def _paging(parameters: Mapping[str, str]) -> Paging:
     sort = parameters.get("sort") or Sort.DESC
     if sort not in {Sort.ASC, Sort.DESC}:
-        raise invalid("sort", "expected asc or desc")
+        raise invalid("sort", "expected asc or desc", sort)
     limit = parse_whole(parameters, "limit", DEFAULT_ROWS, MAX_ROWS)
     offset = 0
     # Either alone means nothing; both together replace the limit. A size of 0 is none, as in lists.
@@ -217,7 +217,8 @@ def _sampling(parameters: Mapping[str, str]) -> tuple[float, int | None]:
     except ValueError:
         percentage = math.nan
     if not 1 <= percentage <= 100:
-        raise invalid("samplePercentage", "expected a number from 1 to 100")
+        sent = parameters["samplePercentage"]
+        raise invalid("samplePercentage", "expected a number from 1 to 100", sent)
     if not parameters.get("sampleSeed"):
         return percentage, None
     try:
@@ -225,7 +226,8 @@ def _sampling(parameters: Mapping[str, str]) -> tuple[float, int | None]:
     except ValueError:
         seed = 2**63
     if not -(2**63) <= seed < 2**63:
-        raise invalid("sampleSeed", "expected a whole number of 64 bits")
+        sent = parameters["sampleSeed"]
+        raise invalid("sampleSeed", "expected a whole number of 64 bits", sent)
     return percentage, seed
 
 

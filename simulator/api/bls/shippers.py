@@ -77,7 +77,7 @@ class Shippers(Service):
         if body.dest_type == "KAFKA":
             raise ControlError("NotImplemented", 501, "Log shippers to Kafka are not simulated")
         if body.dest_type not in {None, "", "BOS"}:
-            raise invalid("destType", "expected BOS or KAFKA")
+            raise invalid("destType", "expected BOS or KAFKA", body.dest_type)
         config = body.dest_config
         if config is None or not config.bos_path:
             raise invalid("destConfig.BOSPath", "is required")
@@ -132,7 +132,7 @@ class Shippers(Service):
         parameters = parse_query(request)
         asked = list_query(parameters)
         if asked.page_size and asked.page_size < MIN_PAGE:
-            raise invalid("pageSize", f"expected {MIN_PAGE} to {MAX_PAGE}")
+            raise invalid("pageSize", f"expected {MIN_PAGE} to {MAX_PAGE}", asked.page_size)
         part = {
             name: parameters.get(name, "")
             for name in ("logShipperID", "logShipperName", "logStoreName", "status", "destType")

@@ -120,7 +120,7 @@ def _settings(body: SettingsBody) -> TemplateSettings:
         disable_shard_auto_split=body.disable_shard_auto_split,
         enable_hot_retention=body.enable_hot_retention,
         hot_retention_days=body.hot_retention or None,
-        index=None if index is None or index.is_off else to_index(index),
+        index=None if index is None or index.is_off else to_index(index, "template.index."),
     )
 
 

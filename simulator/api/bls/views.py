@@ -117,10 +117,8 @@ class Views(Service):
     def _store(self, one: StoreBody, number: int) -> ViewStore:
         place = f"logstores[{number}]"
         if one.region and one.region != self._region:
-            raise invalid(
-                f"{place}.region",
-                f"{one.region[:40]} is another region; expected {self._region}, the view's own",
-            )
+            expected = f"expected {self._region}, the view's own"
+            raise invalid(f"{place}.region", expected, one.region)
         name = one.name or one.log_store_name
         if not name:
             raise invalid(f"{place}.name", "is required")

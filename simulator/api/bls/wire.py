@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
+from simulator.api.bls.body_errors import body_error
 from simulator.api.bls.results import success
 from simulator.api.errors import JSON_TYPE
 from simulator.api.payloads import read_payload
@@ -87,9 +88,10 @@ async def read_body(request: web.Request, type_: type[T]) -> T:
     """
     raw = await read_payload(request)
     try:
-        return msgspec.json.decode(b"{}" if raw in {b"", b"null"} else raw, type=type_)
-    except msgspec.ValidationError as error:
-        raise invalid("body", str(error)) from error
+        try:
+            return msgspec.json.decode(b"{}" if raw in {b"", b"null"} else raw, type=type_)
+        except msgspec.ValidationError as error:
+            raise body_error(error, msgspec.json.decode(raw), type_) from error
     except RecursionError as error:
         raise invalid("body", "is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -135,7 +137,8 @@ def parse_address(request: web.Request) -> tuple[str, str]:
     """
     parameters = parse_query(request)
     if parse_log_store_type(parameters.get("logStoreType")) is LogStoreType.LOGSTORE_VIEW:
-        raise invalid("logStoreType", "a view can be pulled and queried and nothing else")
+        expected = "expected LOGSTORE: a view can be pulled and queried and nothing else"
+        raise invalid("logStoreType", expected, "LOGSTORE_VIEW")
     return project_of(parameters.get("project")), request.match_info["name"]
 
 
@@ -150,7 +153,8 @@ def parse_instant(parameter: str, text: str | None) -> int:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError as error:
-        raise invalid(parameter, "expected a time such as 2020-01-10T13:23:34Z") from error
+        expected = "expected a time such as 2020-01-10T13:23:34Z"
+        raise invalid(parameter, expected, text) from error
     aware = parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
     return round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
 
@@ -165,7 +169,7 @@ def parse_whole(parameters: Mapping[str, str], name: str, default: int, most: in
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > most:
-        raise invalid(name, f"expected a whole number from 0 to {most}")
+        raise invalid(name, f"expected a whole number from 0 to {most}", text)
     return int(text)
 
 
@@ -178,7 +182,8 @@ def parse_selection(parameters: Mapping[str, str]) -> Selection:
     start_ms = parse_instant("startDateTime", parameters.get("startDateTime"))
     end_ms = parse_instant("endDateTime", parameters.get("endDateTime"))
     if end_ms <= start_ms:
-        raise invalid("endDateTime", "must be after startDateTime")
+        expected = f"expected a time after startDateTime, which is {parameters['startDateTime']}"
+        raise invalid("endDateTime", expected, parameters["endDateTime"])
     return Selection(
         start_ms=start_ms, end_ms=end_ms, stream=parameters.get("logStreamName") or None
     )
@@ -193,7 +198,7 @@ def parse_log_store_type(type_: str | None) -> LogStoreType:
     try:
         return LogStoreType(type_ or LogStoreType.LOGSTORE)
     except ValueError as error:
-        raise invalid("logStoreType", "expected LOGSTORE or LOGSTORE_VIEW") from error
+        raise invalid("logStoreType", "expected LOGSTORE or LOGSTORE_VIEW", type_) from error
 
 
 def list_page(
@@ -223,9 +228,9 @@ def list_page(
         order_by = next(iter(keys))
     page_no, page_size = asked.page_no or 1, asked.page_size or 10
     if page_no < 1:
-        raise invalid("pageNo", "expected 1 or more")
+        raise invalid("pageNo", "expected 1 or more", page_no)
     if not 1 <= page_size <= most:
-        raise invalid("pageSize", f"expected 1 to {most}")
+        raise invalid("pageSize", f"expected 1 to {most}", page_size)
     ordered = sorted(items, key=keys[order_by])
     if order == "desc":
         ordered.reverse()

@@ -143,7 +143,7 @@ def parse_condition(text: str) -> Condition:
         ControlError: InvalidParameter with the position and what was expected.
     """
     if not text.strip() or len(text) > MAX_LENGTH:
-        raise invalid("condition", f"expected 1 to {MAX_LENGTH} characters")
+        raise invalid("condition", f"expected 1 to {MAX_LENGTH} characters", text)
     builder = _Builder()
     try:
         part = _GRAMMAR.read(text, builder)

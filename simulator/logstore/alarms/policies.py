@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from simulator.errors import invalid
+from simulator.errors import invalid, within
 from simulator.logstore.alarms.conditions import parse_condition
 from simulator.logstore.catalog import Catalog, check_name
 from simulator.logstore.statement import parse_statement
@@ -176,44 +176,54 @@ def check_policy(name: str, content: AlarmContent, catalog: Catalog) -> None:
     """
     check_name("name", name)
     if not 1 <= len(content.targets) <= MAX_TARGETS:
-        raise invalid("targets", f"expected 1 to {MAX_TARGETS}")
+        raise invalid("targets", f"expected 1 to {MAX_TARGETS}, not {len(content.targets)}")
     if not 1 <= len(content.triggers) <= MAX_TRIGGERS:
-        raise invalid("triggerConditions", f"expected 1 to {MAX_TRIGGERS}")
+        raise invalid(
+            "triggerConditions", f"expected 1 to {MAX_TRIGGERS}, not {len(content.triggers)}"
+        )
     if len(content.stores) > MAX_STORES:
-        raise invalid("objects", f"expected at most {MAX_STORES}")
-    if len(content.groups) > MAX_GROUPS or not all(content.groups):
-        raise invalid("groups", f"expected at most {MAX_GROUPS} names of columns")
-    for target in content.targets:
-        _check_target(target, content.stores, catalog)
+        raise invalid("objects", f"expected at most {MAX_STORES}, not {len(content.stores)}")
+    if len(content.groups) > MAX_GROUPS:
+        raise invalid("groups", f"expected at most {MAX_GROUPS}, not {len(content.groups)}")
+    if "" in content.groups:
+        raise invalid(f"groups[{content.groups.index('')}]", "expected the name of a column", "")
+    for number, target in enumerate(content.targets):
+        with within(f"targets[{number}]"):
+            _check_target(target, content.stores, catalog)
     for store in content.stores:
         catalog.store(store.project, store.log_store)
-    for trigger in content.triggers:
-        for reference in parse_condition(trigger.condition).references:
-            if reference.statement > len(content.targets):
-                raise invalid("condition", f"{reference}: there are {len(content.targets)} targets")
-    _check_schedule(content.schedule)
+    for number, trigger in enumerate(content.triggers):
+        with within(f"triggerConditions[{number}]"):
+            for reference in parse_condition(trigger.condition).references:
+                if reference.statement > len(content.targets):
+                    expected = f"expected statements from 1 to {len(content.targets)}"
+                    raise invalid("condition", expected, str(reference))
+    with within("schedule"):
+        _check_schedule(content.schedule)
     if not 1 <= content.pending_count <= 1000:
-        raise invalid("pendingCount", "expected 1 to 1000")
+        raise invalid("pendingCount", "expected 1 to 1000", content.pending_count)
     if content.repeat_interval_min < 0:
-        raise invalid("repeatIntervalMinute", "expected 0 or more")
+        raise invalid("repeatIntervalMinute", "expected 0 or more", content.repeat_interval_min)
     if len(content.opaque) > MAX_OPAQUE_LENGTH:
-        raise invalid("notices", f"expected at most {MAX_OPAQUE_LENGTH} bytes of notices in all")
+        expected = f"expected at most {MAX_OPAQUE_LENGTH} bytes of notices and raw logs in all"
+        raise invalid("notices", f"{expected}, not {len(content.opaque)}")
 
 
 def _check_schedule(schedule: AlarmSchedule) -> None:
     if not 0 <= schedule.interval_min <= _DAY_MIN:
-        raise invalid("intervalMinute", "expected 1 to 1440")
+        raise invalid("intervalMinute", "expected 1 to 1440", schedule.interval_min)
     if not 0 <= schedule.fix_time_min < _DAY_MIN:
-        raise invalid("fixTimeMinute", "expected 0 to 1439")
+        raise invalid("fixTimeMinute", "expected 0 to 1439", schedule.fix_time_min)
     if not 0 <= schedule.day_of_week <= 7:
-        raise invalid("dayOfWeek", "expected 0 to 7")
+        raise invalid("dayOfWeek", "expected 0 to 7", schedule.day_of_week)
 
 
 def _check_target(target: AlarmTarget, shared: tuple[StoreName, ...], catalog: Catalog) -> None:
     if not -_DAY_MIN <= target.start_offset_min < 0:
-        raise invalid("startTimeOffsetMinute", "expected -1440 to -1")
+        raise invalid("startTimeOffsetMinute", "expected -1440 to -1", target.start_offset_min)
     if not target.start_offset_min < target.end_offset_min <= 0:
-        raise invalid("endTimeOffsetMinute", "expected more than the start, and at most 0")
+        expected = f"expected {target.start_offset_min + 1} to 0, after the start"
+        raise invalid("endTimeOffsetMinute", expected, target.end_offset_min)
     parse_statement(target.query)
     if target.store is not None:
         catalog.store(target.store.project, target.store.log_store)
