@@ -144,7 +144,9 @@ def parse_authorization(header: str | None) -> Authorization:
         ControlError: Unauthorized when it is missing or not bce-auth-v1.
     """
     if not header:
-        raise unauthorized("the Authorization header is missing")
+        raise unauthorized(
+            "the Authorization header is missing; a scenario with `account: {auth: off}` wants none"
+        )
     parts = header.split("/", 5)
     if len(parts) != 6 or parts[0] != _SCHEME:
         raise unauthorized("the Authorization header is not bce-auth-v1")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import simulator
+from simulator.cli.endpoint import DEFAULT_ENDPOINT
 from simulator.cli.fault_arguments import add_fault_verbs
 from simulator.cli.flow_log_arguments import add_flow_log_verbs
 from simulator.cli.verdict_arguments import add_verdict_verbs
@@ -29,8 +30,6 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_MACHINE: Final = 3
 EXIT_INTERRUPTED: Final = 130
-
-DEFAULT_ENDPOINT: Final = "http://127.0.0.1:7400"
 
 _Verb = Callable[[argparse.Namespace], int]
 

@@ -17,6 +17,7 @@ from simulator.api.simulation import (
     SimulationStatus,
     SpoolView,
 )
+from simulator.cli.endpoint import DEFAULT_ENDPOINT
 from simulator.verdict import Outcome, format_duration
 
 _COUNTS: Final = ("written", "delivered", "pending", "lost", "objects")
@@ -107,7 +108,8 @@ def print_status(found: Mapping[str, Any]) -> None:
     if clock.next_delivery is not None:
         line += f"  next delivery {clock.next_delivery}"
     out.print(line)
-    out.print(f"{status.connections} client connections open")
+    if status.load_balancers:
+        out.print(f"{status.connections} client connections open")
     for balancer in status.load_balancers:
         _print_load_balancer(out, balancer)
     if len(status.nodes) > 1:
@@ -205,4 +207,6 @@ def print_screen(
         out.print(f"flow log  {log.name} -> {log.destination}")
     for note in notes:
         out.print(note)
+    where = "" if endpoints.api == DEFAULT_ENDPOINT else f" --endpoint {endpoints.api}"
+    out.print(f'clients   eval "$(blbsim env{where})"')
     out.print("Ready. Stop with Ctrl-C.")
