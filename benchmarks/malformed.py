@@ -46,8 +46,8 @@ _FIVE: Final = b"5\r\nhello\r\n"
 _END: Final = b"0\r\n\r\n"
 
 
-def _post(headers: bytes, body: bytes = b"") -> bytes:
-    return b"POST / HTTP/1.1\r\n" + _HOST + headers + b"\r\n" + body
+def _post(headers: bytes, body: bytes = b"", method: bytes = b"POST") -> bytes:
+    return method + b" / HTTP/1.1\r\n" + _HOST + headers + b"\r\n" + body
 
 
 def _get(line: bytes, headers: bytes = _HOST) -> bytes:
@@ -358,6 +358,18 @@ _LINES: Final = _cases(
     ("extension method", _get(b"PROPFIND / HTTP/1.1"), Forwarded(method=b"PROPFIND")),
     ("TRACE", _get(b"TRACE / HTTP/1.1"), 405),
     ("CONNECT with a path", _get(b"CONNECT / HTTP/1.1"), 405),
+    ("a request behind a TRACE", _get(b"TRACE / HTTP/1.1") + _NEXT, 405),
+    ("a request behind a CONNECT", _get(b"CONNECT / HTTP/1.1") + _NEXT, 405),
+    ("TLS behind a CONNECT", _get(b"CONNECT / HTTP/1.1") + b"\x16\x03\x01\0\0\x01", 405),
+    ("TLS behind a CONNECT to an authority", _get(b"CONNECT a:80 HTTP/1.1") + b"\x16\x03", 400),
+    ("CONNECT with a body", _post(b"Content-Length: 5\r\n", b"hello", b"CONNECT"), 405),
+    ("CONNECT with a bad chunk", _post(_CHUNKED, b"zz\r\n", b"CONNECT"), 405),
+    (
+        "CONNECT with two lengths",
+        _post(b"Content-Length: 5\r\nContent-Length: 6\r\n", b"hello", b"CONNECT"),
+        400,
+    ),
+    ("CONNECT with a malformed header", _get(b"CONNECT / HTTP/1.1", b"X Y: 1\r\n" + _HOST), 400),
     ("too long", _get(b"GET /" + b"a" * 9000 + b" HTTP/1.1"), 414),
     ("too long, unended", b"GET /" + b"a" * 9000, 414),
     ("not HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),

@@ -42,8 +42,9 @@ _HOST_LINE: Final = re.compile(rb"^host:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
 _LINE_ENDED: Final = re.compile(rb"[\r\n]")
 REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE"})
-"""Answered 405. Source: observed (reference server). A backend server would take what follows a
-CONNECT for a tunnel, not for the next request."""
+"""Answered 405, and the connection is closed: what stands behind is read by nobody, whatever it is.
+Source: observed (reference server; a CONNECT to an authority, or with a malformed head, is a 400).
+A backend server would take what follows a CONNECT for a tunnel, not for the next request."""
 _UPGRADE: Final = re.compile(
     rb"(?!h2c)[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[0-9A-Za-z.]+)?", re.IGNORECASE
 )
