@@ -4,6 +4,7 @@ Every call works on its own cursor, so threads do not share state; writers go on
 data lives in an attached database named ``logs``: a file, or memory kept compressed.
 """
 
+import math
 import os
 import tempfile
 import threading
@@ -177,6 +178,17 @@ class Database:
                 database is closed; LogStoreNotFound when a LogStore was deleted meanwhile.
         """
         with self._reading(self._watchdog.deadline_of(handle), handle) as cursor:
+            yield cursor
+
+    @contextmanager
+    def inspecting(self) -> Iterator[Cursor]:
+        """Like ``reading``, for the simulator's own work, which takes as long as it takes.
+
+        Raises:
+            ControlError: ExecutionTimeout when all readers are to end, or the database is closed;
+                LogStoreNotFound.
+        """
+        with self._reading(math.inf, None) as cursor:
             yield cursor
 
     @contextmanager

@@ -248,7 +248,7 @@ class LedgerTables:
         parameters = {_parameter(condition): value for condition, value in given.items()}
         names = [name for name, _ in _COLUMNS[kind]]
         sql = f"SELECT {', '.join(names)} FROM {_TABLES[kind]} WHERE true{where} ORDER BY rowid"
-        with self._database.reading() as cursor:
+        with self._database.inspecting() as cursor:
             cursor.execute(sql, parameters)
             while rows := cursor.fetchmany(_FETCHED):
                 for row in rows:

@@ -44,7 +44,7 @@ class ShippedObjects:
 
     def stale(self, shipper: str, kept: Collection[ShippedObject]) -> list[ShippedObject]:
         """What an earlier try has put, or may have, and ``kept`` has not."""
-        with self._database.reading() as cursor:
+        with self._database.inspecting() as cursor:
             rows = cursor.execute(
                 f"SELECT bucket, object_key FROM {_TABLE} WHERE shipper = $id ORDER BY ALL",
                 {"id": shipper},

@@ -104,7 +104,7 @@ class Shipping:
         """The end of the next window; windows without a record are passed over at once."""
         interval_s = shipper.settings.interval_min * 60
         last: int = math.floor((now - shipper.window_at) / interval_s)
-        with self._database.reading() as cursor:
+        with self._database.inspecting() as cursor:
             row = cursor.execute(
                 f"SELECT min(seq) FROM {table} WHERE seq > $seq AND ts >= $start",
                 {"seq": shipper.shipped_seq, "start": shipper.start_ms},
@@ -142,7 +142,7 @@ class Shipping:
 
         Records become visible in the order of their ``@seq``, so none before it can be missing.
         """
-        with self._database.reading() as cursor:
+        with self._database.inspecting() as cursor:
             row = cursor.execute(
                 f"SELECT max(seq) FROM {table} WHERE seq > $seq AND seq < $bound AND ts >= $start",
                 {"seq": shipper.shipped_seq, "bound": bound, "start": shipper.start_ms},
@@ -174,7 +174,7 @@ class Shipping:
         """The streams a window has, or None for all of them in one."""
         if not shipper.settings.partition_by_stream:
             return [None]
-        with self._database.reading() as cursor:
+        with self._database.inspecting() as cursor:
             rows = cursor.execute(
                 f"SELECT DISTINCT stream FROM {table}"
                 " WHERE seq > $seq AND seq <= $newest AND ts >= $start ORDER BY stream",
@@ -194,7 +194,7 @@ class Shipping:
         while True:
             self._go_on()
             values = {"seq": seq, "newest": newest, "start": shipper.start_ms, "stream": stream}
-            with self._database.reading() as cursor:
+            with self._database.inspecting() as cursor:
                 narrow = f"SELECT size{chosen}{CHUNK_ROWS}"
                 sizes = cursor.execute(narrow, values).fetchall()
                 count = fitting_count(size for (size,) in sizes)

@@ -1,5 +1,6 @@
 """Stops statements: those that run too long, all of them at the end, any that nobody waits for."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ class Watchdog:
         self, interrupt: Callable[[], None], deadline: float, handle: "QueryHandle | None" = None
     ) -> Iterator[None]:
         """Call ``interrupt`` while the block runs and its time is up; never after the block.
+
+        A deadline may be infinite.
 
         Raises:
             ControlError: ExecutionTimeout when it is closed, or ``handle`` cancelled, already.
@@ -92,14 +95,14 @@ class Watchdog:
         with self._changed:
             while self._watched or not self._closed:
                 now = monotonic()
-                wait_s: float | None = None
+                wait_s = math.inf
                 for entry in self._watched.values():
                     left_s = entry.deadline - now
                     if left_s <= 0:
                         entry.interrupt()
                         left_s = REPEAT_S
-                    wait_s = left_s if wait_s is None else min(wait_s, left_s)
-                self._changed.wait(wait_s)
+                    wait_s = min(wait_s, left_s)
+                self._changed.wait(None if math.isinf(wait_s) else wait_s)
 
 
 class QueryHandle:

@@ -9,6 +9,8 @@ import pytest
 from simulator.clock import ManualClock
 from simulator.errors import ControlError
 from simulator.logstore import (
+    LedgerChange,
+    LedgerEntry,
     LogStoreEngine,
     LogStoreSettings,
     NewRecord,
@@ -80,6 +82,41 @@ def test_query_beyond_its_time_is_an_execution_timeout(
     engine = engine_of(query_limit_s=0.01)
     found = error_of(lambda: engine.query("default", "demo", EVERYTHING, "match *"))
     assert found == ("ExecutionTimeout", 408)
+    engine.close()
+
+
+def test_the_limit_of_queries_is_none_of_the_ledger() -> None:
+    engine = engine_of(query_limit_s=0.0)
+    entry = LedgerEntry(
+        flow_log_id="fl-1",
+        series_key="lb-1_100.64.0.1",
+        piece="",
+        first_seq=1,
+        last_seq=1,
+        record_count=1,
+        byte_count=1,
+        first_at=0.0,
+        last_at=0.0,
+        due_at=0.0,
+        done_at=0.0,
+        outcome="visible",
+        reason="",
+        destination="default/demo",
+        name="stream",
+        first_place=1,
+        tries=1,
+    )
+    count = 10 * 2048
+    engine.deliveries.commit_cursor("cursor", 1, LedgerChange(entries=[entry] * count))
+    watchdog = engine._database._watchdog
+    interrupted = threading.Event()
+    with watchdog.watching(interrupted.set, 0.0):
+        assert interrupted.wait(10.0)
+        rows = engine.deliveries.ledger.entries()
+        assert next(rows) == entry
+        interrupted.clear()
+        assert interrupted.wait(10.0), "the watchdog has looked at all since"
+        assert sum(1 for _ in rows) == count - 1
     engine.close()
 
 
