@@ -214,7 +214,7 @@ def unify(values: Sequence[Typed]) -> tuple[list[str], Typed]:
     width = Width()
     for value in values:
         width |= text_width(value) if pattern.kind in TEXTUAL else value.width
-    return parts, replace(pattern, width=width, cost=0.0)
+    return parts, replace(pattern, width=width, cost=0.0, is_constant=False)
 
 
 def _unified(values: Sequence[Typed]) -> tuple[list[str], Typed]:

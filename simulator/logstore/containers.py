@@ -169,7 +169,8 @@ def _map(call: Call) -> Typed:
     known = f"list_filter({firsts}, lambda e: e[1] IS NOT NULL)"
     ordered = f"list_reverse_sort(list_transform({known}, lambda e: row(e[2], e[1], e[3])))"
     pairs = f"list_transform({ordered}, lambda e: row(e[2], e[3]))"
-    return Typed(f"map_from_entries({pairs})", Kind.MAP, values.items, keys.items)
+    made = _if_known(keys, f"map_from_entries({pairs})")
+    return Typed(made, Kind.MAP, values.items, keys.items)
 
 
 def _map_filter(call: Call) -> Typed:
@@ -190,7 +191,8 @@ def _array_distinct(call: Call) -> Typed:
     value = _container(call, 0, Kind.ARRAY)
     firsts = last_of_each(f"list_sort(list_zip({value.sql}, {_places(value.sql)}))")
     ordered = f"list_reverse_sort(list_transform({firsts}, lambda e: row(e[2], e[1])))"
-    return Typed(f"list_transform({ordered}, lambda e: e[2])", Kind.ARRAY, value.items)
+    found = f"list_transform({ordered}, lambda e: e[2])"
+    return Typed(_if_known(value, found), Kind.ARRAY, value.items)
 
 
 def last_of_each(rows: str) -> str:
@@ -202,6 +204,11 @@ def last_of_each(rows: str) -> str:
     differs = "p[2] IS NULL OR p[1][1] IS DISTINCT FROM p[2][1]"
     ends = f"list_filter(list_zip({rows}, {rows}[2:]), lambda p: {differs})"
     return f"list_transform({ends}, lambda p: p[1])"
+
+
+def _if_known(array: Typed, made: str) -> str:
+    """What is made of an array; NULL of none, which DuckDB's functions take for an empty one."""
+    return f"CASE WHEN {array.sql} IS NOT NULL THEN {made} END"
 
 
 def _places(array: str) -> str:

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from simulator.logstore.calls import Call, Function, Write, scalar, unify
-from simulator.logstore.typed import WHOLE, Kind, Typed, as_double, as_huge, as_number, fitting
+from simulator.logstore.typed import (
+    WHOLE,
+    Kind,
+    Typed,
+    as_double,
+    as_huge,
+    as_number,
+    finite,
+    fitting,
+)
 
 
 def _of_double(template: str, kind: Kind = Kind.FLOAT) -> Write:
@@ -80,12 +89,12 @@ MATH: Final[Mapping[str, Function]] = {
     "floor": scalar("floor(x)", 1, 1, _of_double("TRY_CAST(floor({0}) AS BIGINT)", Kind.INT)),
     "greatest": scalar("greatest(a, b, ...)", 1, 100, _extreme),
     "least": scalar("least(a, b, ...)", 1, 100, _extreme),
-    "ln": scalar("ln(x)", 1, 1, _of_double("ln({0})")),
-    "log": scalar("log(x), to the base 2", 1, 1, _of_double("log2({0})")),
-    "pow": scalar("pow(x, p)", 2, 2, _of_double("pow({0}, {1})")),
+    "ln": scalar("ln(x)", 1, 1, _of_double(finite("ln({0})"))),
+    "log": scalar("log(x), to the base 2", 1, 1, _of_double(finite("log2({0})"))),
+    "pow": scalar("pow(x, p)", 2, 2, _of_double(finite("pow({0}, {1})"))),
     "rand": scalar("rand()", 0, 0, _rand),
     "round": scalar("round(x[, digits])", 1, 2, _round),
-    "sqrt": scalar("sqrt(x)", 1, 1, _of_double("sqrt({0})")),
+    "sqrt": scalar("sqrt(x)", 1, 1, _of_double(finite("sqrt({0})"))),
 }
 
 CONDITIONAL: Final[Mapping[str, Function]] = {

@@ -282,6 +282,9 @@ class _Places:
         """SQL for one entry of GROUP BY."""
         place = self.place(node)
         self.groups.append(self.spelled(place))
+        if place.isdecimal() and self._items[int(place) - 1].is_constant:
+            # By `2` every 2 of the statement would be that of the group, and no constant any more.
+            return f"[{self.spelled(place)}]"
         return place
 
     def place(self, node: exp.Expr) -> str:

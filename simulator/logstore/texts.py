@@ -55,10 +55,19 @@ def _concat(call: Call) -> Typed:
 
 
 def _substring(call: Call) -> Typed:
-    """From 1; negative from the end; nothing from 0 (assumed)."""
-    numbers = [f"TRY_CAST({as_whole(value)} AS INTEGER)" for value in call.values()[1:]]
-    arguments = ", ".join((call.text(0), *numbers))
-    part = f"CASE WHEN {numbers[0]} = 0 THEN '' ELSE substring({arguments}) END"
+    """From 1; negative from the end.
+
+    Nothing from 0, from before the text, and of less than one character, as in MySQL (assumed).
+    """
+    text = call.text(0)
+    start, *lengths = [f"TRY_CAST({as_whole(value)} AS INTEGER)" for value in call.values()[1:]]
+    length = "".join(f", CASE WHEN {one} < 0 THEN 0 ELSE {one} END" for one in lengths)
+    nothing = f"substring({text}, 1, 0{''.join(f' * {one}' for one in lengths)})"
+    literal = call.arguments[1].literal
+    part = f"substring({text}, {start}{length})"
+    if not (isinstance(literal, int) and literal > 0):
+        outside = f"{start} = 0 OR {start} < -length({text})"
+        part = f"CASE WHEN {outside} THEN {nothing} ELSE {part} END"
     return Typed(part, Kind.STRING, width=text_width(call.value(0)))
 
 

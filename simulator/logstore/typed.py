@@ -206,6 +206,13 @@ def whole_in(text: str) -> str:
     return f"CASE WHEN {plain} THEN {whole} END"
 
 
+def finite(number: str) -> str:
+    """SQL for a floating number; NULL where it is infinite or none, as the logarithm of 0 is."""
+    for other in ("nan", "infinity", "-infinity"):
+        number = f"nullif({number}, '{other}'::DOUBLE)"
+    return number
+
+
 def as_whole(value: Typed) -> str:
     """SQL for ``value`` as a whole number, rounded away from zero; NULL where it is none."""
     match value.kind:
@@ -305,6 +312,8 @@ def as_time(value: Typed) -> str:
     match value.kind:
         case Kind.TIME:
             return value.sql
+        case Kind.INT if "(" in value.sql:  # a sum has more bits, a number of elements no sign
+            return _instant(f"TRY_CAST({value.sql} AS BIGINT)")
         case Kind.INT | Kind.FLOAT | Kind.MIXED:
             return _instant(as_whole(value))
         case Kind.STRING:

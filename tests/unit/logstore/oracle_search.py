@@ -287,7 +287,8 @@ class _Judge:
             case IndexType.TEXT:
                 return None if value is None else _text(value)
             case IndexType.LONG | IndexType.FLOAT:
-                return _as_number(value)
+                number = _as_number(value)
+                return None if number is None else float(number)
             case IndexType.BOOL:
                 return _truth(value)
         return value

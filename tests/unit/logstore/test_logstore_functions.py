@@ -21,6 +21,9 @@ RECORDS = (
 SCALARS: list[tuple[str, object]] = [
     # conversion
     ("cast('123' as bigint)", 123),
+    ("cast('9007199254740993' as bigint)", 9007199254740993),
+    ("cast(x * 1 as bigint)", 1),
+    ("cast(json_size('[1]') as timestamp)", "1970-01-01T00:00:00Z"),
     ("cast(1234 as timestamp)", "1970-01-01T00:00:01Z"),
     ("cast(9223372036854775807 as timestamp)", None),
     ("cast('1.5' as decimal)", 1.5),
@@ -33,6 +36,9 @@ SCALARS: list[tuple[str, object]] = [
     ("substring('fOoBaR', 2, 4)", "OoBa"),
     ("substr('fOoBaR', -3, 2)", "Ba"),
     ("substr('fOoBaR', 0)", ""),
+    ("substr('fOoBaR', -7)", ""),
+    ("substr('fOoBaR', 2, -1)", ""),
+    ("substr(null, 0)", None),
     ("replace('abcdef', 'abc', 'cba')", "cbadef"),
     ("replace('aba', 'a', 'xyz')", "xyzbxyz"),
     ("length('中文')", 2),
@@ -67,6 +73,7 @@ SCALARS: list[tuple[str, object]] = [
     ("abs(-2.5)", 2.5),
     ("sqrt(100)", 10.0),
     ("sqrt(-1)", None),
+    ("coalesce(sqrt(x - 9), ln(0), log(n - 1), pow(-1, 0.5), 7)", 7.0),
     ("greatest(1, 3.14, -5)", 3.14),
     ("least(1, 3.14, -5)", -5.0),
     ("greatest(1, null)", None),
@@ -238,7 +245,7 @@ AGGREGATES: list[tuple[str, object]] = [
 
 
 @pytest.fixture(scope="module")
-def select():
+def query():
     engine = LogStoreEngine(None, ManualClock(NOW_MS / 1000), threads=1)
     engine.create_log_store("default", "demo", LogStoreSettings(retention_days=-1))
     records = [
@@ -247,12 +254,16 @@ def select():
     ]
     engine.push("default", "demo", records, record_type=RecordType.JSON)
 
-    def select(text: str) -> object:
-        rows = engine.query("default", "demo", EVERYTHING, f"select {text} as v limit 1").rows
-        return rows[0][0]
+    def query(text: str) -> list[tuple[object, ...]]:
+        return list(engine.query("default", "demo", EVERYTHING, text).rows)
 
-    yield select
+    yield query
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def select(query):
+    return lambda text: query(f"select {text} as v limit 1")[0][0]
 
 
 @pytest.mark.parametrize(("call", "value"), SCALARS)
@@ -299,6 +310,22 @@ def test_arrow_is_json_extract(select) -> None:
     assert select("""`@raw`->'$.n' + 1""") == 2
     assert select("""`@raw`->'$.level' = 'info'""") is True
     assert select("""`@raw`->'$.no[0]' is null""") is True
+
+
+def test_what_is_made_of_no_array_is_null(select) -> None:
+    assert select("array_distinct(group_array(none))") is None
+    assert select("map(group_array(none), group_array(none))") is None
+
+
+@pytest.mark.parametrize("constant", ["'x'", "null", "true", "2", '"level"'])
+def test_constant_groups_and_orders_nothing(query, constant: str) -> None:
+    found = "select count(*) as v, {0} as k, array_distinct(group_array(n)) group by k order by k"
+    assert query(found.format(constant)) == [(3, *query(f"select {constant}")[0], "[1,2,7]")]
+
+
+def test_condition_on_instants_can_be_grouped_by(query) -> None:
+    when = "if(ok, cast(0 as timestamp), cast(n - n as timestamp))"
+    assert query(f"select {when} as t, count(*) group by t") == [("1970-01-01T00:00:00Z", 3)]
 
 
 def test_random_numbers_differ_by_row(select) -> None:
