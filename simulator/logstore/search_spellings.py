@@ -6,8 +6,10 @@ from typing import Final
 LUCENE_RANGE: Final = re.compile(r"[\[{]\s*(\S+)\s+TO\s+([^\s\]}]+)\s*[\]}]")
 """``[200 TO 299]``; unquoted it would be three words that no record has."""
 
-_SQL_VERBS: Final = re.compile(
-    r"(alter|create|delete|desc|describe|drop|explain|insert|show|update|use|with)\b", re.IGNORECASE
+_NO_SEARCH: Final = re.compile(
+    r"(alter|create|delete|desc|describe|drop|explain|insert|show|update|use|with)\b"
+    r"|(match|select)\+",  # blanks in the encoding of forms
+    re.IGNORECASE,
 )
 _SHOWN: Final = 60
 """Characters of a query in an error."""
@@ -41,7 +43,7 @@ def hint(text: str, position: int) -> str:
 def hint_without_match(query: str) -> str:
     """The same for a query that begins with neither ``match`` nor ``select``."""
     text = query.strip()
-    if _SQL_VERBS.match(text):
+    if _NO_SEARCH.match(text):
         return ""
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
     return f"; a search begins with `match`: `match {shown}`"

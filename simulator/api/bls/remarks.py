@@ -15,6 +15,7 @@ from simulator.logstore import LogStore, NewRecord, Selection
 _EVERY_S: Final = 60.0
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
+_MINUTE_MS: Final = 60_000
 _SECONDS_BELOW_MS: Final = 100_000_000_000
 """In 1973. What is meant as seconds, and not of the year 5138, is less."""
 
@@ -39,11 +40,16 @@ class Remarks:
         is_around_wall = start_ms - _HOUR_MS <= wall_ms <= end_ms + _HOUR_MS
         is_around_now = start_ms - _DAY_MS <= now_ms <= end_ms + _DAY_MS
         if is_around_wall and not is_around_now:
-            self._say(
-                "range",
-                f"{name} has nothing from {_shown(start_ms)} to {_shown(end_ms)}, around the "
-                f"machine's time; simulated time, which flow logs go by, is {_shown(now_ms)}",
-            )
+            why = "around the machine's time; simulated time, which flow logs go by, is"
+        elif start_ms > now_ms + _MINUTE_MS:
+            why = "which is still to come; times without an offset are UTC, and it is"
+        else:
+            return
+        self._say(
+            "range",
+            f"{name} has nothing from {_shown(start_ms)} to {_shown(end_ms)}, {why} "
+            f"{_shown(now_ms)}",
+        )
 
     def pushed(self, log_store: LogStore, records: Sequence[NewRecord]) -> None:
         """To be called when a LogStore has taken the records of a client."""

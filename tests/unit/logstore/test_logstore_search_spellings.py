@@ -48,8 +48,8 @@ def test_what_serves_in_its_place_is_named(query: str, place: int, instead: str)
     assert message.endswith(instead), message
 
 
-@pytest.mark.parametrize("query", ["drop table x", "INSERT into a values (1)", "show tables"])
-def test_a_statement_of_sql_is_not_taken_for_a_search(query: str) -> None:
+@pytest.mark.parametrize("query", ["drop table x", "INSERT into a values (1)", "match+x"])
+def test_what_is_no_search_is_not_taken_for_a_search(query: str) -> None:
     assert refusal(query).endswith("`match <search> | select ...`")
 
 
