@@ -80,7 +80,7 @@ def _json_extract_scalar(call: Call) -> Typed:
     parsed = f"TRY_CAST({call.text(0)} AS JSON)"
     kind = f"json_type({parsed}, {where})"
     found = f"json_extract_string({parsed}, {where})"
-    return Typed(f"CASE WHEN {kind} NOT IN ('OBJECT', 'ARRAY') THEN {found} END", Kind.MIXED)
+    return Typed(f"CASE WHEN NOT contains('OBJECT,ARRAY', {kind}) THEN {found} END", Kind.MIXED)
 
 
 def _json_text(call: Call) -> Typed:
@@ -93,8 +93,9 @@ def _json_size(call: Call) -> Typed:
     where = _place(call, 1) if len(call.arguments) > 1 else call.bind("$")
     part = f"json_extract(TRY_CAST({call.text(0)} AS JSON), {where})"
     return Typed(
-        f"CASE json_type({part}) WHEN 'OBJECT' THEN len(json_keys({part}))"
-        f" WHEN 'ARRAY' THEN json_array_length({part}) ELSE 0 * len(CAST({part} AS VARCHAR)) END",
+        f"CASE WHEN json_type({part}) = 'OBJECT' THEN len(json_keys({part}))"
+        f" WHEN json_type({part}) = 'ARRAY' THEN json_array_length({part})"
+        f" ELSE 0 * len(CAST({part} AS VARCHAR)) END",
         Kind.INT,
     )
 

@@ -24,6 +24,7 @@ from simulator.logstore.functions import (
     find_function,
 )
 from simulator.logstore.nodes import has_extras, is_bare_name, kind_of_number, literal_value
+from simulator.logstore.repeats import Repeats
 from simulator.logstore.spellings import INSTEAD_OF_WORD, describe_node, describe_type
 from simulator.logstore.times import MOVING_UNITS, UNIT_FIRST, move
 from simulator.logstore.typed import (
@@ -144,7 +145,7 @@ class ExpressionWriter:
         else:
             self.cost += written.cost
         # Some functions repeat an argument, so nesting could double the text at every level.
-        if len(written.sql) > MAX_WRITTEN:
+        if Repeats(written.sql).length > MAX_WRITTEN:
             raise self.refuse(node, "the expression is too large")
         return written
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from simulator.clock import monotonic
+from simulator.logstore.repeats import Repeats
 from simulator.logstore.typed import NESTED, TEXTUAL, Kind, Typed, invalid_query
 from simulator.logstore.widths import PLAIN, SLOT, Width
 
@@ -59,11 +60,12 @@ def priced(
     if is_constant:
         return replace(written, width=width, is_constant=True)
     cost = 0.0
-    helpers = written.sql.count("(")
+    repeats = Repeats(written.sql)
+    helpers = repeats.count("(")
     helper = float(_HELPER_BYTES)
     for part in {part.sql: part for part in parts}.values():
         # Some functions repeat an argument, and DuckDB computes it as often.
-        times = written.sql.count(part.sql) if "(" in part.sql else 0
+        times = repeats.count(part.sql) if "(" in part.sql else 0
         cost += max(times, 1) * part.cost
         helpers -= times * part.sql.count("(")
         if part.kind in NESTED:

@@ -109,7 +109,8 @@ class Level:
         footprint.add(writer.cost)
         if folded:
             footprint.add_groups(items)
-        if writer.matches and source.sample is not None:
+        # What is to be measured is compiled anew, and may be refused before it runs.
+        if writer.matches and source.sample is not None and not footprint.wants_measures:
             footprint.check_matches(writer.matches, source.sample, self._offset)
         for one in writer.collected:
             footprint.check_collected(one, f"FROM {below} WHERE {condition}", places.groups)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from simulator.logstore.calls import Scope
 from simulator.logstore.dialect import parse_sql, source_texts
+from simulator.logstore.repeats import Repeats
 from simulator.logstore.selects import Level
 from simulator.logstore.sources import Records
 from simulator.logstore.statement import Part
@@ -48,7 +49,7 @@ class SqlCompiler:
         compiled = Level(self._records, self._scope, part.at, levels).compile(select)
         asked = compiled.limit + (not compiled.limit_given)
         sql = f"{compiled.sql} LIMIT {asked} OFFSET {compiled.offset}"
-        if len(sql) > 4 * MAX_WRITTEN:
+        if Repeats(sql).length > 4 * MAX_WRITTEN:
             raise invalid_query("the statement is too large", part.at)
         for name, item in zip(compiled.columns, compiled.items, strict=True):
             if item.kind is Kind.SKETCH:

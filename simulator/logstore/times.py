@@ -148,6 +148,10 @@ def _unix_timestamp(call: Call) -> Typed:
     return Typed(f"CAST(floor(epoch_ms({instant}) / 1000) AS BIGINT)", Kind.INT)
 
 
+_SUFFIXES: Final = "stndrd" + "th" * 17 + "stndrd" + "th" * 7 + "st"
+"""Of the days of a month."""
+
+
 def _from_unixtime(call: Call) -> Typed:
     form = call.literal_text(1) if len(call.arguments) > 1 else "%Y-%m-%d %H:%i:%s"
     seconds = call.value(0)
@@ -169,10 +173,7 @@ def _parsed(call: Call) -> str:
 
 def _formatted(call: Call, local: str, form: str) -> str:
     day = f"day({local})"
-    suffix = (
-        f"CASE WHEN {day} IN (1, 21, 31) THEN 'st' WHEN {day} IN (2, 22) THEN 'nd'"
-        f" WHEN {day} IN (3, 23) THEN 'rd' ELSE 'th' END"
-    )
+    suffix = f"substring('{_SUFFIXES}', 2 * {day} - 1, 2)"
     pieces = [
         f"strftime({local}, {call.bind(piece)})" if piece else "''"
         for piece in _translated(call, form)

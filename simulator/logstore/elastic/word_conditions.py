@@ -57,21 +57,29 @@ def has_near(
     """SQL for whether ``text`` has words near each other.
 
     Each occurrence of a word says where the phrase would begin, and by the slop also earlier; it is
-    there where all words say the same.
+    there where all words say the same. The text becomes one with a letter for each of its words,
+    and what a word says bits of a bit string: lists of places would take hundreds of times as much
+    memory as the text.
     """
-    listed = splitter.list_words(text, bindings)
     every = " AND ".join(
         f"coalesce({splitter.has_phrase(text, [word], bindings)}, FALSE)" for word in words
     )
-    common = ""
-    for number, word in enumerate(words):
-        wanted = bindings.text(splitter.fold(word))
-        places = f"list_transform({listed}, lambda w, i: CASE WHEN w = {wanted} THEN i END)"
-        known = f"list_filter({places}, lambda i: i IS NOT NULL)"
-        spread = f"lambda i: range(i - {number + slop}, i - {number - 1})"
-        begins = f"flatten(list_transform({known}, {spread}))"
-        common = f"list_intersect({common}, {begins})" if common else begins
-    return f"CASE WHEN {every} THEN len({common}) > 0 ELSE FALSE END"
+    folded = [splitter.fold(word) for word in words]
+    letters = {word: chr(ord("A") + number) for number, word in enumerate(dict.fromkeys(folded))}
+    arms = " ".join(f"WHEN w = {bindings.text(word)} THEN '{one}'" for word, one in letters.items())
+    listed = splitter.list_words(text, bindings)
+    lettered = f"list_transform({listed}, lambda w: CASE {arms} ELSE '.' END)"
+    alphabet = "".join(letters.values()) + "."
+    before = "." * (len(words) + slop)
+    begins: list[str] = []
+    for number, word in enumerate(folded):
+        own = "".join("1" if one == letters[word] else "0" for one in alphabet)
+        shifted = " | ".join(f"(m << {number + moved})" for moved in range(slop + 1))
+        mask = f"CAST(translate(t, '{alphabet}', '{own}') AS BIT)"
+        begins.append(f"list_transform([{mask}], lambda m: {shifted})[1]")
+    whole = f"'{before}' || coalesce(list_aggr({lettered}, 'string_agg', ''), '')"
+    found = f"list_transform([{whole}], lambda t: bit_count({' & '.join(begins)}) > 0)[1]"
+    return f"CASE WHEN {every} THEN {found} ELSE FALSE END"
 
 
 def has_wild_words(splitter: Splitter, text: str, pieces: Pieces, bindings: Bindings) -> str | None:
