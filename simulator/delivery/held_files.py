@@ -6,6 +6,7 @@ one that the ledger does not know is left from a crash and goes at the next star
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,7 +51,7 @@ class HeldFiles:
     """The files under one directory, made when there is something to keep.
 
     Raises:
-        OSError: from every method, when the disk refuses.
+        OSError: from every method but ``remove``, when the disk refuses.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -101,8 +102,9 @@ class HeldFiles:
         )
 
     def remove(self, piece: HeldPiece) -> None:
-        """Forget a piece; nothing happens if there is none."""
-        self._path(piece).unlink(missing_ok=True)
+        """Forget a piece, if there is one; what the disk keeps goes at the next start."""
+        with suppress(OSError):
+            self._path(piece).unlink()
 
     def sweep(self, pieces: Iterable[HeldPiece]) -> None:
         """Remove every file but those of ``pieces``."""

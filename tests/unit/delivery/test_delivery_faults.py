@@ -179,6 +179,25 @@ async def test_late_records(tmp_path: Path) -> None:
     await world.stop()
 
 
+async def test_a_disk_that_keeps_a_piece_that_was_released_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(path)
+
+    one = fault(FaultKind.LATE, extra=(600.0, 900.0))
+    world = World(tmp_path / "spool", flow_log(), faults=[one], keep_bytes=KEEP)
+    written = await write_records(world, *TIMES)
+    await world.clock.advance_to(TIMES[-1] + 200)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        await world.clock.advance(2000)
+    assert Counter(line for _, _, line in world.engine.records) == Counter(written)
+    [status] = world.delivery.status()
+    assert (status.delivered, status.pending) == (len(written), 0)
+    await world.stop()
+
+
 @pytest.mark.parametrize("by", ["record", "batch", "node"])
 async def test_copies(tmp_path: Path, by: str) -> None:
     one = fault(FaultKind.DUP, by=by, copies=2, after=(0.0, 60.0), node="100.64.0.1")
