@@ -16,7 +16,7 @@ from simulator.logstore.marker import parse_marker
 from simulator.logstore.origins import Member, Origin, missing_of_view
 from simulator.logstore.pages import find_page
 from simulator.logstore.record_sizes import RecordSizes
-from simulator.logstore.results import KeptRows, RowSink
+from simulator.logstore.results import KeptRows, RowSink, Sent
 from simulator.logstore.selecting import Selecting, parsed_search
 from simulator.logstore.statement import parse_statement, plus_explained
 from simulator.logstore.typed import Bindings, invalid_query
@@ -115,47 +115,34 @@ class QueryRunner:
         paging = self._seeded(paging)
         with plus_explained(query), self._querying(origin, handle) as (cursor, seen):
             statement = parse_statement(query)
-            scanned = _scan_size(cursor, seen)
-            if statement.search is not None and statement.sql is None:
-                rows, next_marker = find_page(
-                    cursor, seen, parsed_search(statement), paging, self._sizes
+            scan_count, scan_bytes = _scan_size(cursor, seen)
+            if statement.sql is None:
+                search = parsed_search(statement)
+                rows, next_marker = find_page(cursor, seen, search, paging, self._sizes)
+                sent = _send_hits(rows, next_marker, sink)
+            else:
+                selecting = Selecting(
+                    cursor=cursor,
+                    origin=seen,
+                    now_ms=now_ms,
+                    drawn=self._drawing(),
+                    sizes=self._sizes,
+                    row_count=scan_count,
+                    threads=self._database.threads,
                 )
-                tags = tuple(_tags(row[5]) for row in rows)
-                sink.begin(_MATCH_COLUMNS)
-                sink.add([row[:4] for row in rows])
-                return QueryResult(
-                    query_type=statement.query_type,
-                    columns=_MATCH_COLUMNS,
-                    column_types=_MATCH_TYPES,
-                    rows=tuple(kept.rows),
-                    tags=tags if any(tags) else (),
-                    next_marker=next_marker or None,
-                    truncated_reason="more hits follow the marker" if next_marker else "",
-                    scan_count=scanned[0],
-                    scan_bytes=scanned[1],
-                    execution_time_ms=_elapsed_ms(began),
-                )
-            selecting = Selecting(
-                cursor=cursor,
-                origin=seen,
-                now_ms=now_ms,
-                drawn=self._drawing(),
-                sizes=self._sizes,
-                row_count=scanned[0],
-                threads=self._database.threads,
-            )
-            prepared = selecting.prepare(statement)
-            with self._database.room(prepared.byte_count, handle):
-                columns, sent = selecting.run(prepared, sink)
+                prepared = selecting.prepare(statement)
+                with self._database.room(prepared.byte_count, handle):
+                    sent = selecting.run(prepared, sink)
         return QueryResult(
             query_type=statement.query_type,
-            columns=columns,
+            columns=sent.columns,
             column_types=sent.column_types,
             rows=tuple(kept.rows),
-            next_marker=None,
+            tags=sent.tags,
+            next_marker=sent.next_marker,
             truncated_reason=sent.truncated_reason,
-            scan_count=scanned[0],
-            scan_bytes=scanned[1],
+            scan_count=scan_count,
+            scan_bytes=scan_bytes,
             execution_time_ms=_elapsed_ms(began),
         )
 
@@ -274,6 +261,19 @@ def _scan_size(cursor: Cursor, origin: Origin) -> tuple[int, int]:
         if row is not None:
             count, size = count + int(row[0]), size + int(row[1])
     return count, size
+
+
+def _send_hits(rows: Sequence[Row], next_marker: str, sink: RowSink) -> Sent:
+    sink.begin(_MATCH_COLUMNS)
+    sink.add([row[:4] for row in rows])
+    tags = tuple(_tags(row[5]) for row in rows)
+    return Sent(
+        columns=_MATCH_COLUMNS,
+        column_types=_MATCH_TYPES,
+        truncated_reason="more hits follow the marker" if next_marker else "",
+        tags=tags if any(tags) else (),
+        next_marker=next_marker or None,
+    )
 
 
 def _page(rows: Sequence[Row], next_marker: str) -> Page:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -55,17 +55,20 @@ class KeptRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What went into a sink."""
+    """What went into a sink; see ``QueryResult``."""
 
+    columns: tuple[str, ...]
     column_types: tuple[str, ...]
     truncated_reason: str
-    """Empty when nothing was cut."""
+    tags: tuple[Mapping[str, str], ...] = ()
+    next_marker: str | None = None
 
 
 def send_rows(
     cursor: Cursor,
     sql: str,
     parameters: Parameters,
+    columns: tuple[str, ...],
     items: Sequence[Typed],
     limit: int | None,
     sink: RowSink,
@@ -76,6 +79,7 @@ def send_rows(
         cursor: to run it on.
         sql: the statement.
         parameters: what it is bound to.
+        columns: their names.
         items: what each column is.
         limit: rows that the caller may get; None when he said so himself.
         sink: takes the rows.
@@ -83,6 +87,7 @@ def send_rows(
     Raises:
         ControlError: as ``run_statement``.
     """
+    sink.begin(columns)
     types, blocks = stream_statement(cursor, sql, parameters)
     count = byte_count = 0
     reason = ""
@@ -106,6 +111,7 @@ def send_rows(
         if reason:
             break
     return Sent(
+        columns=columns,
         column_types=tuple(map(_column_type, types, items)),
         truncated_reason=reason,
     )

@@ -94,22 +94,22 @@ class Selecting:
         )
         return found, footprint
 
-    def run(self, prepared: Prepared, sink: RowSink) -> tuple[tuple[str, ...], Sent]:
-        """The names of the columns, and what went into ``sink``.
+    def run(self, prepared: Prepared, sink: RowSink) -> Sent:
+        """Put what it finds into ``sink``.
 
         Raises:
             ControlError: InvalidParameter.
         """
         query = prepared.query
-        sink.begin(query.columns)
         limit = None if query.limit_given else query.limit
         try:
             values = prepared.bindings.used_in(query.sql)
-            sent = send_rows(self.cursor, query.sql, values, query.items, limit, sink)
+            return send_rows(
+                self.cursor, query.sql, values, query.columns, query.items, limit, sink
+            )
         except ControlError as error:
             message = _readable(error.message, prepared.records.names())
             raise ControlError(error.code, error.status, message) from error
-        return query.columns, sent
 
 
 def parsed_search(statement: Statement) -> Search | None:
