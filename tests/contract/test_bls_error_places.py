@@ -106,6 +106,8 @@ CREATIONS: tuple[tuple[str, dict[str, Any], Sequence[Row]], ...] = (
             ("name", "", "expected 1 to 128 of letters, digits"),
             ("targets", [], "expected 1 to 3, not 0"),
             ("targets[0].query", "foo", "] at character 1: "),
+            ("targets[0].query", "match (", "] at character 8: found the end"),
+            ("targets[0].query", "match * | select a, count(", "] at character "),
             ("targets[0].startTimeOffsetMinute", -1441, "expected -1440 to -1, not -1441"),
             ("targets[0].endTimeOffsetMinute", -5, "expected -4 to 0, after the start, not -5"),
             ("targets[0].object", {}, "expected a LogStore, or `objects`"),
@@ -264,7 +266,7 @@ async def refused(
 ) -> None:
     status, answer = await served.go(method, target, body)
     assert (status, answer["code"]) == (400, "InvalidParameter"), (target, parameter, answer)
-    assert answer["message"].startswith(f"Request param invalid: [{parameter}] ")
+    assert answer["message"].startswith(f"Request param invalid: [{parameter}]")
     assert words in answer["message"]
 
 

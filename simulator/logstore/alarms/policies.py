@@ -9,6 +9,8 @@ from typing import Final
 from simulator.errors import invalid, within
 from simulator.logstore.alarms.conditions import parse_condition
 from simulator.logstore.catalog import Catalog, check_name
+from simulator.logstore.dialect import parse_sql
+from simulator.logstore.search import parse_search
 from simulator.logstore.statement import parse_statement
 from simulator.logstore.typed import LOCAL_AHEAD
 
@@ -224,7 +226,11 @@ def _check_target(target: AlarmTarget, shared: tuple[StoreName, ...], catalog: C
     if not target.start_offset_min < target.end_offset_min <= 0:
         expected = f"expected {target.start_offset_min + 1} to 0, after the start"
         raise invalid("endTimeOffsetMinute", expected, target.end_offset_min)
-    parse_statement(target.query)
+    statement = parse_statement(target.query)
+    if statement.search is not None:
+        parse_search(statement.search.text, statement.search.at)
+    if statement.sql is not None:
+        parse_sql(statement.sql)
     if target.store is not None:
         catalog.store(target.store.project, target.store.log_store)
     elif not shared:
