@@ -179,10 +179,13 @@ def canonical_request(method: str, target: str, headers: Headers, names: Iterabl
 
 
 def canonical_query(query: str) -> str:
-    """The query in the one spelling that is signed: a bare key gets its ``=``."""
+    """The query in the one spelling that is signed: a bare key gets its ``=``, a ``+`` is a blank.
+
+    Source: as ``parse_query`` of the log service.
+    """
     pairs: list[str] = []
     for piece in query.split("&"):
-        name, _, value = piece.partition("=")
+        name, _, value = piece.replace("+", " ").partition("=")
         if not piece or name.lower() == "authorization":
             continue
         pairs.append(f"{_recode(name)}={_recode(value)}")

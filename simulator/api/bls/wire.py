@@ -7,7 +7,7 @@ sends every field it has.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 import msgspec
 from aiohttp import web
@@ -102,15 +102,16 @@ async def read_body(request: web.Request, type_: type[T]) -> T:
 
 
 def parse_query(request: web.Request) -> dict[str, str]:
-    """Parameters by name; a bare key is an empty value, ``+`` is itself, the first of two counts.
+    """Parameters by name; a bare key is an empty value, ``+`` a blank, the first of two counts.
 
-    Source: observed: Go sends ``?project&logStreamName``; SDKs encode blanks as ``%20``.
+    Source: observed: Go sends ``?project&logStreamName``; the SDKs for Go, Java and Python send a
+    blank as ``%20``, that for TypeScript (@otakustay/bce-sdk 2.0.0) as ``+``; all signed ``%20``.
     """
     _, _, query = request.raw_path.partition("?")
     found: dict[str, str] = {}
     for piece in query.split("&"):
         name, _, value = piece.partition("=")
-        found.setdefault(unquote(name), unquote(value))
+        found.setdefault(unquote_plus(name), unquote_plus(value))
     return found
 
 
@@ -154,6 +155,8 @@ def parse_instant(parameter: str, text: str | None) -> int:
         parsed = datetime.fromisoformat(text)
     except ValueError as error:
         expected = "expected a time such as 2020-01-10T13:23:34Z"
+        if " " in text[11:]:
+            expected += ", with the + of an offset sent as %2B"
         raise invalid(parameter, expected, text) from error
     aware = parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
     return round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)

@@ -111,8 +111,8 @@ def test_javascript_lists_what_it_signs_a_session_token_too() -> None:
 
 
 def test_canonical_query_of_bare_keys_blanks_and_plus() -> None:
-    assert canonical_query("b&a=1/2&c=x%20y&d=1+2&AuthoriZation=z&&e=") == (
-        "a=1%2F2&b=&c=x%20y&d=1%2B2&e="
+    assert canonical_query("b&a=1/2&c=x%20y&d=1+2&AuthoriZation=z&&e=&f=1%2B2") == (
+        "a=1%2F2&b=&c=x%20y&d=1%202&e=&f=1%2B2"
     )
 
 
