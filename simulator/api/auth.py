@@ -144,9 +144,7 @@ def parse_authorization(header: str | None) -> Authorization:
         ControlError: Unauthorized when it is missing or not bce-auth-v1.
     """
     if not header:
-        raise unauthorized(
-            "the Authorization header is missing; a scenario with `account: {auth: off}` wants none"
-        )
+        raise unauthorized("the Authorization header is missing; `blbsim up --auth off` wants none")
     parts = header.split("/", 5)
     if len(parts) != 6 or parts[0] != _SCHEME:
         raise unauthorized("the Authorization header is not bce-auth-v1")

@@ -20,6 +20,7 @@ from simulator.cli.flow_log_arguments import add_flow_log_verbs
 from simulator.cli.verdict_arguments import add_verdict_verbs
 from simulator.clock import ClockMode
 from simulator.errors import ScenarioError, StartupError, UsageError
+from simulator.model import AuthMode
 
 if TYPE_CHECKING:
     from simulator.cli.remote import Remote
@@ -162,6 +163,12 @@ def _add_up(verbs: "_Verbs") -> None:
     _add_scenario(parser)
     parser.add_argument("--no-traffic", action="store_true", help="do not send its traffic")
     parser.add_argument(
+        "--auth",
+        choices=tuple(mode.value for mode in AuthMode),
+        help="what becomes of a request to BLS whose signature does not hold, instead of the "
+        "scenario's account.auth",
+    )
+    parser.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
@@ -298,6 +305,7 @@ def _up(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         admin_token=arguments.admin_token,
         traffic=not arguments.no_traffic,
+        auth=None if arguments.auth is None else AuthMode(arguments.auth),
         as_json=arguments.json,
     )
 

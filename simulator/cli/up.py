@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import uvloop
 
 from simulator.cli.tables import PlainConsole, print_screen
 from simulator.clock import ClockMode
+from simulator.model import AuthMode
 from simulator.rng import access_token
 from simulator.scenario import Scenario
 from simulator.world import WorldOptions, load_for, running_world
@@ -26,10 +28,13 @@ def up(
     host: str,
     admin_token: str | None,
     traffic: bool,
+    auth: AuthMode | None,
     as_json: bool,
 ) -> int:
     """Bring ``path`` up and serve until SIGINT or SIGTERM; returns the exit code."""
     scenario = load_for(path, data_dir=data_dir, seed=seed)
+    if auth is not None:
+        scenario = replace(scenario, account=replace(scenario.account, auth=auth))
     notes = []
     mode = clock_mode or scenario.clock.mode
     if clock_mode is None and mode is ClockMode.AUTO:

@@ -304,11 +304,11 @@ def test_the_admin_api(simulator: dict):
     assert get(f"{api}/_sim/v1/nothing")[0] == 404
 
 
-def test_off_loopback_the_admin_api_demands_a_token(tmp_path: Path):
+def test_off_loopback_the_admin_api_demands_a_token_whatever_bls_does(tmp_path: Path):
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "simulator", "up", QUICKSTART, "--free-ports", "--json"),
-            *("--no-traffic", "--host", "0.0.0.0", "--admin-token", "secret"),
+            *("--no-traffic", "--host", "0.0.0.0", "--admin-token", "secret", "--auth", "off"),
         ],
         stdout=subprocess.PIPE,
     )
@@ -319,6 +319,7 @@ def test_off_loopback_the_admin_api_demands_a_token(tmp_path: Path):
         assert api.startswith("http://127.0.0.1:")
         assert get(f"{api}/_sim/ready")[0] == 200
         assert get(f"{api}/_sim/v1/status")[0] == 401
+        assert get(f"{api}/v1/logstore")[0] == 200
         env = {"BLBSIM_ENDPOINT": api, "BLBSIM_ADMIN_TOKEN": "secret"}
         assert blbsim("status", env=env).returncode == 0
         assert get(endpoints["listeners"][0]["url"])[0] in (200, 500)
