@@ -57,10 +57,10 @@ ONCE = {
 }
 
 
-@pytest.fixture
-def extremes(store):
-    store.push(*RECORDS)
-    return store
+@pytest.fixture(scope="module")
+def extremes(store_to_read):
+    store_to_read.push(*RECORDS)
+    return store_to_read
 
 
 @pytest.mark.parametrize("expression", VALUES)

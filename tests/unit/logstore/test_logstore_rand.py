@@ -20,31 +20,45 @@ COUNT = 2000
 VIEW = LogStoreType.LOGSTORE_VIEW
 
 
+def make(seed: int) -> Store:
+    """LogStores with ``COUNT`` records, of an engine of that seed."""
+    engine = LogStoreEngine(None, ManualClock(float(NOW_S)), threads=2, rng=Rng(seed))
+    for name in ("demo", "other"):
+        engine.create_log_store("default", name, LogStoreSettings(retention_days=-1))
+    stores = [ViewStore(project="default", name=name) for name in ("demo", "other")]
+    engine.views.create("default", "both", stores)
+    for name, count in (("demo", COUNT), ("other", 10)):
+        records = [
+            NewRecord(message=f'{{"host": "h{number % 4}", "n": {number}}}')
+            for number in range(count)
+        ]
+        for start in range(0, count, 1000):
+            some = records[start : start + 1000]
+            engine.push("default", name, some, record_type=RecordType.JSON)
+    return Store(engine)
+
+
 @pytest.fixture
 def seeded() -> Iterator[Callable[[int], Store]]:
-    """LogStores with ``COUNT`` records, of engines of one seed or another."""
-    engines: list[LogStoreEngine] = []
+    """Makes LogStores of one seed or another."""
+    made: list[Store] = []
 
-    def make(seed: int) -> Store:
-        engine = LogStoreEngine(None, ManualClock(float(NOW_S)), threads=2, rng=Rng(seed))
-        engines.append(engine)
-        for name in ("demo", "other"):
-            engine.create_log_store("default", name, LogStoreSettings(retention_days=-1))
-        stores = [ViewStore(project="default", name=name) for name in ("demo", "other")]
-        engine.views.create("default", "both", stores)
-        for name, count in (("demo", COUNT), ("other", 10)):
-            records = [
-                NewRecord(message=f'{{"host": "h{number % 4}", "n": {number}}}')
-                for number in range(count)
-            ]
-            for start in range(0, count, 1000):
-                some = records[start : start + 1000]
-                engine.push("default", name, some, record_type=RecordType.JSON)
-        return Store(engine)
+    def make_one(seed: int) -> Store:
+        made.append(make(seed))
+        return made[-1]
 
-    yield make
-    for engine in engines:
-        engine.close()
+    yield make_one
+    for store in made:
+        store.engine.close()
+
+
+@pytest.fixture(scope="module")
+def twins() -> Iterator[tuple[Store, Store]]:
+    """Two of one seed: they stay alike as long as both are asked the same."""
+    stores = make(7), make(7)
+    yield stores
+    for store in stores:
+        store.engine.close()
 
 
 def numbers(store: Store, query: str = "select rand()") -> list[float]:
@@ -99,11 +113,11 @@ def test_two_calls_have_nothing_to_do_with_each_other(seeded: Callable[[int], St
     ],
 )
 def test_it_stands_wherever_an_expression_may(
-    seeded: Callable[[int], Store], query: str, count: int
+    twins: tuple[Store, Store], query: str, count: int
 ) -> None:
-    found = seeded(7).select(query)
+    found, again = (store.select(query) for store in twins)
     assert len(found) == count
-    assert seeded(7).select(query) == found
+    assert again == found
 
 
 def test_groups_draw_one_number_each_and_rows_their_own(seeded: Callable[[int], Store]) -> None:
