@@ -3,8 +3,8 @@
 What no branch names is refused: this is the allow-list.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Final
 
@@ -23,8 +23,15 @@ from simulator.logstore.functions import (
     describe_missing,
     find_function,
 )
-from simulator.logstore.nodes import has_extras, is_bare_name, kind_of_number, literal_value
+from simulator.logstore.nodes import (
+    has_extras,
+    is_bare_name,
+    kind_of_number,
+    literal_value,
+    position_of,
+)
 from simulator.logstore.repeats import Repeats
+from simulator.logstore.sources import Reader
 from simulator.logstore.spellings import INSTEAD_OF_WORD, describe_node, describe_type
 from simulator.logstore.times import MOVING_UNITS, UNIT_FIRST, move
 from simulator.logstore.typed import (
@@ -70,18 +77,6 @@ _INT_TYPES: Final = frozenset({exp.DType.BIGINT, exp.DType.INT})
 _FLOAT_TYPES: Final = frozenset({exp.DType.DECIMAL, exp.DType.DOUBLE, exp.DType.FLOAT})
 _TEXT_TYPES: Final = frozenset({exp.DType.VARCHAR, exp.DType.TEXT, exp.DType.CHAR})
 _TIME_TYPES: Final = frozenset({exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
-    """How the rows of a source are read."""
-
-    field: Callable[[str], Typed]
-    """A field, by its name; raises LookupError where there is none."""
-    order: str
-    """SQL that orders the rows, the first one least."""
-    compare: Callable[[str, Sequence[int], bool], Typed] | None = None
-    """Writes a column beside what it was some seconds before; None where that cannot be."""
 
 
 class ExpressionWriter:
@@ -163,11 +158,8 @@ class ExpressionWriter:
 
     def position(self, node: exp.Expr) -> int | None:
         """Where ``node`` stands in the query, as near as it is known."""
-        for part in node.walk(bfs=False):  # what stands first
-            start = part.meta.get("start")
-            if start is not None:
-                return self._offset + int(start)
-        return None
+        at = position_of(node)
+        return None if at is None else self._offset + at
 
     def refuse(self, node: exp.Expr, message: str) -> ControlError:
         """The error for ``node``."""

@@ -15,6 +15,15 @@ def has_extras(node: exp.Expr, *known: str) -> bool:
     return any(part for key, part in node.args.items() if key not in known)
 
 
+def position_of(node: exp.Expr) -> int | None:
+    """Where ``node`` stands in the text that it was read from, as near as that is known."""
+    for part in node.walk(bfs=False):  # what stands first
+        start = part.meta.get("start")
+        if start is not None:
+            return int(start)
+    return None
+
+
 def literal_value(node: exp.Expr) -> str | int | float | None:
     """The value of a literal; None for anything else."""
     if isinstance(node, exp.Neg) and not isinstance(value := literal_value(node.this), str):

@@ -15,7 +15,7 @@ from simulator.logstore.record_sizes import RecordSizes
 from simulator.logstore.results import RowSink, Sent, send_rows
 from simulator.logstore.search import Search, parse_search
 from simulator.logstore.sources import Records
-from simulator.logstore.sql import SqlCompiler, SqlQuery
+from simulator.logstore.sql import SqlQuery, compile_sql
 from simulator.logstore.statement import Part, Statement
 from simulator.logstore.typed import Bindings
 from simulator.logstore.unions import records_of
@@ -88,7 +88,7 @@ class Selecting:
             footprint.add_condition(condition, widths.record_bytes(member))
         records = records_of(self.origin, conditions, self.cursor, bindings, widths)
         scope = Scope(bindings=bindings, now_ms=self.now_ms, drawn=self.drawn, footprint=footprint)
-        query = SqlCompiler(records, scope).compile(part)
+        query = compile_sql(part, records, scope)
         found = Prepared(
             query=query, records=records, bindings=bindings, byte_count=footprint.byte_count
         )

@@ -8,6 +8,7 @@ from sqlglot import exp
 from simulator.logstore.calls import Scope
 from simulator.logstore.expressions import ExpressionWriter
 from simulator.logstore.functions import find_function
+from simulator.logstore.nodes import position_of
 from simulator.logstore.sources import Compiled, Records, Source, Subquery, Wanted
 from simulator.logstore.typed import Typed, as_bool, invalid_query
 
@@ -196,8 +197,7 @@ class Level:
         return columns, items
 
     def _position(self, node: exp.Expr) -> int:
-        starts = (part.meta.get("start") for part in node.walk())
-        return self._offset + next((int(start) for start in starts if start is not None), 0)
+        return self._offset + (position_of(node) or 0)
 
 
 def _where(select: exp.Select, source: Source, writer: ExpressionWriter) -> str:

@@ -14,7 +14,7 @@ from simulator.errors import ControlError, invalid, within
 from simulator.logstore.catalog import Catalog
 from simulator.logstore.client_time import newest_s, oldest_s
 from simulator.logstore.database import SCHEMA, Database, Transaction
-from simulator.logstore.resources import ResourceTable
+from simulator.logstore.resources import ResourceTable, check_room
 from simulator.logstore.shipped_objects import ShippedObjects
 from simulator.logstore.shipper_settings import (
     ShipperSettings,
@@ -118,10 +118,7 @@ class Shippers:
             raise invalid("startTime", expected, start)
         with self._database.writing() as transaction:
             self._catalog.store(project, log_store)
-            if len(self.list_all()) >= MAX_SHIPPERS:
-                raise ControlError(
-                    "ResourceOverflow", 403, "The number of logShippers reaches the limit"
-                )
+            check_room("logShippers", len(self.list_all()), MAX_SHIPPERS)
             id_ = _make_id(f"{self._catalog.next_number(transaction)}/{project}/{log_store}/{name}")
             made = Shipper(
                 id=id_,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from simulator.errors import ControlError
-from simulator.logstore.expressions import Reader
 from simulator.logstore.typed import Kind, Typed, as_double, invalid_query
 
 _LISTED = 20
@@ -50,6 +49,18 @@ class Wanted:
     """How many there are at most."""
     shown: tuple[str, ...]
     """SQL of what is shown of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """How the rows of a source are read."""
+
+    field: Callable[[str], Typed]
+    """A field, by its name; raises LookupError where there is none."""
+    order: str
+    """SQL that orders the rows, the first one least."""
+    compare: Callable[[str, Sequence[int], bool], Typed] | None = None
+    """Writes a column beside what it was some seconds before; None where that cannot be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,33 +31,25 @@ class SqlQuery:
     limit_given: bool
 
 
-class SqlCompiler:
-    """Compiles the SQL part for one LogStore."""
+def compile_sql(part: Part, records: Records, scope: Scope) -> SqlQuery:
+    """The statement for ``part``, on ``records``.
 
-    def __init__(self, records: Records, scope: Scope) -> None:
-        self._records = records
-        self._scope = scope
-
-    def compile(self, part: Part) -> SqlQuery:
-        """The statement for ``part``.
-
-        Raises:
-            ControlError: InvalidParameter with the position and what was expected.
-        """
-        select = parse_sql(part)
-        levels = source_texts(part.text)
-        compiled = Level(self._records, self._scope, part.at, levels).compile(select)
-        asked = compiled.limit + (not compiled.limit_given)
-        sql = f"{compiled.sql} LIMIT {asked} OFFSET {compiled.offset}"
-        if Repeats(sql).length > 4 * MAX_WRITTEN:
-            raise invalid_query("the statement is too large", part.at)
-        for name, item in zip(compiled.columns, compiled.items, strict=True):
-            if item.kind is Kind.SKETCH:
-                raise invalid_query(f"{name[:60]}: expected cardinality(approx_set(x))", part.at)
-        return SqlQuery(
-            columns=compiled.columns,
-            items=compiled.items,
-            sql=sql,
-            limit=compiled.limit,
-            limit_given=compiled.limit_given,
-        )
+    Raises:
+        ControlError: InvalidParameter with the position and what was expected.
+    """
+    select = parse_sql(part)
+    compiled = Level(records, scope, part.at, source_texts(part.text)).compile(select)
+    asked = compiled.limit + (not compiled.limit_given)
+    sql = f"{compiled.sql} LIMIT {asked} OFFSET {compiled.offset}"
+    if Repeats(sql).length > 4 * MAX_WRITTEN:
+        raise invalid_query("the statement is too large", part.at)
+    for name, item in zip(compiled.columns, compiled.items, strict=True):
+        if item.kind is Kind.SKETCH:
+            raise invalid_query(f"{name[:60]}: expected cardinality(approx_set(x))", part.at)
+    return SqlQuery(
+        columns=compiled.columns,
+        items=compiled.items,
+        sql=sql,
+        limit=compiled.limit,
+        limit_given=compiled.limit_given,
+    )

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from simulator.logstore.database import LATE_ROWS, Cursor
-from simulator.logstore.expressions import Reader
 from simulator.logstore.field_widths import FieldWidths
 from simulator.logstore.fields import RESERVED
 from simulator.logstore.footprint import text_width
 from simulator.logstore.origins import Member, Origin
-from simulator.logstore.sources import Records, Source, Wanted, order_key
+from simulator.logstore.sources import Reader, Records, Source, Wanted, order_key
 from simulator.logstore.typed import Bindings, Typed, as_kind, common_kind
 from simulator.logstore.widths import Width
 
