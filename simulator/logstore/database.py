@@ -5,8 +5,6 @@ data lives in an attached database named ``logs``: a file, or memory kept compre
 """
 
 import math
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ import duckdb
 from simulator.errors import ControlError, ParameterError, StartupError
 from simulator.logstore.admission import Admission
 from simulator.logstore.footprint import MAX_BYTES
+from simulator.logstore.spilling import clean_directory
 from simulator.logstore.typed import LOCAL_HOURS
 from simulator.logstore.watchdog import QueryHandle, Watchdog, timed_out
 
@@ -74,6 +73,7 @@ class Database:
     Args:
         path: the file, made if missing; None keeps everything in memory.
         memory_limit: of DuckDB's buffers, for example ``512MB``.
+        spill_limit: of the files that statements spill to when these are full.
         threads: that one statement may use.
         load_from: directories the loader reads from. When given, DuckDB itself refuses every
             other file. The settings cannot be changed once it is open.
@@ -88,6 +88,7 @@ class Database:
         path: Path | None,
         *,
         memory_limit: str,
+        spill_limit: str,
         threads: int,
         load_from: Sequence[Path] = (),
         query_limit_s: float = 60.0,
@@ -104,7 +105,8 @@ class Database:
         )
         try:
             self._attach(path)
-            self._lock_down(path, load_from)
+            self._spill_to(clean_directory(path), spill_limit)
+            self._lock_down(load_from)
         except (duckdb.Error, OSError) as error:
             self._connection.close()
             raise StartupError(f"log store database {path}: {first_line(error)}") from error
@@ -120,11 +122,13 @@ class Database:
             f"ATTACH {quote_text(str(path))} AS logs (ROW_GROUP_SIZE {ROW_GROUP_SIZE})"
         )
 
-    def _lock_down(self, path: Path | None, load_from: Sequence[Path]) -> None:
+    def _spill_to(self, directory: Path, limit: str) -> None:
         execute = self._connection.execute
-        # Never the working directory, which is DuckDB's choice for a database in memory.
-        beside = Path(tempfile.gettempdir()) / f"blbsim-logs-{os.getpid()}"
-        execute("SET temp_directory = $spill", {"spill": f"{path or beside}.tmp"})
+        execute("SET temp_directory = $spill", {"spill": str(directory)})
+        execute("SET max_temp_directory_size = $limit", {"limit": limit})
+
+    def _lock_down(self, load_from: Sequence[Path]) -> None:
+        execute = self._connection.execute
         # Text without an offset is the service's local time, whatever zone the machine is in.
         execute(f"SET GLOBAL TimeZone = 'Etc/GMT-{LOCAL_HOURS}'")
         if load_from:
@@ -297,8 +301,10 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        message = ": it needs more memory than log_service.memory allows"
-        raise ParameterError("query", message) from error
+        needed = "memory than log_service.memory allows"
+        if "max_temp_directory_size" in str(error):
+            needed = "room on the disk than log_service.spill allows"
+        raise ParameterError("query", f": it needs more {needed}") from error
     except _CALLERS_FAULT as error:
         raise ParameterError("query", f": {first_line(error)}") from error
 

@@ -67,6 +67,7 @@ class LogStoreEngine:
         path: the DuckDB file, made if missing; None keeps everything in memory.
         clock: the time of receipt, and what retention is judged by.
         memory_limit: of DuckDB's buffers.
+        spill_limit: of the files that statements spill to when these are full.
         threads: that one query may use.
         load_from: directories that segments are delivered from. When given, DuckDB refuses to
             open any other file, whatever a statement says.
@@ -84,6 +85,7 @@ class LogStoreEngine:
         clock: Clock,
         *,
         memory_limit: str = "512MB",
+        spill_limit: str = "4GiB",
         threads: int = 2,
         load_from: Sequence[Path] = (),
         query_limit_s: float = QUERY_LIMIT_S,
@@ -101,6 +103,7 @@ class LogStoreEngine:
         self._database = Database(
             path,
             memory_limit=memory_limit,
+            spill_limit=spill_limit,
             threads=threads,
             load_from=load_from,
             query_limit_s=query_limit_s,

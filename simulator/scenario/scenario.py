@@ -93,6 +93,9 @@ class LogServiceSettings:
     """How long a LogStore that a client makes refuses records and queries."""
     memory_bytes: int = 512 << 20
     """For loading and querying; beyond it DuckDB spills to the data directory, or refuses."""
+    spill_bytes: int = 4 << 30
+    """Of the disk, for what does not fit into that memory; beyond it a query is refused. Source:
+    assumed (a bound against abuse)."""
     query_timeout_s: float = 60.0
     """Real seconds that one pull or query may take. Source: doc https://cloud.baidu.com/doc/BLS
     (of a histogram); assumed for the others."""

@@ -112,15 +112,16 @@ def read_record(value: Value | None) -> RecordSettings:
 
 
 def read_log_service(value: Value | None) -> LogServiceSettings:
-    """``log_service: {search, ready_after, memory, query_timeout}``."""
+    """``log_service: {search, ready_after, memory, spill, query_timeout}``."""
     default = LogServiceSettings()
     if value is None:
         return default
-    entry = value.mapping(("search", "ready_after", "memory", "query_timeout"))
+    entry = value.mapping(("search", "ready_after", "memory", "spill", "query_timeout"))
     return LogServiceSettings(
         search=entry.choice("search", SearchMode, default.search),
         ready_after_s=entry.parsed("ready_after", parse_duration, default.ready_after_s),
         memory_bytes=entry.parsed("memory", _parse_memory, default.memory_bytes),
+        spill_bytes=entry.parsed("spill", _parse_memory, default.spill_bytes),
         query_timeout_s=entry.parsed("query_timeout", _parse_timeout, default.query_timeout_s),
     )
 
@@ -136,7 +137,7 @@ def read_ledger(value: Value | None) -> LedgerSettings:
 def _parse_memory(text: str) -> int:
     size = parse_size(text)
     if size < MIN_QUERY_MEMORY:
-        raise ValueError(f"{text} is too little memory; expected at least 256MiB")
+        raise ValueError(f"{text} is too little; expected at least 256MiB")
     return size
 
 

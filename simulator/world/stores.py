@@ -42,6 +42,7 @@ class Stores:
             load_from=(data.spool,),
             downloads=data.downloads,
             memory_limit=f"{service.memory_bytes}B",
+            spill_limit=f"{service.spill_bytes}B",
             query_limit_s=service.query_timeout_s,
             rng=rng,
         )

@@ -45,7 +45,7 @@ region: gz
 account: {access_key: AK, secret_key: SK, auth: off}
 ports: {api: 0, bos: 0, s3: 9402}
 record: {shape: strings, zone: "-03:30"}
-log_service: {search: strict, ready_after: 10s, memory: 2GiB, query_timeout: 5s}
+log_service: {search: strict, ready_after: 10s, memory: 2GiB, spill: 1GiB, query_timeout: 5s}
 ledger: {keep: 20MiB}
 spool: {max: 5MB, when_full: block}
 backends:
@@ -144,7 +144,11 @@ def test_settings_are_read(tmp_path: Path) -> None:
     assert ports.s3_place.endswith(" ports.s3")
     assert scenario.record == RecordSettings(shape=AccessRecordShape.STRINGS, zone_offset_s=-12600)
     assert scenario.log_service == LogServiceSettings(
-        search=SearchMode.STRICT, ready_after_s=10.0, memory_bytes=2 << 30, query_timeout_s=5.0
+        search=SearchMode.STRICT,
+        ready_after_s=10.0,
+        memory_bytes=2 << 30,
+        spill_bytes=1 << 30,
+        query_timeout_s=5.0,
     )
     assert scenario.ledger == LedgerSettings(keep_bytes=20 << 20)
     assert scenario.spool == SpoolSettings(max_bytes=5_000_000, when_full=WhenFull.BLOCK)

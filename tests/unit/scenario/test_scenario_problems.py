@@ -151,9 +151,10 @@ WHOLE_FILES = [
         "2:16 ledger.keep: the size 5 has no unit; expected a size such as 200B, 4KiB or 64MB",
     ),
     (
-        "version: 1\nlog_service: {memory: 1MiB, query_timeout: 2h}\n",
-        "2:23 log_service.memory: 1MiB is too little memory; expected at least 256MiB\n"
-        "2:44 log_service.query_timeout: 2h is out of range; expected more than 0s and at most 1h",
+        "version: 1\nlog_service: {memory: 1MiB, query_timeout: 2h, spill: 1MiB}\n",
+        "2:23 log_service.memory: 1MiB is too little; expected at least 256MiB\n"
+        "2:44 log_service.query_timeout: 2h is out of range; expected more than 0s and at most 1h\n"
+        "2:55 log_service.spill: 1MiB is too little; expected at least 256MiB",
     ),
     (
         "version: 1\nrecord: {shape: typd, zone: 8}\n",
