@@ -300,9 +300,10 @@ class _Places:
             raise self._writer.refuse(node, expected)
         if isinstance(node, exp.Column) and len(node.parts) == 1 and node.name in self._aliases:
             return str(self._positions[node.name])
-        sql = self._writer.write(node, self._aliases).sql
-        # A number is a place for DuckDB, and some functions are one.
-        return f"CAST({sql} AS BIGINT)" if sql.isdecimal() else sql
+        value = self._writer.write(node, self._aliases)
+        # A number is a place for DuckDB, and some functions are one; other constants it refuses.
+        bare = value.is_constant or value.sql.isdecimal() or value.sql.startswith("$")
+        return f"[{value.sql}]" if bare else value.sql
 
     def spelled(self, place: str) -> str:
         """The expression that a place stands for."""

@@ -75,6 +75,8 @@ def shop(store_to_read):
         ("select from_unixtime(0) limit 1", [("1970-01-01 08:00:00",)]),
         ("select date_trunc('hour', cast(`@timestamp` as timestamp)) limit 1", [("2026-03-01T08:00:00",)]),
         ("select histogram(cast(`@timestamp` as timestamp), interval 1 hour) as hour, count(*) as cnt group by hour order by hour", [("2026-03-01T00:00:00Z", 4)]),
+        ("select cost where cost > 0 order by cast('x' as varchar) desc, cast(null as varchar), unix_timestamp(), cost limit 2", [(0.5,), (1.5,)]),
+        ("select count(*) group by cast('x' as varchar), upper('x'), unix_timestamp()", [(4,)]),
         ("select histogram(@timestamp, interval 1 week) as w, count(*) group by w", [("2026-02-23T00:00:00Z", 4)]),
         ("select upper('aé'), lower('ÀB'), length('中文'), reverse('ab'), trim(' a '), ltrim(' a'), rtrim('a ') limit 1", [("AÉ", "àb", 2, "ba", "a", "a", "a")]),
         ("select substr('hello', 2, 3), substring('hello', -3), substr('hello', 0), strpos('hello', 'l'), replace('aba', 'a', 'c'), concat('a', 1, 'b') limit 1", [("ell", "llo", "", 3, "cbc", "a1b")]),
