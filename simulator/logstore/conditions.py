@@ -30,6 +30,7 @@ from simulator.logstore.typed import (
     Typed,
     as_number,
     as_text,
+    certain,
     encode_number,
     invalid_query,
     parse_number,
@@ -99,13 +100,13 @@ class ConditionWriter:
             case Compare(field, operator, number, at):
                 self._check(field, _OF_NUMBERS, at)
                 value = self._number(field)
-                return _certain(f"{value} {operator} {_literal(number)}")
+                return certain(f"{value} {operator} {_literal(number)}")
             case Within(field, low, low_included, high, high_included, at):
                 self._check(field, _OF_NUMBERS, at)
                 value = self._number(field)
                 above = ">=" if low_included else ">"
                 below = "<=" if high_included else "<"
-                return _certain(
+                return certain(
                     f"{value} {above} {_literal(low)} AND {value} {below} {_literal(high)}"
                 )
             case Words(field, text, at) | Phrase(field, text, at):
@@ -121,7 +122,7 @@ class ConditionWriter:
                 return f"({value.sql} IS NOT NULL)"
             exact = _exact(value, text)
             if exact is not None:
-                return _certain(exact)
+                return certain(exact)
         found = self._words(search, splitter, value, at)
         equal = None if field is None else self._equal_number(field, value, text)
         if equal is None:
@@ -136,9 +137,9 @@ class ConditionWriter:
         if self._folds_left < 0:
             splitter = replace(splitter, may_fold=False)
         if isinstance(search, Phrase):
-            return _certain(splitter.has_phrase(as_text(value), words, self._bindings))
+            return certain(splitter.has_phrase(as_text(value), words, self._bindings))
         found = (splitter.has_word(as_text(value), word, self._bindings) for word in words)
-        return "(" + " AND ".join(_certain(one) for one in found) + ")"
+        return "(" + " AND ".join(certain(one) for one in found) + ")"
 
     def _number(self, field: str) -> str:
         """A field as a number; a boolean is none."""
@@ -157,7 +158,7 @@ class ConditionWriter:
         except ValueError:
             return None
         is_number = self._fields.is_number(self._column(field), self._bindings)
-        return _certain(f"CASE WHEN {as_number(value)} = {number} THEN {is_number} END")
+        return certain(f"CASE WHEN {as_number(value)} = {number} THEN {is_number} END")
 
     def _splitter(self, field: str | None, at: int) -> Splitter:
         """How the raw text, or a field, is split into words."""
@@ -229,7 +230,3 @@ def _literal(number: float) -> str:
         return encode_number(number)
     except OverflowError as error:
         raise invalid_query("the number is too large") from error
-
-
-def _certain(condition: str) -> str:
-    return f"coalesce({condition}, FALSE)"

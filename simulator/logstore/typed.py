@@ -282,6 +282,11 @@ def as_bool(value: Typed) -> str:
     return value.sql if value.kind is Kind.BOOL else "CAST(NULL AS BOOLEAN)"
 
 
+def certain(condition: str) -> str:
+    """SQL for a condition that is false where it would be NULL."""
+    return f"coalesce({condition}, FALSE)"
+
+
 def common_kind(values: Sequence[Typed | None]) -> Kind:
     """The kind that holds the values of a field of several LogStores; None is one without it.
 

@@ -52,6 +52,7 @@ from simulator.logstore.typed import (
     Typed,
     as_number,
     as_text,
+    certain,
     encode_number,
     parse_number,
 )
@@ -170,7 +171,7 @@ class ElasticConditions:
                 return self._wild(field, pieces, path)
             case Regex(field, pattern, path):
                 splitter, value = self._words_of(field, path)
-                return _certain(has_described(splitter, as_text(value), pattern, self.bindings))
+                return certain(has_described(splitter, as_text(value), pattern, self.bindings))
             case _:
                 assert_never(query)
 
@@ -184,7 +185,7 @@ class ElasticConditions:
                 text = as_text(self.typed(field, path))
                 flags = "(?si)" if any_case else "(?s)"
                 bound = self.bindings.text(flags + pattern)
-                return _certain(f"regexp_full_match({text}, {bound})")
+                return certain(f"regexp_full_match({text}, {bound})")
             case Bound():
                 return self._bound(query)
             case Exists(field, path):
@@ -215,7 +216,7 @@ class ElasticConditions:
         if not edits:
             return self._searched(Phrase(query.field, word, 0), query.path)
         splitter, value = self._words_of(query.field, query.path)
-        return _certain(has_similar(splitter, as_text(value), word, edits, self.bindings))
+        return certain(has_similar(splitter, as_text(value), word, edits, self.bindings))
 
     def _near(self, query: Near) -> str:
         words = self._split(query.field, query.text)
@@ -226,7 +227,7 @@ class ElasticConditions:
         if len(words) > MAX_NEAR:
             raise Node(query.text, query.path).refuse(f"more than {MAX_NEAR} words with a slop")
         splitter, value = self._words_of(query.field, query.path)
-        return _certain(has_near(splitter, as_text(value), words, query.slop, self.bindings))
+        return certain(has_near(splitter, as_text(value), words, query.slop, self.bindings))
 
     def _separators(self, field: str | None, text: str, path: str) -> str:
         """SQL for a text that is only separators: there is nothing to look for but itself."""
@@ -242,7 +243,7 @@ class ElasticConditions:
             return words or "TRUE"
         flags = "(?s)" if splitter.case_sensitive else "(?si)"
         bound = self.bindings.text(flags + whole_pattern(pieces))
-        whole = _certain(f"regexp_full_match({as_text(value)}, {bound})")
+        whole = certain(f"regexp_full_match({as_text(value)}, {bound})")
         return whole if words is None else f"({whole} OR {words})"
 
     def _bound(self, query: Bound) -> str:
@@ -253,7 +254,7 @@ class ElasticConditions:
             raise Node(query.text, query.path).refuse(
                 f"found {query.text[:40]!r}, expected a number: {query.field[:60]} is no text"
             )
-        return _certain(f"{value.sql} {query.operator} {self.bindings.text(query.text)}")
+        return certain(f"{value.sql} {query.operator} {self.bindings.text(query.text)}")
 
     def splitter(self, field: str | None) -> Splitter:
         """How the words of a field, or of the raw text, are told apart."""
@@ -280,18 +281,18 @@ class ElasticConditions:
 
     def _is(self, value: Typed, wanted: Scalar, any_case: bool, path: str) -> str:
         if isinstance(wanted, bool):
-            return _certain(f"lower({as_text(value)}) = '{str(wanted).lower()}'")
+            return certain(f"lower({as_text(value)}) = '{str(wanted).lower()}'")
         if not isinstance(wanted, str):
-            return _certain(f"{as_number(value)} = {_literal(wanted, path)}")
+            return certain(f"{as_number(value)} = {_literal(wanted, path)}")
         if value.kind in NUMERIC:
             try:
-                return _certain(f"{value.sql} = {_literal(parse_number(wanted), path)}")
+                return certain(f"{value.sql} = {_literal(parse_number(wanted), path)}")
             except ValueError:
                 return "FALSE"
         text, bound = as_text(value), self.bindings.text(wanted)
         if any_case:
             text, bound = f"lower({text})", f"lower({bound})"
-        return _certain(f"{text} = {bound}")
+        return certain(f"{text} = {bound}")
 
 
 def _any(conditions: tuple[str, ...]) -> str:
@@ -317,7 +318,3 @@ def _literal(number: float, path: str) -> str:
         return encode_number(number)
     except OverflowError as error:
         raise Node(number, path).refuse("the number is too large") from error
-
-
-def _certain(condition: str) -> str:
-    return f"coalesce({condition}, FALSE)"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from simulator.logstore.elastic.tree import Fuzziness
-from simulator.logstore.typed import Bindings
+from simulator.logstore.typed import Bindings, certain
 from simulator.logstore.words import Splitter
 
 MAX_EDITS: Final = 2
@@ -61,9 +61,7 @@ def has_near(
     and what a word says bits of a bit string: lists of places would take hundreds of times as much
     memory as the text.
     """
-    every = " AND ".join(
-        f"coalesce({splitter.has_phrase(text, [word], bindings)}, FALSE)" for word in words
-    )
+    every = " AND ".join(certain(splitter.has_phrase(text, [word], bindings)) for word in words)
     folded = [splitter.fold(word) for word in words]
     letters = {word: chr(ord("A") + number) for number, word in enumerate(dict.fromkeys(folded))}
     arms = " ".join(f"WHEN w = {bindings.text(word)} THEN '{one}'" for word, one in letters.items())
@@ -94,7 +92,7 @@ def has_wild_words(splitter: Splitter, text: str, pieces: Pieces, bindings: Bind
         )
         literal = max((piece for piece, wild in word if not wild), key=len, default="")
         found = splitter.has_pattern(text, pattern, literal, bindings)
-        conditions.append(f"coalesce({found}, FALSE)")
+        conditions.append(certain(found))
     return f"({' AND '.join(conditions)})" if conditions else None
 
 
