@@ -56,7 +56,7 @@ CREATIONS: tuple[tuple[str, dict[str, Any], Sequence[Row]], ...] = (
         (
             ("logStoreName", "a b", "expected 1 to 128 of letters, digits, `_`, `-` and `.`, not"),
             ("retention", 3651, "expected 1 to 3650 days, or -1, not 3651"),
-            ("retention", "7", 'expected a whole number, not "7"'),
+            ("retention", "7d", 'expected a whole number, not "7d"'),
             ("shardCount", 51, "expected 1 to 50, not 51"),
             ("maxShardCount", -1, "expected 1 to 50, not -1"),
             ("index.fields.a.type", "date", "expected one of "),
@@ -85,7 +85,7 @@ CREATIONS: tuple[tuple[str, dict[str, Any], Sequence[Row]], ...] = (
             ),
             ("destConfig.partitionFormatTS", "%S", 'with %Y %y %m %d %H %M only, not "%S"'),
             ("destConfig.maxObjectSize", -1, "expected 1 to 5242880 MB, not -1"),
-            ("destConfig.maxObjectSize", "1", 'expected a whole number, not "1"'),
+            ("destConfig.maxObjectSize", "1 MB", 'expected a whole number, not "1 MB"'),
             ("destConfig.deliverInterval", 4, "expected 5 to 60 minutes, not 4"),
             ("destConfig.storageFormat", "orc", 'expected one of json, csv, parquet, not "orc"'),
             ("destConfig.compressType", "zip", 'snappy, lzop, not "zip"'),

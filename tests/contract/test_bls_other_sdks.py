@@ -1,5 +1,6 @@
 """What SDKs for Go, Java and TypeScript make of odd values, in their spelling."""
 
+import json
 from urllib.parse import quote
 
 import pytest
@@ -132,3 +133,53 @@ async def test_a_plus_that_became_a_blank_is_told_of(served: Served) -> None:
     status, answer = await served.go("GET", target)
     assert (status, answer["code"]) == (400, "InvalidParameter")
     assert "the + of an offset sent as %2B" in answer["message"]
+
+
+async def test_the_command_line_sends_all_that_it_unfolds_as_texts(served: Served) -> None:
+    # bce bls PushLogRecord --unfold --logRecords message=m timestamp=..., and so on.
+    body = {"logRecords": [{"message": "12", "timestamp": str(START_MS)}]}
+    assert (await served.go("POST", RECORDS, body))[0] == 200
+    _, answer = await served.go("GET", f"{RECORDS}?{RANGE}")
+    assert answer["result"] == [{"message": "12", "timestamp": START_MS, "sequence": 0}]
+    index = {"fulltext": "true", "fields": {"n": {"type": "long", "caseSensitive": "false"}}}
+    store = {"logStoreName": "unfolded", "retention": 3, "index": index}
+    assert (await served.go("POST", "/v1/logstore", store))[0] == 200
+    _, answer = await served.go("GET", "/v1/logstore/unfolded")
+    assert answer["index"]["fulltext"] is True
+    assert answer["index"]["fields"]["n"]["caseSensitive"] is False
+    place = {"object": {"logStoreName": "access"}}
+    policy = {
+        "name": "p",
+        "targets": [{"query": "match *", "startTimeOffsetMinute": "-5", **place}],
+        "triggerConditions": [{"level": "INFO", "condition": "$1.__QUERYCOUNT__ > 0"}],
+        "schedule": {"intervalMinute": "5"},
+        "noticeRawLogs": [
+            {"type": "REF", "refTarget": "1", "limit": "2", "columns": ["1"]},
+            {"type": "CUSTOM", "customTarget": {"startTimeOffsetMinute": "-9", "query": "7"}},
+        ],
+    }
+    assert (await served.go("POST", "/v1/alarm/policy", policy))[0] == 200
+    _, answer = await served.go("GET", "/v1/alarm/policy?PolicyName=p")
+    found = answer["policy"]
+    assert found["schedule"] == {"intervalMinute": 5}
+    assert found["targets"][0]["startTimeOffsetMinute"] == -5
+    assert found["noticeRawLogs"] == [
+        {"type": "REF", "refTarget": 1, "limit": 2, "columns": ["1"]},
+        {"type": "CUSTOM", "customTarget": {"startTimeOffsetMinute": -9, "query": "7"}},
+    ]
+
+
+@pytest.mark.parametrize("timestamp", ["", "soon", " 1", "0x1", "一", "true", True, [1]])
+async def test_other_texts_are_no_numbers(served: Served, timestamp: object) -> None:
+    body = {"logRecords": [{"message": "m", "timestamp": timestamp}]}
+    status, answer = await served.go("POST", RECORDS, body)
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+    assert "[logRecords[0].timestamp] expected a whole number, not" in answer["message"]
+
+
+@pytest.mark.parametrize("timestamp", [1e400, "1e400", "nan", 1.5, "1.5"])
+async def test_numbers_that_are_not_whole_are_refused(served: Served, timestamp: object) -> None:
+    body = b'{"logRecords":[{"message":"m","timestamp":%s}]}'
+    shown = "1e400" if timestamp == 1e400 else json.dumps(timestamp)
+    status, answer = await served.go("POST", RECORDS, raw=body % shown.encode())
+    assert (status, answer["code"]) in {(400, "InvalidParameter"), (400, "MalformedJSON")}

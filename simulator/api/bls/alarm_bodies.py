@@ -72,16 +72,25 @@ class KeptBody(msgspec.Struct, rename="camel", omit_defaults=True):
     notice_raw_logs: list[Any] | None = None
 
 
-class NoticeBody(msgspec.Struct, rename="camel"):
+class NoticeBody(msgspec.Struct, rename="camel", omit_defaults=True):
     """What is looked at of an entry of ``notices``."""
 
     methods: list[NoticeMethod] | None = None
 
 
-class RawLogBody(msgspec.Struct, rename="camel"):
+class RawTargetBody(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What is looked at of a ``customTarget``."""
+
+    start_time_offset_minute: int | None = None
+    end_time_offset_minute: int | None = None
+
+
+class RawLogBody(msgspec.Struct, rename="camel", omit_defaults=True):
     """What is looked at of an entry of ``noticeRawLogs``."""
 
     type: RawLogType | None = None
+    ref_target: int | None = None
+    custom_target: RawTargetBody | None = None
     limit: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None
 
 
@@ -152,9 +161,11 @@ def to_content(body: PolicyBody) -> AlarmContent:
     schedule = body.schedule
     if schedule is None or not (schedule.interval_minute or schedule.fix_time_minute is not None):
         raise invalid("schedule.intervalMinute", "is required, or fixTimeMinute")
-    _check_entries("notices", body.notices, NoticeBody)
-    _check_entries("noticeRawLogs", body.notice_raw_logs, RawLogBody)
-    kept = {name: getattr(body, name) for name in KeptBody.__struct_fields__}
+    kept = KeptBody(
+        recover_without_notice=body.recover_without_notice,
+        notices=_read_entries("notices", body.notices, NoticeBody),
+        notice_raw_logs=_read_entries("noticeRawLogs", body.notice_raw_logs, RawLogBody),
+    )
     return AlarmContent(
         targets=tuple(_to_target(one) for one in body.targets or ()),
         triggers=tuple(
@@ -172,18 +183,32 @@ def to_content(body: PolicyBody) -> AlarmContent:
         repeat_interval_min=body.repeat_interval_minute or 0,
         is_enabled=_is_on("state", body.state),
         is_noticed=_is_on("noticeState", body.notice_state),
-        opaque=msgspec.json.encode(KeptBody(**kept)).decode(),
+        opaque=msgspec.json.encode(kept).decode(),
     )
 
 
-def _check_entries(where: str, entries: Sequence[object] | None, kind: type) -> None:
-    """Refuse entries that are only kept, but that the service would refuse."""
-    for number, entry in enumerate(entries or ()):
+def _read_entries(
+    where: str, entries: Sequence[object] | None, kind: type[msgspec.Struct]
+) -> list[object] | None:
+    """Entries that are only kept; refuse those that the service would refuse."""
+    if entries is None:
+        return None
+    read: list[object] = []
+    for number, entry in enumerate(entries):
         try:
-            msgspec.convert(entry, kind)
+            looked_at = msgspec.convert(entry, kind, strict=False)
         except msgspec.ValidationError as error:
             with within(f"{where}[{number}]"):
                 raise body_error(error, entry, kind) from error
+        read.append(_merged(entry, msgspec.to_builtins(looked_at)))
+    return read
+
+
+def _merged(given: object, read: object) -> object:
+    """What was given, with the members that were read in their types."""
+    if not isinstance(given, dict) or not isinstance(read, dict):
+        return read
+    return given | {name: _merged(given[name], value) for name, value in read.items()}
 
 
 def store_name(body: NamedStore) -> StoreName:

@@ -51,7 +51,7 @@ def body_error(error: msgspec.ValidationError, body: _Value, type_: object) -> P
 
 def _said(body: _Value, type_: object) -> str:
     try:
-        msgspec.convert(body, type_)
+        msgspec.convert(body, type_, strict=False)
     except msgspec.ValidationError as error:
         return str(error)
     return ""

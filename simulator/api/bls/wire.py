@@ -81,7 +81,10 @@ class PushBody(msgspec.Struct, rename="camel"):
 
 
 async def read_body(request: web.Request, type_: type[T]) -> T:
-    """The JSON body of a request.
+    """The JSON body of a request; numbers and booleans may be texts that say them.
+
+    Source: observed with the vendor's command line (bce-cli 2026-10): ``--unfold`` sends all within
+    lists and objects as texts. That the service reads them is assumed.
 
     Raises:
         ControlError: MalformedJSON; InvalidParameter when a field has the wrong type.
@@ -89,7 +92,8 @@ async def read_body(request: web.Request, type_: type[T]) -> T:
     raw = await read_payload(request)
     try:
         try:
-            return msgspec.json.decode(b"{}" if raw in {b"", b"null"} else raw, type=type_)
+            given = b"{}" if raw in {b"", b"null"} else raw
+            return msgspec.json.decode(given, type=type_, strict=False)
         except msgspec.ValidationError as error:
             raise body_error(error, msgspec.json.decode(raw), type_) from error
     except RecursionError as error:
