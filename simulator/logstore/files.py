@@ -5,13 +5,14 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 import duckdb
 import msgspec
 
 from simulator.logstore.compression import compress
 from simulator.logstore.database import quote_text
+from simulator.logstore.json_objects import decode_object
 from simulator.logstore.shipper_settings import ColumnType, Compression, FileLayout, StorageFormat
 from simulator.logstore.values import RecordType
 
@@ -72,7 +73,7 @@ def _values(record: StoredRecord, layout: FileLayout) -> list[object]:
     fields: Mapping[str, object] = {}
     if record.type is RecordType.JSON:
         try:
-            fields = msgspec.json.decode(record.message, type=dict[str, Any])
+            fields = decode_object(record.message, _number)
         except (msgspec.DecodeError, UnicodeError):
             fields = {}  # a segment's line that is no object was loaded as text
     tags = msgspec.json.decode(record.tags, type=dict[str, str]) if record.tags else {}
@@ -86,6 +87,12 @@ def _values(record: StoredRecord, layout: FileLayout) -> list[object]:
     if not layout.types:
         return found
     return [_convert(value, type_) for value, type_ in zip(found, layout.types, strict=True)]
+
+
+def _number(text: str) -> object:
+    """What a file says of a number: one beyond a float is said as it was."""
+    number = float(text)
+    return number if math.isfinite(number) else text
 
 
 def _look_up(name: str, places: Iterable[Mapping[str, object]]) -> object:

@@ -11,6 +11,7 @@ import msgspec
 
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Transaction
+from simulator.logstore.json_objects import decode_object
 from simulator.logstore.json_paths import json_pointer
 from simulator.logstore.values import NewRecord, RecordType
 
@@ -265,7 +266,7 @@ def _decode_all(texts: Iterable[str]) -> Iterator[dict[str, object]]:
     """The records that are JSON objects."""
     for text in texts:
         try:
-            yield msgspec.json.decode(text, type=dict[str, object])
+            yield decode_object(text)
         except msgspec.DecodeError:
             continue
 
@@ -276,7 +277,7 @@ def _decode_some(data: bytes) -> list[dict[str, object]]:
     step = max(1, len(lines) // SAMPLED_LINES)
     for line in lines[::step]:
         try:
-            records.append(msgspec.json.decode(line.partition(b"\t")[2], type=dict[str, object]))
+            records.append(decode_object(line.partition(b"\t")[2]))
         except msgspec.DecodeError:
             continue  # loaded all the same, as a text without fields
     return records

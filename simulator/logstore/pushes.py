@@ -9,6 +9,7 @@ import msgspec
 from simulator.clock import Clock
 from simulator.errors import invalid
 from simulator.logstore.client_time import newest_s
+from simulator.logstore.json_objects import decode_object
 from simulator.logstore.typed import MIN_MS
 from simulator.logstore.values import NewRecord
 
@@ -93,7 +94,7 @@ def decode_records(records: Sequence[NewRecord]) -> list[dict[str, object]]:
     for number, record in enumerate(records):
         place = f"logRecords[{number}].message"
         try:
-            value = msgspec.json.decode(record.message, type=dict[str, object])
+            value = decode_object(record.message)
         except (msgspec.DecodeError, UnicodeError) as error:
             expected = "expected a JSON object, since `type` is JSON"
             raise invalid(place, expected, record.message) from error

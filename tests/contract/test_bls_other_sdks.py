@@ -183,3 +183,29 @@ async def test_numbers_that_are_not_whole_are_refused(served: Served, timestamp:
     shown = "1e400" if timestamp == 1e400 else json.dumps(timestamp)
     status, answer = await served.go("POST", RECORDS, raw=body % shown.encode())
     assert (status, answer["code"]) in {(400, "InvalidParameter"), (400, "MalformedJSON")}
+
+
+async def test_a_number_beyond_a_float_is_kept_as_it_was_pushed(served: Served) -> None:
+    messages = ['{"a":1e400,"b":{"c":[-1e999]}}', '{"a":2.5,"b":{"c":[1]}}']
+    records = [{"message": text, "timestamp": START_MS} for text in messages]
+    body = {"type": "JSON", "logRecords": records}
+    assert (await served.go("POST", RECORDS, body))[0] == 200
+    _, answer = await served.go("GET", f"{RECORDS}?{RANGE}")
+    assert [one["message"] for one in answer["result"]] == messages
+
+    async def rows(statement: str) -> list[list[object]]:
+        _, answer = await served.go("GET", f"{RECORDS}?query={quote(statement)}&{RANGE}")
+        found: list[list[object]] = answer["resultSet"]["rows"]
+        return found
+
+    assert await rows("select sum(a), max(a), count(a)") == [[2.5, 2.5, 2]]
+    assert await rows("select a, b.c where a > 2") == [["2.5", "[1]"]]
+    assert await rows("select a, b.c where a is not null order by a limit 1") == [
+        ["1e400", "[-1e999]"]
+    ]
+    assert len(await rows("match a > 2")) == 1
+    search = {"query": {"range": {"a": {"gte": 2}}}, "fields": ["a"], "size": 5}
+    status, answer = await served.go("POST", "/access/_async_search", search)
+    assert (status, len(answer["response"]["hits"]["hits"])) == (200, 1)
+    status, answer = await served.go("POST", "/access/_async_search", {"fields": ["*"]})
+    assert (status, len(answer["response"]["hits"]["hits"])) == (200, 2)
