@@ -109,7 +109,7 @@ class DownloadRequest:
     @property
     def sort(self) -> Sort:
         """How the hits of a search are ordered."""
-        return Sort(self.order or Sort.DESC)
+        return Sort((self.order or Sort.DESC).lower())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,6 +185,33 @@ async def test_numbers_that_are_not_whole_are_refused(served: Served, timestamp:
     assert (status, answer["code"]) in {(400, "InvalidParameter"), (400, "MalformedJSON")}
 
 
+async def test_go_sends_a_zero_for_no_number_of_terms(served: Served) -> None:
+    records = [{"message": json.dumps({"n": f"{n:02}"}), "timestamp": START_MS} for n in range(12)]
+    await served.go("POST", RECORDS, {"type": "JSON", "logRecords": records})
+    for size, count in ((0, 10), (11, 11)):
+        body = {"field": "n", "size": size}
+        status, answer = await served.go("POST", "/access/_terms_enum", body)
+        assert (status, len(answer["terms"])) == (200, count)
+
+
+async def test_directions_may_be_capitals(served: Served) -> None:
+    records = [{"message": text, "timestamp": START_MS + n} for n, text in enumerate("ab")]
+    await served.go("POST", RECORDS, {"logRecords": records})
+    for sort, first in (("ASC", "a"), ("DESC", "b"), ("Asc", "a")):
+        target = f"{RECORDS}?query=match%20*&sort={sort}&{RANGE}"
+        _, answer = await served.go("GET", target)
+        assert answer["resultSet"]["rows"][0][3] == first
+    status, answer = await served.go("GET", f"{RECORDS}?query=match%20*&sort=up&{RANGE}")
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+    task = {"logStoreName": "access", "queryStartTime": FROM, "queryEndTime": TO, "order": "ASC"}
+    _, made = await served.go("POST", "/v2/logstore/download", task)
+    _, found = await served.go("GET", f"/v2/logstore/download/{made['result']['uuid']}")
+    assert (found["result"]["task"]["state"], found["result"]["task"]["order"]) == (
+        "SUCCESS",
+        "ASC",
+    )
+
+
 async def test_a_number_beyond_a_float_is_kept_as_it_was_pushed(served: Served) -> None:
     messages = ['{"a":1e400,"b":{"c":[-1e999]}}', '{"a":2.5,"b":{"c":[1]}}']
     records = [{"message": text, "timestamp": START_MS} for text in messages]

@@ -15,6 +15,7 @@ from simulator.api.bls.wire import (
     list_page,
     parse_instant,
     parse_log_store_type,
+    parse_sort,
     read_body,
 )
 from simulator.api.bls.workers import Workers
@@ -92,8 +93,7 @@ class Downloads(Service):
             raise invalid("logStoreName", "is required")
         if body.format not in {None, "", *DownloadFormat}:
             raise invalid("format", "expected json or csv", body.format)
-        if body.order not in {None, "", *Sort}:
-            raise invalid("order", "expected asc or desc", body.order)
+        parse_sort("order", body.order)
         asked = DownloadRequest(
             name=body.name or "",
             project=_sent(body.project, DEFAULT_PROJECT),

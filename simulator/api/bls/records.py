@@ -21,6 +21,7 @@ from simulator.api.bls.wire import (
     parse_log_store_type,
     parse_query,
     parse_selection,
+    parse_sort,
     parse_whole,
     project_of,
     read_body,
@@ -34,7 +35,6 @@ from simulator.logstore import (
     QueryHandle,
     RecordType,
     Selection,
-    Sort,
     is_search,
 )
 
@@ -190,9 +190,7 @@ class Records(Service):
 
 
 def _paging(parameters: Mapping[str, str]) -> Paging:
-    sort = parameters.get("sort") or Sort.DESC
-    if sort not in {Sort.ASC, Sort.DESC}:
-        raise invalid("sort", "expected asc or desc", sort)
+    sort = parse_sort("sort", parameters.get("sort"))
     limit = parse_whole(parameters, "limit", DEFAULT_ROWS, MAX_ROWS)
     offset = 0
     # Either alone means nothing; both together replace the limit. A size of 0 is none, as in lists.
@@ -203,7 +201,7 @@ def _paging(parameters: Mapping[str, str]) -> Paging:
     return Paging(
         limit=limit,
         offset=offset,
-        sort=Sort(sort),
+        sort=sort,
         marker=parameters.get("marker") or None,
         sample_percentage=percentage,
         sample_seed=seed,

@@ -23,6 +23,7 @@ from simulator.logstore import (
     LogStoreType,
     QueryResult,
     Selection,
+    Sort,
 )
 
 INT32_MAX: Final = 2**31 - 1
@@ -178,6 +179,20 @@ def parse_whole(parameters: Mapping[str, str], name: str, default: int, most: in
     if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > most:
         raise invalid(name, f"expected a whole number from 0 to {most}", text)
     return int(text)
+
+
+def parse_sort(name: str, text: str | None) -> Sort:
+    """A direction, in capitals too as in lists; empty is the newest first.
+
+    Source: doc https://cloud.baidu.com/doc/BLS/s/hk8to0l9o; the capitals are assumed.
+
+    Raises:
+        ControlError: InvalidParameter.
+    """
+    try:
+        return Sort((text or Sort.DESC).lower())
+    except ValueError as error:
+        raise invalid(name, "expected asc or desc", text) from error
 
 
 def parse_selection(parameters: Mapping[str, str]) -> Selection:

@@ -40,6 +40,11 @@ from simulator.logstore.watchdog import QueryHandle
 
 MAX_ENUM: Final = 1000
 """Terms of one call. Source: assumed (a bound against abuse)."""
+_ENUM_SIZE: Final = 10
+"""Terms of a call that asks for no number, or for 0, which the SDK for Go sends for none.
+
+Source: doc https://cloud.baidu.com/doc/BLS/s/Omfz7gxzt (2025-10) for the number; the 0 is assumed.
+"""
 
 _ALL_THERE: Final = IndexOptions()
 _PASSED_OVER: Final = IndexOptions(ignore_unavailable=True)
@@ -208,7 +213,7 @@ class Elastic:
         if "field" not in members:
             raise root.refuse("field is required")
         field = members["field"]
-        size = members["size"].whole(1, MAX_ENUM) if "size" in members else 10
+        size = (members["size"].whole(0, MAX_ENUM) if "size" in members else 0) or _ENUM_SIZE
         start = members["string"].text() if "string" in members else ""
         any_case = "case_insensitive" in members and members["case_insensitive"].flag()
         with self._database.querying(handle) as cursor:
