@@ -139,16 +139,18 @@ class FieldCatalog:
         field = self._fields.get(name)
         from_message = _from_message("json_extract_string", self._pointers(name), bindings)
         indexed = None if index is None else _INDEXED.get(_type_of(find_indexed(index, name)))
-        if field is None or field.position is None:
+        if field is None:
             value = Typed(from_message, indexed or Kind.MIXED)
         else:
-            kind = indexed or self._verified_kind(field, cursor)
-            column = f"f{field.position}"
-            if field.since_seq:
+            column = from_message if field.position is None else f"f{field.position}"
+            kind = indexed or self._verified_kind(field, column, cursor, bindings)
+            if field.since_seq and field.position is not None:
                 column = f"CASE WHEN seq >= {field.since_seq} THEN {column} ELSE {from_message} END"
-            value = Typed(column, kind)
             if len(self._pointers(name)) > 1:
-                value = Typed(f"coalesce({column}, {from_message})", indexed or Kind.MIXED)
+                kind = indexed or Kind.MIXED
+                if field.position is not None:
+                    column = f"coalesce({column}, {from_message})"
+            value = Typed(column, kind)
         if name in self._tag_keys:
             tag = f"json_extract_string(tags, {bindings.text(json_pointer(name))})"
             kind = value.kind if indexed or value.kind in TEXTUAL else Kind.MIXED
@@ -202,8 +204,12 @@ class FieldCatalog:
         row = cursor.execute(f"SELECT count(f{field.position}) FROM {self._table}").fetchone()
         return row is None or row[0] > 0
 
-    def _verified_kind(self, field: DiscoveredField, cursor: Cursor) -> Kind:
+    def _verified_kind(
+        self, field: DiscoveredField, column: str, cursor: Cursor, bindings: Bindings
+    ) -> Kind:
         """The field's kind, checked against every record stored so far.
+
+        ``column`` is SQL for its values.
 
         Discovery looks at a sample of a delivered segment. A field that is a number there may be
         text elsewhere, so what claims to be a number is proven, once per stored record.
@@ -213,14 +219,14 @@ class FieldCatalog:
         with self._verifying:
             seq, kind = self._verified.get(field.name, (-1, field.kind))
         kind = _merge(kind, field.kind)
-        column = f"f{field.position}"
-        row = cursor.execute(
+        query = (
             f"SELECT max(seq),"
-            f" bool_and(TRY_CAST({column} AS BIGINT)::VARCHAR IS NOT DISTINCT FROM {column})"
-            f" FILTER ({column} IS NOT NULL),"
-            f" bool_and({number_in(column)} IS NOT NULL) FILTER ({column} IS NOT NULL)"
-            f" FROM {self._table} WHERE seq > {seq}"
-        ).fetchone()
+            f" bool_and(TRY_CAST(v AS BIGINT)::VARCHAR IS NOT DISTINCT FROM v)"
+            f" FILTER (v IS NOT NULL),"
+            f" bool_and({number_in('v')} IS NOT NULL) FILTER (v IS NOT NULL)"
+            f" FROM (SELECT seq, {column} AS v FROM {self._table} WHERE seq > {seq})"
+        )
+        row = cursor.execute(query, bindings.used_in(query)).fetchone()
         assert row is not None  # an aggregate without groups
         last, whole, numeric = row
         if last is None:

@@ -41,6 +41,14 @@ INDEX: Final = IndexSettings(
     )
 )
 
+COMPLETE: Final = {
+    name: {"i": 1, "x": 0.5, "b": True, "a": "10.0.0.1", "c": "10.0.0.0/8"}.get(kind, "a")
+    for kind, names in COLUMNS.items()
+    if kind != "w"
+    for name in names
+}
+"""A record with all fields."""
+
 
 class Runner:
     """An engine that has the records of one example after the other."""
@@ -51,6 +59,8 @@ class Runner:
     def check(self, random: Random) -> None:
         """Compare the statements of one example."""
         rows, index = make_rows(random), random.choice((None, INDEX))
+        if index is None:  # what a field is then follows from its values
+            rows = [COMPLETE, *rows]
         self.engine.create_log_store(
             "default", "demo", LogStoreSettings(retention_days=-1, index=index)
         )
