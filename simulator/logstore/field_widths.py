@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from simulator.logstore.database import Cursor, run_statement
+from simulator.logstore.extracts import Extracts
 from simulator.logstore.footprint import ROWS
 from simulator.logstore.origins import Member
 from simulator.logstore.record_sizes import MAX_NEAR_BYTES, RecordSizes
@@ -29,8 +30,16 @@ class FieldWidths:
         self._cursor = cursor
         self._sizes = sizes
         self._bindings = bindings
+        self._extracts: dict[int, Extracts] = {}
         self._asked: dict[int, tuple[Member, dict[str, float | None]]] = {}
         """Of each LogStore the fields that were asked for, and how wide they are once measured."""
+
+    def extracts(self, member: Member) -> Extracts:
+        """What is read of the messages of a LogStore; the same each time."""
+        known = self._extracts.get(member.state.id)
+        if known is None:
+            known = self._extracts[member.state.id] = Extracts(member.state.table)
+        return known
 
     def measured(self, member: Member, value: Typed) -> Typed:
         """A field with its width, and what reading it costs."""
@@ -49,6 +58,10 @@ class FieldWidths:
             width = Width(min(exact, MAX_NEAR_BYTES), exact)
         return replace(value, width=width, cost=cost)
 
+    def extracted_bytes(self, member: Member) -> float:
+        """Of what is read of the message of a record."""
+        return self.record_bytes(member) if self.extracts(member) else 0.0
+
     def record_bytes(self, member: Member) -> float:
         """Of a record where it is stored, as the mean over those beside it."""
         return self._record_width(member).near
@@ -66,7 +79,7 @@ class FieldWidths:
             lengths = [_COLUMN_BYTES.get(name, f"strlen({name})") for name in names]
             longest = ", ".join(f"list_sum(max({length}, {ROWS}))" for length in lengths)
             within = "TRUE" if everything else member.within(self._bindings)
-            sql = f"SELECT {longest} FROM {member.state.table} WHERE {within}"
+            sql = f"SELECT {longest} FROM {self.extracts(member).source} WHERE {within}"
             _, [row] = run_statement(self._cursor, sql, self._bindings.used_in(sql))
             for name, total in zip(names, row, strict=True):
                 fields[name] = float(total or 0) / ROWS

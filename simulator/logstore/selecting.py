@@ -20,7 +20,7 @@ from simulator.logstore.statement import Part, Statement
 from simulator.logstore.typed import Bindings
 from simulator.logstore.unions import records_of
 
-_COLUMN_NAME: Final = re.compile(r'"([fv]\d+|ts|seq|stream|message|type|tags)"')
+_COLUMN_NAME: Final = re.compile(r'"([fv]\d+|ts|seq|stream|message|type|tags|extracted)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +89,8 @@ class Selecting:
         records = records_of(self.origin, conditions, self.cursor, bindings, widths)
         scope = Scope(bindings=bindings, now_ms=self.now_ms, drawn=self.drawn, footprint=footprint)
         query = compile_sql(part, records, scope)
+        for member in self.origin.members:
+            footprint.add(widths.extracted_bytes(member))
         found = Prepared(
             query=query, records=records, bindings=bindings, byte_count=footprint.byte_count
         )

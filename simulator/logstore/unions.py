@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from simulator.logstore.database import LATE_ROWS, Cursor
+from simulator.logstore.extracts import COLUMN
 from simulator.logstore.field_widths import FieldWidths
 from simulator.logstore.fields import RESERVED
 from simulator.logstore.footprint import text_width
@@ -19,7 +20,7 @@ from simulator.logstore.widths import Width
 
 _PROPERTIES: Final = tuple(name for name in RESERVED if name != "@seq")
 _OWN_NAMES: Final = {typed.sql: name for name, typed in RESERVED.items()}
-_PARTS_OF_RECORD: Final = {"message": "@raw", "type": "@raw", "tags": "@raw"}
+_PARTS_OF_RECORD: Final = {"message": "@raw", COLUMN: "@raw", "type": "@raw", "tags": "@raw"}
 """What fields without a column, and tags, are read from."""
 _MAX_REPEATED: Final = 1000
 """Characters of conditions that are written for each LogStore."""
@@ -58,6 +59,7 @@ class _Table:
         widths: FieldWidths,
     ) -> None:
         self._widths = widths
+        self._extracts = widths.extracts(member)
         self._member = member
         self._condition = condition
         self._cursor = cursor
@@ -68,13 +70,13 @@ class _Table:
         order = ("ts", "seq")
         within = self._member.within(self._bindings, back_ms)
         return Source(
-            sql=lambda: self._member.state.table,
+            sql=lambda: self._extracts.source,
             condition=f"{within} AND {self._condition}",
             reader=Reader(field=self._field, order=order_key(order)),
             names=(*_PROPERTIES, *self._member.names),
             row_order=order,
             sample=lambda count: (
-                f"(SELECT * FROM {self._member.state.table} WHERE {within} LIMIT {count})"
+                f"(SELECT * FROM {self._extracts.source} WHERE {within} LIMIT {count})"
             ),
         )
 
@@ -85,7 +87,7 @@ class _Table:
 
     def _field(self, name: str) -> Typed:
         found = self._member.typed(name, self._cursor, self._bindings)
-        return self._widths.measured(self._member, found)
+        return self._widths.measured(self._member, self._extracts.read(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,7 @@ class _Union:
             items = ", ".join(["ts", "seq", f"{number} AS store", "stream", "message", *listed])
             within = member.within(self._bindings, back_ms)
             select = (
-                f"SELECT {items} FROM {member.state.table}"
+                f"SELECT {items} FROM {self._widths.extracts(member).source}"
                 f" WHERE {within} AND {self._conditions[number]}"
             )
             selects.append(select if wanted is None else _first_of(select, wanted))
@@ -164,16 +166,17 @@ class _Union:
     def _column(self, name: str) -> _Column:
         column = self._columns.get(name)
         if column is None:
-            values = [
-                member.typed_if_known(name, self._cursor, self._bindings)
-                for member in self._members
-            ]
+            values = [self._read(member, name) for member in self._members]
             kind = common_kind(values)
             column = self._columns[name] = _Column(
                 parts=tuple(as_kind(value, kind) for value in values),
                 typed=Typed(f"v{len(self._columns)}", kind, width=self._width(values)),
             )
         return column
+
+    def _read(self, member: Member, name: str) -> Typed | None:
+        found = member.typed_if_known(name, self._cursor, self._bindings)
+        return None if found is None else self._widths.extracts(member).read(found)
 
     def _width(self, values: Sequence[Typed | None]) -> Width:
         """How wide a field is, in whichever LogStore it is the widest."""
