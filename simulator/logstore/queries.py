@@ -39,6 +39,9 @@ _MATCH_TYPES: Final = ("int", "int", "string", "string")
 """Source: doc of an SDK-based tool, and SDK tests for the fourth column (2026-08)."""
 MAX_BUCKETS: Final = 60
 _DAY_MS: Final = 86_400_000
+_LONGEST_DAYS: Final = 24
+_MAX_LONGEST: Final = 1000
+"""Buckets of so many days: for 65 years."""
 _INTERVALS_S: Final = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 12 * 3600, 86_400)
 _RECORD_TYPES: Final = {type_.value: type_ for type_ in RecordType}
 
@@ -239,13 +242,20 @@ class QueryRunner:
 
 
 def _interval_ms(selection: Selection) -> int:
-    """The least interval that makes no more than 60 buckets. Source: assumed."""
+    """The least interval that makes no more than 60 buckets; but where 24 days make 1000, those.
+
+    Source: assumed; doc the vendor's newer SDK for Go, which reads the interval into 32 bits: 24
+    days are the most whole ones that fit.
+    """
     for interval_s in _INTERVALS_S:
         interval_ms = interval_s * 1000
         count = (selection.end_ms - 1) // interval_ms - selection.start_ms // interval_ms + 1
         if count <= MAX_BUCKETS:
             return interval_ms
-    days = (selection.end_ms - selection.start_ms) // (_DAY_MS * (MAX_BUCKETS - 1)) + 1
+    span_ms = selection.end_ms - selection.start_ms
+    days = span_ms // (_DAY_MS * (MAX_BUCKETS - 1)) + 1
+    if days > _LONGEST_DAYS and span_ms // (_LONGEST_DAYS * _DAY_MS) < _MAX_LONGEST:
+        days = _LONGEST_DAYS
     return days * _DAY_MS
 
 

@@ -172,7 +172,8 @@ def test_samples_without_a_seed_differ_and_follow_from_the_scenarios_seed() -> N
 @pytest.mark.parametrize(
     ("length_s", "interval_s", "count"),
     [(1, 1, 1), (60, 1, 60), (61, 5, 13), (3600, 60, 60), (86_400, 1800, 48),
-     (60 * 86_400, 86_400, 60), (600 * 86_400, 11 * 86_400, 55)],
+     (60 * 86_400, 86_400, 60), (600 * 86_400, 11 * 86_400, 55),
+     (20 * 366 * 86_400, 24 * 86_400, 305), (65 * 366 * 86_400, 24 * 86_400, 992)],
 )  # fmt: skip
 def test_interval_of_a_histogram(store, length_s: int, interval_s: int, count: int) -> None:
     selection = Selection(start_ms=NOW_MS, end_ms=NOW_MS + length_s * 1000)
