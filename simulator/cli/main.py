@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_MACHINE: Final = 3
-EXIT_INTERRUPTED: Final = 130
 
 _Verb = Callable[[argparse.Namespace], int]
 
@@ -51,8 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, StartupError) as error:
         print(f"blbsim: {error}", file=sys.stderr)
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_MACHINE
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

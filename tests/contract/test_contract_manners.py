@@ -52,6 +52,30 @@ def test_a_run_stopped_by_a_signal_says_so_and_leaves_nothing_behind(
     assert not list(temporary.glob("blbsim-*"))
 
 
+@pytest.mark.parametrize("module", ["simulator.cli", "simulator.cli.tables", "duckdb"])
+def test_ctrl_c_while_modules_are_imported_is_no_traceback(module: str):
+    interrupted = f"""
+import sys
+from simulator.__main__ import main
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+sys.exit(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", interrupted, "up", QUICKSTART, "--free-ports"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path):
     path = variant(tmp_path, ("for: 10s", "for: 1s"))
     done = subprocess.run(
