@@ -27,6 +27,7 @@ from simulator.logstore import (
 )
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "0"))
+pytestmark = [pytest.mark.timeout(0)] if EXAMPLES else []
 SEARCHES = 8
 """Of each example."""
 

@@ -29,6 +29,7 @@ from simulator.logstore import (
 )
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "0"))
+pytestmark = [pytest.mark.timeout(0)] if EXAMPLES else []
 STATEMENTS = 3
 """Of each example."""
 TYPES: Final = {"i": IndexType.LONG, "x": IndexType.FLOAT, "b": IndexType.BOOL}

@@ -405,3 +405,14 @@ def test_depth_is_bounded(store, text: str) -> None:
 def test_a_long_chain_of_conditions_is_one_level(store) -> None:
     store.push({"a": 1})
     assert store.select("select 1 where a = 1" + " or a = 2" * 200) == [(1,)]
+
+
+def test_field_with_numbers_and_texts_is_a_text_of_which_some_functions_see_the_numbers(
+    store,
+) -> None:
+    store.push({"n": 9}, {"n": 10}, {"n": "x"})
+    assert store.select("select n order by n") == [("10",), ("9",), ("x",)]
+    assert store.select("select max(n), min(n), sum(n), count(n)") == [(10.0, 9.0, 19.0, 3)]
+    assert store.select("select n where n > 9") == [("10",)]
+    found = "json_extract_scalar(`@raw`, '$.n')"
+    assert store.select(f"select max({found}), max(concat({found}, ''))") == [(10.0, "x")]
