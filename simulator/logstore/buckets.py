@@ -1,5 +1,6 @@
 """What the LogStores need of an object store; they do not see the one there is."""
 
+from pathlib import Path
 from typing import Protocol
 
 
@@ -11,9 +12,9 @@ class Buckets(Protocol):
         ...
 
     def put_object(
-        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
+        self, bucket: str, key: str, body: bytes | Path, content_type: str, *, last_modified: float
     ) -> object:
-        """Store an object, replacing one of the same key.
+        """Store an object, replacing one of the same key; a file is copied piece by piece.
 
         Raises:
             ControlError: NoSuchBucket.

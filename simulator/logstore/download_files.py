@@ -13,7 +13,7 @@ from simulator.logstore.results import Cells
 from simulator.logstore.values import Value
 
 MAX_FILE_BYTES: Final = 1024 * 1024 * 1024
-"""Of a task; on the way to a bucket it is in memory whole. Source: assumed."""
+"""Of a task. Source: assumed."""
 
 
 class DownloadFormat(StrEnum):

@@ -326,7 +326,7 @@ class Downloads:
             self.buckets.put_object(
                 bucket,
                 directory + task.file_name,
-                file.read_bytes(),
+                file,
                 "text/csv"
                 if task.request.file_format is DownloadFormat.CSV
                 else "application/json",

@@ -81,7 +81,7 @@ class Mirror:
         self,
         bucket: str,
         key: str,
-        body: bytes,
+        body: bytes | Path,
         content_type: str,
         last_modified: float,
         lag: Lag | None = None,
@@ -96,7 +96,10 @@ class Mirror:
         if content_type != default_content_type(key):
             type_path.write_text(content_type)
         temporary = self._directory / bucket / _TEMPORARY
-        temporary.write_bytes(body)
+        if isinstance(body, Path):
+            shutil.copyfile(body, temporary)
+        else:
+            temporary.write_bytes(body)
         stamp_ns = round(last_modified * 1_000_000) * 1000
         os.utime(temporary, ns=(stamp_ns, stamp_ns))
         temporary.replace(path)

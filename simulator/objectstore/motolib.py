@@ -4,10 +4,12 @@ moto's model is internal API; that is why its version is pinned to a minor one.
 """
 
 import os
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from threading import local
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from moto.s3.models import FakeBucket, FakeKey, S3Backend
     from werkzeug.serving import WSGIRequestHandler
 
+_PIECE_BYTES: Final = 1024 * 1024
 ACCOUNT_ID: Final = "123456789012"
 """The account moto gives to every key pair it does not know."""
 
@@ -82,8 +85,18 @@ class Moto:
     Fine to call twice."""
     publish: "Callable[[FakeBucket, FakeKey], None]"
     """Put an object into a bucket without noting it."""
+    fill: "Callable[[FakeKey, Path], None]"
+    """Give an object that nobody sees yet what a file holds, a little at a time."""
     withdraw: "Callable[[FakeBucket, FakeKey], None]"
     """Take an object out of a bucket without noting it."""
+
+
+def _fill(key: "FakeKey", file: Path) -> None:
+    # moto's own way in takes the whole of it. Any: what it keeps it in is its own.
+    made: Any = key
+    with file.open("rb") as source:
+        shutil.copyfileobj(source, made._value_buffer, _PIECE_BYTES)  # noqa: SLF001
+    made.contentsize = file.stat().st_size
 
 
 @cache
@@ -165,6 +178,7 @@ def load_moto() -> Moto:
         lags=lags,
         watch=watch,
         publish=publish,
+        fill=_fill,
         withdraw=withdraw,
     )
 

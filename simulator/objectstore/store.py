@@ -106,7 +106,7 @@ class ObjectStore:
         self,
         bucket: str,
         key: str,
-        body: bytes,
+        body: bytes | Path,
         content_type: str = "application/octet-stream",
         *,
         last_modified: float | None = None,
@@ -115,6 +115,7 @@ class ObjectStore:
         """Store an object; it is on disk before anybody can see it. From any thread.
 
         Args:
+            body: what it holds, or a file of it, which is copied piece by piece.
             last_modified: Unix seconds; the machine's time if not given.
             lag: from when on it shows; None: at once.
 
@@ -221,20 +222,26 @@ class ObjectStore:
         self,
         bucket: "FakeBucket",
         key: str,
-        body: bytes,
+        body: bytes | Path,
         content_type: str,
         last_modified: float | None,
     ) -> "FakeKey":
         """An object nobody sees yet."""
         made = self._moto.object_class(
             name=key,
-            value=body,
+            value=b"" if isinstance(body, Path) else body,
             account_id=ACCOUNT_ID,
             region_name=self._backend.region_name,
             bucket_name=bucket.name,
             is_versioned=bucket.is_versioned,
         )
         made.set_metadata({"Content-Type": content_type})
+        if isinstance(body, Path):
+            try:
+                self._moto.fill(made, body)
+            except OSError:
+                made.dispose()
+                raise
         if last_modified is not None:
             stamp = datetime.fromtimestamp(last_modified, UTC)
             made.last_modified = stamp.replace(tzinfo=None)  # as moto's own: naive, in UTC

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -38,11 +39,11 @@ class MemoryBuckets:
         return bucket in self.objects
 
     def put_object(
-        self, bucket: str, key: str, body: bytes, content_type: str, *, last_modified: float
+        self, bucket: str, key: str, body: bytes | Path, content_type: str, *, last_modified: float
     ) -> None:
         if bucket not in self.objects:
             raise ControlError("NoSuchBucket", 404, f"bucket {bucket} does not exist")
-        self.objects[bucket][key] = body
+        self.objects[bucket][key] = body.read_bytes() if isinstance(body, Path) else body
 
     def delete_object(self, bucket: str, key: str) -> None:
         self.objects.get(bucket, {}).pop(key, None)

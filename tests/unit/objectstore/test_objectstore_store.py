@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -98,6 +99,34 @@ def test_objects_are_removed_by_prefix_and_choice(tmp_path: Path) -> None:
     again = ObjectStore(tmp_path, region="bj")
     assert again.list_keys("shop-logs") == ("a/2", "a/3", "b/1")
     again.close()
+
+
+def test_a_file_becomes_an_object_and_is_never_in_memory(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    with file.open("wb") as out:
+        out.truncate(100 << 20)
+        out.write(b"begins")
+    store = ObjectStore(tmp_path / "objects", region="bj")
+    store.create_bucket("logs")
+    tracemalloc.start()
+    info = store.put_object("logs", "k", file, "text/csv", last_modified=AT)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 140 << 20  # what is small is kept in memory, and moved to a file once
+    with file.open("rb") as read:
+        digest = hashlib.file_digest(read, "md5").hexdigest()
+    assert (info.size_bytes, info.etag, info.content_type) == (100 << 20, digest, "text/csv")
+    assert (tmp_path / "objects" / "logs" / "k").read_bytes()[:7] == b"begins\0"
+    store.close()
+
+
+def test_a_file_that_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
+    store = ObjectStore(None, region="bj")
+    store.create_bucket("logs")
+    with pytest.raises(FileNotFoundError):
+        store.put_object("logs", "k", tmp_path / "none")
+    assert store.list_keys("logs") == ()
+    store.close()
 
 
 def test_what_does_not_exist_has_the_vendors_code() -> None:
