@@ -247,6 +247,8 @@ class Shippers:
                     before, status=ShipperStatus.ABNORMAL, error=error, retry_at=retry_at
                 )
                 self._table.put(transaction, id_, after)
+            elif before.status is ShipperStatus.DELETED:
+                self.objects.forget(transaction, id_)  # nobody goes on with its window
 
     def _set(self, ids: Sequence[str], status: ShipperStatus, *, strict: bool) -> None:
         with self._database.writing() as transaction:

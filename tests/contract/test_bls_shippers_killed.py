@@ -161,6 +161,42 @@ def test_settings_that_change_within_a_window_leave_no_record_twice(
     engine.close()
 
 
+class Deleting(MemoryBuckets):
+    """Somebody deletes the shipper with its first object; then the disk is full."""
+
+    def __init__(self, engine: LogStoreEngine) -> None:
+        super().__init__()
+        self.engine = engine
+
+    def put_object(self, *_args: object, **_kwargs: object) -> None:
+        ids = [one.id for one in self.engine.shippers.list_all()]
+        if not ids:
+            raise OSError(28, "No space left on device")
+        self.engine.shippers.delete(ids, strict=True)
+
+
+def test_nothing_is_remembered_for_a_shipper_that_is_deleted_while_it_fails() -> None:
+    engine = LogStoreEngine(None, ManualClock(float(START_S)))
+    engine.use_buckets(Deleting(engine))
+    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
+    id_ = engine.shippers.create(
+        name="s",
+        project="default",
+        log_store="access",
+        start="",
+        start_ms=START_S * 1000,
+        settings=ShipperSettings(path="logs", partition_by_stream=True),
+    )
+    for stream in ("a", "b"):
+        engine.push("default", "access", [NewRecord(message="m")], stream=stream)
+    for job in engine.jobs:
+        if (at := job.next_at()) is not None and at <= START_S + 300:
+            job.run(START_S + 300.0)
+    assert engine.shippers.describe(id_).status == "Deleted"
+    assert engine.shippers.objects.stale(id_, ()) == []
+    engine.close()
+
+
 class Busy(MemoryBuckets):
     """Somebody pushes to a stream that is shipped already, while another is."""
 
