@@ -382,8 +382,16 @@ def test_a_log_store_that_is_not_ready_is_named(engine: LogStoreEngine, clock: M
         ([], "InvalidParameter", "expected 1 to 200"),
         ([store("gone")], "LogStoreNotFound", "LogStore [gone] not exists"),
         ([store("web", "gone")], "LogStoreNotFound", "LogStore [web] not exists"),
-        ([store("web"), store("web", a="b")], "InvalidParameter", "web of the project default"),
-        ([store("web", **{"@raw": "x"})], "InvalidParameter", "@raw is what every record has"),
+        (
+            [store("web"), store("web", a="b")],
+            "InvalidParameter",
+            "[logstores[1].name] expected each",
+        ),
+        (
+            [store("web", **{"@raw": "x"})],
+            "InvalidParameter",
+            "[logstores[0].extends[0].alias] expected",
+        ),
         ([store("web", **{"": "x"})], "InvalidParameter", "logstores[0].extends"),
         ([store("web", a="")], "InvalidParameter", "logstores[0].extends"),
         ([store("app"), store("web", a="x" * 257)], "InvalidParameter", "logstores[1].extends"),
@@ -399,7 +407,7 @@ def test_a_log_store_that_is_not_ready_is_named(engine: LogStoreEngine, clock: M
                 )
             ],
             "InvalidParameter",
-            "the alias c is given twice",
+            "[logstores[0].extends[1].alias] expected",
         ),
         ([store(f"s{number}") for number in range(201)], "InvalidParameter", "expected 1 to 200"),
     ],
