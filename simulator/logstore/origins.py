@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from simulator.clock import Clock
 from simulator.errors import ControlError
 from simulator.logstore.availability import Availability
-from simulator.logstore.catalog import Catalog, StoreState
+from simulator.logstore.catalog import Catalog, StoreState, seen_by
 from simulator.logstore.conditions import ConditionWriter
 from simulator.logstore.database import Cursor
 from simulator.logstore.loader import SEQ_SHIFT
@@ -128,10 +128,9 @@ class Origin:
 
     def seen_by(self, cursor: Cursor) -> "Origin":
         """The same with the fields of all records that a transaction sees."""
-        members = tuple(
-            replace(member, state=member.state.seen_by(cursor)) for member in self.members
-        )
-        return replace(self, members=members)
+        seen = seen_by(cursor, [member.state for member in self.members])
+        members = (replace(one, state=state) for one, state in zip(self.members, seen, strict=True))
+        return replace(self, members=tuple(members))
 
     def check_indexed(self) -> None:
         """Refuse what needs an index where a LogStore that insists on one has none.

@@ -10,7 +10,7 @@ from typing import Final
 
 from simulator.clock import Clock, monotonic
 from simulator.errors import ControlError
-from simulator.logstore.catalog import Catalog, StoreState
+from simulator.logstore.catalog import Catalog, StoreState, seen_by
 from simulator.logstore.database import Cursor, Database, Row
 from simulator.logstore.elastic.buckets import BucketRunner
 from simulator.logstore.elastic.capabilities import (
@@ -307,7 +307,7 @@ _SHARDS: Final[Mapping[str, int]] = {"total": 1, "successful": 1, "skipped": 0, 
 
 def _seen(stores: Mapping[str, StoreState], cursor: Cursor) -> dict[str, StoreState]:
     """The LogStores with the fields of all records that a transaction sees."""
-    return {index: state.seen_by(cursor) for index, state in stores.items()}
+    return dict(zip(stores, seen_by(cursor, list(stores.values())), strict=True))
 
 
 def _names(node: Node) -> tuple[str, ...]:
