@@ -18,7 +18,7 @@ from simulator.logstore.pages import find_page
 from simulator.logstore.record_sizes import RecordSizes
 from simulator.logstore.results import KeptRows, RowSink, Sent
 from simulator.logstore.selecting import Selecting, parsed_search
-from simulator.logstore.statement import parse_statement, plus_explained
+from simulator.logstore.statement import parse_statement
 from simulator.logstore.typed import Bindings, invalid_query
 from simulator.logstore.values import (
     Histogram,
@@ -90,7 +90,7 @@ class QueryRunner:
     ) -> Page:
         """Records that a search finds."""
         paging = self._seeded(paging)
-        with plus_explained(query), self._querying(origin, handle) as (cursor, seen):
+        with self._querying(origin, handle) as (cursor, seen):
             statement = parse_statement(query)
             if statement.search is None or statement.sql is not None:
                 raise invalid_query("only `match <search>` can be pulled")
@@ -116,7 +116,7 @@ class QueryRunner:
         sink = sink or kept
         began = monotonic()
         paging = self._seeded(paging)
-        with plus_explained(query), self._querying(origin, handle) as (cursor, seen):
+        with self._querying(origin, handle) as (cursor, seen):
             statement = parse_statement(query)
             scan_count, scan_bytes = _scan_size(cursor, seen)
             if statement.sql is None:
@@ -166,7 +166,7 @@ class QueryRunner:
         first, last = selection.start_ms // interval_ms, (selection.end_ms - 1) // interval_ms
         counts: Counter[int] = Counter()
         bindings = Bindings()
-        with plus_explained(query), self._querying(origin, handle) as (cursor, seen):
+        with self._querying(origin, handle) as (cursor, seen):
             statement = parse_statement(query)
             seen.check_indexed()
             search = parsed_search(statement)

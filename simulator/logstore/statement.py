@@ -5,12 +5,9 @@ word ``match`` before the pipe is what older SDK documentation shows.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.errors import ControlError
 from simulator.logstore.search_spellings import hint_without_match
 from simulator.logstore.typed import invalid_query
 
@@ -84,21 +81,7 @@ def is_search(query: str) -> bool:
     Raises:
         ControlError: InvalidParameter when it is no query.
     """
-    with plus_explained(query):
-        return parse_statement(query).sql is None
-
-
-@contextmanager
-def plus_explained(query: str) -> Iterator[None]:
-    """Add to an error in the block what is the matter with a query in the encoding of forms."""
-    try:
-        yield
-    except ControlError as error:
-        spaced = any(character.isspace() for character in query)
-        if error.code != "InvalidParameter" or spaced or "+" not in query:
-            raise
-        hint = "a blank in the query string has to be sent as %20, since + stands for itself"
-        raise ControlError(error.code, error.status, f"{error.message}; {hint}") from error
+    return parse_statement(query).sql is None
 
 
 def _top_level_pipe(query: str, start: int) -> int | None:
