@@ -100,6 +100,7 @@ class Lines:
         count = sum(1 + item.line.count(b"\n") for item in items) if self.key else len(items)
         places = [(item.seq, item.number) for item in items]
         if torn is not None:
+            count += 1 + torn[1].count(b"\n")
             places.append((torn[0].seq, torn[0].number))
         return LedgerEntry(
             flow_log_id=self.flow_log_id,
@@ -107,7 +108,7 @@ class Lines:
             piece=self.piece,
             first_seq=self.first_seq,
             last_seq=self.last_seq,
-            record_count=count + (torn is not None),
+            record_count=count,
             byte_count=sum(len(item.line) + 1 for item in items),
             first_at=min(item.logged_at for item in known),
             last_at=max(item.logged_at for item in known),

@@ -117,7 +117,9 @@ def _encode(
             break
         end += len(line) + 1
         whole += 1
-    return PlannedObject(suffix=suffix, body=body, first=first, whole=whole, torn=readable[end:])
+    # A fault may have put line feeds into a record, and the cut may be behind one.
+    torn = readable[end:].removesuffix(b"\n")
+    return PlannedObject(suffix=suffix, body=body, first=first, whole=whole, torn=torn)
 
 
 def _cut_point(text: bytes, cut: str, at: float) -> int:

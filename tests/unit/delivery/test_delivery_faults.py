@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from delivery_world import START, FakeEngine, FakeObjects, World, bucket_log, flow_log
 from fault_world import fault, object_lines, write_records
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from simulator.delivery import PassageState
@@ -488,6 +488,7 @@ fault_lists = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fault_lists, st.floats(0, 500), st.booleans())
+@example([(FaultKind.OVERSIZE, 0.2), (FaultKind.TRUNC, 0.5), (FaultKind.INJECT, 0.2)], 0.0, False)
 def test_a_crash_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory,
     chosen: list[tuple[FaultKind, float]],
