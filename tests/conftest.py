@@ -3,8 +3,10 @@
 import uvloop
 from hypothesis import settings
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("any machine", deadline=None)
+# How long an example takes says how busy the machine is. The same examples each time, so that a
+# change is judged by what it changes; `pytest --hypothesis-profile explore` looks for others.
+settings.register_profile("any machine", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
 settings.load_profile("any machine")
 
 
