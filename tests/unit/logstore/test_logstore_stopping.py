@@ -247,25 +247,6 @@ def test_missing_log_store_is_named_to_its_manager_and_not_to_its_reader() -> No
 
 
 @pytest.mark.parametrize(
-    ("query", "explained"),
-    [
-        ("select+count(*)+as+n", True),
-        ("match+level:1", True),
-        ("match+level:1|select+count(*)+as+n", True),
-        ("select count(*)+", False),
-        ("select(median(x))", False),
-    ],
-)
-def test_plus_in_place_of_blanks_is_explained(query: str, explained: bool) -> None:
-    engine = engine_of()
-    with pytest.raises(ControlError) as caught:
-        engine.query("default", "demo", EVERYTHING, query)
-    assert caught.value.code == "InvalidParameter"
-    assert ("%20" in caught.value.message) is explained
-    engine.close()
-
-
-@pytest.mark.parametrize(
     ("item", "name", "instead"),
     [
         ("median(x)", "median", "approx_percentile(x, 0.5)"),
