@@ -23,8 +23,8 @@ OPERATIONS: Final = web.AppKey("operations", tuple[Operation, ...])
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj: one push is at most 1 MB."""
 
-UNSIGNED: Final = ("/_sim/",)
-"""Paths of the simulator itself, which nobody signs."""
+UNSIGNED: Final = "/_sim/"
+"""What the routes of the simulator itself begin with, which nobody signs."""
 
 
 def make_api_app(
@@ -43,7 +43,7 @@ def make_api_app(
     Args:
         engine: holds the LogStores; stays the caller's to close.
         clock: does not jump while a call is at work.
-        auth: verifies every request but those to paths under ``/_sim/``.
+        auth: verifies every request but those that the simulator itself answers, under ``/_sim/``.
         on_change: told each time that a call has changed something.
         meet: says which faults each call meets; None: none.
         object_url: the address of an object, from its bucket and key; None: a path.
@@ -92,7 +92,7 @@ def make_runner(app: web.Application, *, shutdown_s: float) -> web.AppRunner:
 def _auth_middleware(auth: Authenticator) -> Middleware:
     @web.middleware
     async def verify(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.match_info.http_exception is None and not request.path.startswith(UNSIGNED):
+        if request.match_info.http_exception is None and _is_signed(request):
             headers = [
                 (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
                 for name, value in request.raw_headers
@@ -101,6 +101,12 @@ def _auth_middleware(auth: Authenticator) -> Middleware:
         return await handler(request)
 
     return verify
+
+
+def _is_signed(request: web.Request) -> bool:
+    """By the route, not the path: in that of an index a slash may stand as ``%2F``."""
+    resource = request.match_info.route.resource
+    return resource is None or not resource.canonical.startswith(UNSIGNED)
 
 
 def _target(raw_path: str) -> str:

@@ -12,6 +12,8 @@ from simulator.errors import ControlError
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": zlib.MAX_WBITS}
 _STEP_BYTES: Final = 256 * 1024
 """Unpacked at a time."""
+_FED_BYTES: Final = 4096
+"""Packed, at a time."""
 
 
 async def read_payload(request: web.Request) -> bytes:
@@ -84,16 +86,19 @@ class _Unpacker:
     def unpack(self, packed: bytes, most: int) -> bytes:
         """At most ``most`` bytes of what ``packed`` holds."""
         found = bytearray()
-        self.rest = packed
+        place = 0
         try:
-            while self.rest and len(found) < most:
+            while place < len(packed) and len(found) < most:
                 if self._inner.eof:
                     self._inner = zlib.decompressobj(self._window)
                 self._begun = True
-                found += self._inner.decompress(self.rest, most - len(found))
-                self.rest = self._inner.unconsumed_tail or self._inner.unused_data
+                # No more of it: each member of a body gets a copy of what follows it.
+                piece = packed[place : place + _FED_BYTES]
+                found += self._inner.decompress(piece, most - len(found))
+                place += len(piece) - len(self._inner.unconsumed_tail or self._inner.unused_data)
         except zlib.error as error:
             raise _unreadable(f"it is not {self._name}: {error}") from error
+        self.rest = packed[place:]
         return bytes(found)
 
     def finish(self) -> None:

@@ -367,6 +367,16 @@ async def test_what_cannot_be_searched(filled: Served) -> None:
     assert (found, answer["code"]) == (401, "Unauthorized")
 
 
+@pytest.mark.parametrize("target", ["/_sim%2F*,access/_async_search", "/_sim%2Fx,*/_field_caps"])
+async def test_what_only_looks_like_a_path_of_the_simulator_is_signed(
+    filled: Served, target: str
+) -> None:
+    target += "?ignore_unavailable=true"
+    found, answer = await filled.go("POST", target, {}, secret_key="wrong")
+    assert (found, answer["code"]) == (401, "Unauthorized")
+    assert (await filled.go("POST", target, {}))[0] == 200
+
+
 async def test_the_parameters_of_an_address(filled: Served) -> None:
     status, answer = await filled.go("GET", "/*/_field_caps?fields=path,st*&allow_no_indices=true")
     assert (status, list(answer["fields"])) == (200, ["path", "status"])

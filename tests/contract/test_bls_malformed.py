@@ -15,6 +15,7 @@ PUSH = b"POST /v1/logstore/demo/logrecord HTTP/1.1\r\nHost: x\r\n"
 BODY = b'{"logRecords":[{"message":"hello"}]}'
 CHUNKED = PUSH + b"Transfer-Encoding: chunked\r\n\r\n"
 MIB = 1 << 20
+DECOMPRESSOBJ = zlib.decompressobj
 
 
 @pytest.fixture
@@ -94,6 +95,33 @@ async def test_refusal_is_in_the_vendors_form(port: int, name: str) -> None:
 )
 async def test_body_is_read_however_it_comes(port: int, sent: bytes) -> None:
     assert await ask(port, sent) == (200, {"success": True, "code": "OK"})
+
+
+class Counting:
+    """What unpacks, and how many bytes it was given."""
+
+    given = 0
+
+    def __init__(self, window: int) -> None:
+        self._inner = DECOMPRESSOBJ(window)
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        Counting.given += len(data)
+        return self._inner.decompress(data, most)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+
+async def test_members_without_end_cost_no_more_than_their_bytes(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zlib, "decompressobj", Counting)
+    member = gzip.compress(b"")
+    count = MIB // len(member)
+    status, answer = await ask(port, packed(member * count))
+    assert (status, answer["code"]) == (400, "InvalidParameter")  # an empty body
+    assert count <= Counting.given / len(member) < 20_000_000  # with all that follow: 10**9
 
 
 async def test_answer_does_not_grow_with_what_it_quotes(port: int) -> None:
