@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from demo_store import NOW_MS, Store
 
 from simulator.clock import monotonic
 from simulator.errors import ControlError
+from simulator.logstore import NewRecord
 from simulator.logstore.admission import Admission
 from simulator.logstore.watchdog import QueryHandle
 
@@ -44,8 +47,8 @@ class Guest:
 class House:
     """An admission with two places, and who came."""
 
-    def __init__(self) -> None:
-        self.admission = Admission(100, 2)
+    def __init__(self, places: int = 2) -> None:
+        self.admission = Admission(100 << 20, places)
         self.order: list[str] = []
         self.guests: list[Guest] = []
 
@@ -86,6 +89,51 @@ def test_places_are_taken_in_the_order_of_coming(house: House) -> None:
     assert house.order.index("c") == 2
 
 
+def test_many_that_wait_are_let_in_one_by_one_as_they_came() -> None:
+    house = House(places=1)
+    names = [f"guest {number}" for number in range(20)]
+    guests = house.come(*names, waiting=19)
+    left = [guests[3], guests[11], guests[19]]
+    for guest in left:
+        guest.handle.cancel()
+        assert guest.gone() == "ExecutionTimeout"
+    stayed = [guest for guest in guests if guest not in left]
+    for number, guest in enumerate(stayed, 1):
+        assert guest.inside.wait(PATIENCE_S)
+        assert len(house.order) == number  # nobody else is inside
+        guest.leave.set()
+        assert guest.gone() == ""
+    assert house.order == [name for name in names if name not in {names[3], names[11], names[19]}]
+
+
+def test_what_wants_little_memory_does_not_overtake_what_wants_much(house: House) -> None:
+    order: list[str] = []
+
+    def work(name: str, byte_count: int) -> None:
+        with house.admission.room(byte_count, monotonic() + PATIENCE_S):
+            order.append(name)
+
+    def waiting(count: int) -> bool:
+        admission = house.admission
+        with admission._changed:
+            return admission._changed.wait_for(
+                lambda: len(admission._bytes.waiting) == count, PATIENCE_S
+            )
+
+    sizes = {"much": 90 << 20, "little": 2 << 20, "more": 100 << 20}
+    threads = [threading.Thread(target=work, args=one, daemon=True) for one in sizes.items()]
+    with house.admission.room(20 << 20, monotonic() + PATIENCE_S):
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            assert waiting(number)
+        work("so little that nobody counts it", 1000)
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert order[0].startswith("so little")
+    assert order[-1] == "more"
+    assert sorted(order[1:3]) == ["little", "much"]
+
+
 def test_one_that_gives_up_waiting_lets_the_next_one_on(house: House) -> None:
     a, _, c, d = house.come("a", "b", "c", "d", waiting=2)
     c.handle.cancel()
@@ -117,3 +165,34 @@ def test_nothing_is_let_in_after_the_end(house: House) -> None:
     assert c.gone() == "ExecutionTimeout"
     with pytest.raises(ControlError), house.admission.place(monotonic() + PATIENCE_S):
         pass
+
+
+def test_twenty_who_ask_much_are_all_answered_while_one_writes(store: Store) -> None:
+    for first in range(0, 3000, 1000):
+        store.engine.push(
+            "default",
+            "demo",
+            [
+                NewRecord(message=f"{n} " * 50, timestamp_ms=NOW_MS)
+                for n in range(first, first + 1000)
+            ],
+        )
+    statement = (
+        "select count(distinct concat(`@raw`, 'x')) as n, max(lpad(`@raw`, 9000, 'ab')) as m"
+    )
+    at_work = threading.Semaphore(0)
+    pushed: list[int] = []
+
+    def ask() -> int:
+        at_work.release()
+        return len(store.select(f"{statement}, length(`@raw`) as l group by l"))
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = [threads.submit(ask) for _ in range(20)]
+        assert all(at_work.acquire(timeout=PATIENCE_S) for _ in answers)
+        while not all(one.done() for one in answers) or not pushed:
+            store.push("one more", at_ms=NOW_MS + len(pushed))
+            pushed.append(sum(not one.done() for one in answers))
+        assert len({one.result() for one in answers} - {0}) >= 1
+    assert pushed[0] > 0  # it waited for none of them
+    assert store.select("select count(*)") == [(3000 + len(pushed),)]
