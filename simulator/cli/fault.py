@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import quote
 
@@ -38,11 +39,7 @@ def add(remote: Remote, arguments: argparse.Namespace) -> int:
     added = ask(remote, _FAULTS, body)
     if added is None:
         return 1
-    if arguments.json:
-        print_json(added)
-    else:
-        _print((added,))
-    return 0
+    return _show(remote, added, (added,), as_json=arguments.json)
 
 
 def show(remote: Remote, *, as_json: bool) -> int:
@@ -50,13 +47,10 @@ def show(remote: Remote, *, as_json: bool) -> int:
     found = ask(remote, _FAULTS)
     if found is None:
         return 1
-    if as_json:
-        print_json(found)
-    elif found["faults"]:
-        _print(found["faults"])
-    else:
+    if not as_json and not found["faults"]:
         print("no fault is in force", file=sys.stderr)
-    return 0
+        return 0
+    return _show(remote, found, found["faults"], as_json=as_json)
 
 
 def remove(remote: Remote, name: str, *, as_json: bool) -> int:
@@ -117,14 +111,30 @@ def _condition(text: str) -> tuple[str, str]:
     return text[:at].strip(), text[at:].strip()
 
 
-def _print(faults: Sequence[Mapping[str, Any]]) -> None:
-    PlainConsole().print(fault_table(faults))
+def _show(
+    remote: Remote, answer: object, faults: Sequence[Mapping[str, Any]], *, as_json: bool
+) -> int:
+    """Print the faults of an answer, their times in the zone of the simulation's."""
+    if as_json:
+        print_json(answer)
+        return 0
+    clock = ask(remote, "/_sim/v1/clock")
+    if clock is None:
+        return 1
+    PlainConsole().print(fault_table(faults, clock["time"]))
+    return 0
 
 
-def fault_table(faults: Sequence[Mapping[str, Any]]) -> Table:
-    """Faults with what was asked of them and what they did."""
+def fault_table(faults: Sequence[Mapping[str, Any]], now: str) -> Table:
+    """Faults with their time, what was asked of them and what they did.
+
+    Args:
+        faults: as the admin API shows them.
+        now: the time of the simulation, which says the zone that times are shown in.
+    """
+    zone, offset = datetime.fromisoformat(now).tzinfo, now[-6:]
     table = Table(
-        "name", "fault", "status", "requested", "realised", "hits", "settings",
+        "name", "fault", "status", "requested", "realised", "hits", f"time ({offset}) and settings",
         box=None, pad_edge=False,
     )  # fmt: skip
     for fault in faults:
@@ -137,6 +147,17 @@ def fault_table(faults: Sequence[Mapping[str, Any]]) -> Table:
             format_share(fault["requested"]),
             "-" if realised is None else format_share(realised),
             f"{fault['hits']} of {fault['subjects']}",
-            " ".join(f"{key}={text}" for key, text in settings.items()),
+            " ".join((_span(fault, zone), *(f"{key}={text}" for key, text in settings.items()))),
         )
     return table
+
+
+def _span(fault: Mapping[str, Any], zone: tzinfo | None) -> str:
+    """When a fault is in force; the date of its end where that is another one."""
+    begins = datetime.fromtimestamp(fault["begins_at"], zone)
+    span = f"from {begins:%Y-%m-%d %H:%M:%S}"
+    if fault["ends_at"] is None:
+        return span
+    ends = datetime.fromtimestamp(fault["ends_at"], zone)
+    date = "" if ends.date() == begins.date() else f"{ends:%Y-%m-%d} "
+    return f"{span} to {date}{ends:%H:%M:%S}"

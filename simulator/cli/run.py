@@ -156,7 +156,8 @@ def _report(
         out.print(flow_log_table(status.flow_logs))
     if faults:
         out.print("\nFaults")
-        out.print(fault_table([msgspec.to_builtins(fault) for fault in faults]))
+        views = [msgspec.to_builtins(fault) for fault in faults]
+        out.print(fault_table(views, status.clock.time))
     for line in read_back.lines:
         out.print(line)
     if read_back.sample is not None:

@@ -180,8 +180,9 @@ def _fields(fault: str) -> dict[str, str]:
 
 
 async def test_the_command_does_the_same(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     async with with_faults(tmp_path) as world:
 
         async def blbsim(*words: str) -> tuple[int, str, str]:
@@ -204,8 +205,14 @@ async def test_the_command_does_the_same(
             "5m",
         )
         assert code == 0
+        assert "time (+08:00)" in out.split("\n")[0]
         row = out.split("\n")[1].split()
         assert row[:8] == ["read-slow", "READ-SLOW", "active", "50%", "-", "0", "of", "0"]
+        assert "from 2026-03-01 08:00:00 to 08:05:00 api=bls" in out
+        assert (await blbsim("fault", "list"))[1] == out
+        _, out, _ = await blbsim("fault", "add", "F-GAP", "--at", "1m", "--for", "16h")
+        assert "from 2026-03-01 08:01:00 to 2026-03-02 00:01:00 by=record" in out
+        assert (await blbsim("fault", "rm", "f-gap"))[0] == 0
         code, out, error = await blbsim("fault", "add", "READ-SLOW", "--set", "takes=5")
         assert (code, out) == (1, "")
         assert "takes: the duration 5 has no unit" in error
