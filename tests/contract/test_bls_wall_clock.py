@@ -86,6 +86,43 @@ async def test_a_query_of_records_that_finds_none_of_them_is_no_wrong_range(
     assert len(said(caplog)) == 1
 
 
+@pytest.mark.parametrize("index", ["access", "acc*"])
+async def test_the_terminal_says_the_same_of_elasticsearch_compatible_searches(
+    served: Served, caplog: pytest.LogCaptureFixture, index: str
+) -> None:
+    async def search(*bounds: object, **more: object) -> None:
+        musts = [{"range": {"@timestamp": bound}} for bound in bounds]
+        body = {"query": {"bool": {"filter": musts}}, **more}
+        assert (await served.go("POST", f"/{index}/_async_search", body))[0] == 200
+
+    wall = wall_time()
+    await search({"gte": iso(wall - 3600), "lte": iso(wall)}, size=0)
+    [text] = said(caplog)
+    assert text.startswith(f"{index} has nothing from {iso(wall - 3600)} to {iso(wall)}, around")
+    assert text.endswith(f"simulated time, which flow logs go by, is {iso(served.clock.time())}")
+    await search({"gte": iso(wall - 3600), "lte": iso(wall)})  # said once a minute
+    assert said(caplog) == []
+
+
+async def test_a_search_that_finds_none_of_the_records_of_a_range_is_no_wrong_range(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    wall = wall_time()
+    body = {"logRecords": [{"message": "here", "timestamp": int(wall * 1000)}]}
+    await served.go("POST", RECORDS, body)
+    around = {"range": {"@timestamp": {"gte": iso(wall - 3600)}}}
+    for other in ({"match": {"@raw": "elsewhere"}}, {"match_all": {}}):
+        query = {"query": {"bool": {"filter": [around, other]}}, "size": 0}
+        assert (await served.go("POST", "/access/_async_search", query))[0] == 200
+    query = {"query": {"bool": {"should": [around, {"match": {"@raw": "elsewhere"}}]}}}
+    assert (await served.go("POST", "/access/_async_search", query))[0] == 200
+    assert said(caplog) == []
+    later = {"range": {"@timestamp": {"gt": iso(wall + 60)}}}
+    assert (await served.go("POST", "/access/_async_search", {"query": later}))[0] == 200
+    [text] = said(caplog)
+    assert text.startswith(f"access has nothing from {iso(wall + 61)[:-4]}")
+
+
 async def test_the_terminal_says_that_a_record_is_too_old_to_be_read(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -49,7 +49,12 @@ class Elastic(Service):
             document = with_parameters(await read_body(request, _Document), parameters)
             typed_keys = parameters.flag("typed_keys")
             names = parameters.names()
-            work = partial(self.engine.elastic.search, options=names, typed_keys=typed_keys)
+            work = partial(
+                self.engine.elastic.search,
+                options=names,
+                typed_keys=typed_keys,
+                on_nothing=partial(self.remarks.nothing_read, index[:200]),
+            )
             found = await self.query(request, handle, work, index, document, handle)
         return _plain(request, parameters, found)
 

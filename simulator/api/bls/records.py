@@ -3,12 +3,10 @@
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cached_property
 from typing import Final
 
 from aiohttp import web
 
-from simulator.api.bls.remarks import Remarks
 from simulator.api.bls.results import JsonRows, packed, respond, success
 from simulator.api.bls.service import Service
 from simulator.api.bls.wire import (
@@ -46,11 +44,6 @@ MAX_PAGE_NO: Final = 1_000_000
 
 class Records(Service):
     """Handlers of record operations."""
-
-    @cached_property
-    def remarks(self) -> Remarks:
-        """What is said on the terminal."""
-        return Remarks(self.clock)
 
     async def push(self, request: web.Request) -> web.Response:
         """PushLogRecord: all records or none."""
@@ -166,7 +159,8 @@ class Records(Service):
         """Remark on a read that found no record in its range, unless it goes on after others."""
         if not read_count and not parameters.get("marker"):
             project = project_of(parameters.get("project"))
-            self.remarks.nothing_read(f"{project}/{request.match_info['name']}", selection)
+            name = f"{project}/{request.match_info['name']}"
+            self.remarks.nothing_read(name, selection.start_ms, selection.end_ms)
 
     async def histogram(self, request: web.Request) -> web.Response:
         """QueryLogHistogram. Source: doc the API schema; both spellings of the statistic are sent,

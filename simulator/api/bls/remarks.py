@@ -5,12 +5,12 @@ They are answered as the service answers them: nothing here changes an answer.
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from simulator.api.bls.wire import date_time
 from simulator.clock import Clock, monotonic, wall_time
-from simulator.logstore import LogStore, NewRecord, Selection
+from simulator.logstore import LogStore, NewRecord
 
 _EVERY_S: Final = 60.0
 _DAY_MS: Final = 86_400_000
@@ -33,9 +33,21 @@ class Remarks:
         self._clock = clock
         self._silent_until: dict[str, float] = {}
 
-    def nothing_read(self, name: str, selection: Selection) -> None:
-        """To be called when a LogStore has no record in the range that was asked for."""
-        start_ms, end_ms = selection.start_ms, selection.end_ms
+    def nothing_read(
+        self,
+        name: str,
+        start_ms: float,
+        end_ms: float,
+        is_empty: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """To be called when nothing was found in a range of time.
+
+        Args:
+            name: of what was read.
+            start_ms: of the range, which may be open.
+            end_ms: of the range, which may be open.
+            is_empty: whether there is no record at all in it; asked where the range is odd.
+        """
         now_ms, wall_ms = self._clock.time() * 1000, wall_time() * 1000
         is_around_wall = start_ms - _HOUR_MS <= wall_ms <= end_ms + _HOUR_MS
         is_around_now = start_ms - _DAY_MS <= now_ms <= end_ms + _DAY_MS
@@ -45,11 +57,13 @@ class Remarks:
             why = "which is still to come; times without an offset are UTC, and it is"
         else:
             return
-        self._say(
-            "range",
-            f"{name} has nothing from {_shown(start_ms)} to {_shown(end_ms)}, {why} "
-            f"{_shown(now_ms)}",
-        )
+        if self._may_say("range") and is_empty():
+            span = " ".join(
+                f"{word} {_shown(at_ms)}"
+                for word, at_ms in (("from", start_ms), ("to", end_ms))
+                if math.isfinite(at_ms)
+            )
+            self._say("range", f"{name} has nothing {span}, {why} {_shown(now_ms)}")
 
     def pushed(self, log_store: LogStore, records: Sequence[NewRecord]) -> None:
         """To be called when a LogStore has taken the records of a client."""
@@ -65,10 +79,12 @@ class Remarks:
             f"{_shown(self._clock.time() * 1000)}{hint}",
         )
 
+    def _may_say(self, kind: str) -> bool:
+        return monotonic() >= self._silent_until.get(kind, 0.0)
+
     def _say(self, kind: str, text: str) -> None:
-        now = monotonic()
-        if now >= self._silent_until.get(kind, now):
-            self._silent_until[kind] = now + _EVERY_S
+        if self._may_say(kind):
+            self._silent_until[kind] = monotonic() + _EVERY_S
             _log.warning("%s", text)
 
 

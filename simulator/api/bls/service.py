@@ -4,11 +4,12 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import Executor
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, ParamSpec, TypeVar
 
 from aiohttp import web
 
+from simulator.api.bls.remarks import Remarks
 from simulator.api.bls.wire import json_response
 from simulator.api.bls.workers import Workers
 from simulator.clock import Clock, InFlight
@@ -42,6 +43,11 @@ class Service:
         self.clock = clock
         self._on_change = on_change
         self._workers = workers
+
+    @cached_property
+    def remarks(self) -> Remarks:
+        """What is said on the terminal."""
+        return Remarks(self.clock)
 
     async def call(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do ``work``, which runs no statement of the caller's, in a thread; no clock jumps."""

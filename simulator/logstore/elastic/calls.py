@@ -6,7 +6,8 @@ Source: doc https://cloud.baidu.com/doc/BLS/s/4mfz7wdtl (2025-10) for the calls 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from math import inf
+from typing import Final, Protocol
 
 from simulator.clock import Clock, monotonic
 from simulator.errors import ControlError
@@ -31,7 +32,7 @@ from simulator.logstore.elastic.queries import QueryParser
 from simulator.logstore.elastic.records import Part, found_records, run_bounded
 from simulator.logstore.elastic.search_request import parse_query, parse_search
 from simulator.logstore.elastic.terms import MAX_TERM_BYTES
-from simulator.logstore.elastic.tree import Query
+from simulator.logstore.elastic.tree import Between, Query, time_span
 from simulator.logstore.footprint import MAX_BYTES, ROWS
 from simulator.logstore.record_sizes import RecordSizes
 from simulator.logstore.retention import oldest_ms
@@ -48,6 +49,16 @@ Source: doc https://cloud.baidu.com/doc/BLS/s/Omfz7gxzt (2025-10) for the number
 
 _ALL_THERE: Final = IndexOptions()
 _PASSED_OVER: Final = IndexOptions(ignore_unavailable=True)
+
+
+class OnNothing(Protocol):
+    """Told of a search that has no hits."""
+
+    def __call__(self, start_ms: float, end_ms: float, is_empty: Callable[[], bool], /) -> None:
+        """Hear the range of time that was searched, which may be open.
+
+        ``is_empty`` says whether there is no record at all in it; it can be asked during the call.
+        """
 
 
 class Elastic:
@@ -81,6 +92,7 @@ class Elastic:
         *,
         options: IndexOptions = _ALL_THERE,
         typed_keys: bool = False,
+        on_nothing: OnNothing | None = None,
     ) -> dict[str, object]:
         """Hits and aggregations, as the wire shows them.
 
@@ -121,6 +133,13 @@ class Elastic:
                         if parts
                         else runner.complete(request.aggregations, {})
                     )
+            if stores and not hits and on_nothing is not None:
+                span = time_span(request.query)
+                on_nothing(
+                    -inf if span.start_ms is None else span.start_ms,
+                    inf if span.end_ms is None else span.end_ms,
+                    lambda: self._is_empty(stores, span, cursor),
+                )
         took_ms = int((monotonic() - began) * 1000)
         response["took"] = took_ms
         return {
@@ -292,6 +311,17 @@ class Elastic:
             )
             where = f"{self._kept(state)} AND {conditions.write(query)}"
             yield Part(index=index, state=state, conditions=conditions, where=where)
+
+    def _is_empty(self, stores: Mapping[str, StoreState], span: Between, cursor: Cursor) -> bool:
+        """Whether LogStores have no record in a range of time."""
+        start = "" if span.start_ms is None else f" AND ts >= {span.start_ms}"
+        end = "" if span.end_ms is None else f" AND ts <= {span.end_ms}"
+        return not any(
+            cursor.execute(
+                f"SELECT 1 FROM {state.table} WHERE {self._kept(state)}{start}{end} LIMIT 1"
+            ).fetchone()
+            for state in stores.values()
+        )
 
     def _now_ms(self) -> int:
         return int(self._clock.time() * 1000)

@@ -174,3 +174,17 @@ def any_of(operands: "tuple[Query, ...]") -> "Query":
     if not operands:
         return Nothing()
     return operands[0] if len(operands) == 1 else Several(operands, 1)
+
+
+def time_span(query: "Query") -> Between:
+    """A range of time that holds all a query can find, as narrow as can be told at a glance."""
+    match query:
+        case Between():
+            return query
+        case Several(operands, least) if least == len(operands):
+            spans = [time_span(one) for one in operands]
+            starts = [span.start_ms for span in spans if span.start_ms is not None]
+            ends = [span.end_ms for span in spans if span.end_ms is not None]
+            return Between(max(starts, default=None), min(ends, default=None))
+        case _:
+            return Between(None, None)
