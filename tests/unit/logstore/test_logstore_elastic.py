@@ -540,7 +540,8 @@ def test_terms_are_enumerated(shop: Store) -> None:
     assert terms(field="method", string="G", case_insensitive=True) == (["GET", "get"], True)
     only = {"term": {"n": 2}}
     assert terms(field="path", index_filter=only) == (["/cart"], True)
-    for body in ({}, {"field": "a", "size": 0}, {"field": "a", "string": 1}):
+    assert terms(field="path", size=0) == terms(field="path")
+    for body in ({}, {"field": "a", "size": -1}, {"field": "a", "string": 1}):
         with pytest.raises(ControlError):
             terms(**body)
 
