@@ -6,6 +6,7 @@ cursor is committed, so nothing that a jumping clock passes is ever half visible
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -146,13 +147,17 @@ class Delivery:
             self._spool.reserve(cursor.partition("|")[2], position)
         self._held.start(self._log_stores.ledger.held(), self._routes)
         served = {route.flow_log.load_balancer_id for route in self._routes}
+        left: Counter[str] = Counter()
         for segment in self._spool.recovered:
             if segment.load_balancer_id in served:
                 self._accept(segment)
             else:
                 # Left alone: the next scenario on this directory may want it again.
-                _log.warning("%s: no flow log for what an earlier run left", segment.path)
                 self._spool.leave(segment)
+                left[segment.load_balancer_id] += 1
+        for load_balancer_id, count in left.items():
+            of_it = f"{count} segment{'s' if count != 1 else ''} of {load_balancer_id}"
+            _log.warning("%s, left by an earlier run, wait: no flow log takes them", of_it)
         self._spool.recovered = ()
         self._spool.on_closed = self._accept
 

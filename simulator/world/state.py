@@ -2,7 +2,7 @@
 
 ::
 
-    <data-dir>/state.json        seed and simulated time, so that a restart goes on
+    <data-dir>/state.json        seed, scenario and simulated time, so that a restart goes on
     <data-dir>/flow_logs         the flow logs, with what was changed over their API
     <data-dir>/faults            what was changed by hand of the scenario's faults
     <data-dir>/spool/            records on their way
@@ -17,6 +17,7 @@
 
 import asyncio
 import fcntl
+import logging
 import os
 from pathlib import Path
 from typing import Final, TypeVar
@@ -32,11 +33,26 @@ T = TypeVar("T")
 _LOCK_WAIT_S: Final = 2.0
 _LOCK_PAUSE_S: Final = 0.02
 
+_log = logging.getLogger(__name__)
+
+
+class _Filler(msgspec.Struct, frozen=True):
+    """Whose records a directory has."""
+
+    scenario: str
+    load_balancers: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        balancers = ", ".join(self.load_balancers) or "none"
+        return f"scenario {self.scenario} (load balancers: {balancers})"
+
 
 class _State(msgspec.Struct):
     seed: int
     clock_at: float
     began_at: float | None = None
+    filler: _Filler | None = None
 
 
 class DataDirectory:
@@ -62,6 +78,7 @@ class DataDirectory:
         self.certificates = path / "certificates"
         self._file = path / "state.json"
         self._saved: _State | None = None
+        self._filler: _Filler | None = None
         self._lock = -1
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -131,6 +148,29 @@ class DataDirectory:
             os.close(self._lock)
             self._lock = -1
 
+    def take_over(self, scenario: Scenario) -> None:
+        """Mark it as this scenario's from the next ``save`` on; warn where it was another's.
+
+        It is another one by its name, and where load balancers are gone. All else may be edited
+        between two runs.
+        """
+        names = tuple(one.name for one in scenario.load_balancers)
+        self._filler = now = _Filler(scenario=scenario.name, load_balancers=names)
+        before = None if self._saved is None else self._saved.filler
+        if before is None or (
+            before.scenario == now.scenario and set(before.load_balancers) <= set(names)
+        ):
+            return
+        _log.warning(
+            "data directory %s was filled by %s and is now used by %s: what LogStores, buckets and "
+            "the ledger hold is kept, as are flow logs and faults made by hand; what was on its "
+            "way is delivered where there is a flow log for a load balancer of that name, and "
+            "waits else; to begin with nothing, use another --data-dir",
+            self.path,
+            before.shown,
+            now.shown,
+        )
+
     @property
     def seed(self) -> int | None:
         """The seed of the run before, None if there was none."""
@@ -152,7 +192,7 @@ class DataDirectory:
         Raises:
             StartupError: the disk refuses.
         """
-        self._saved = _State(seed=seed, clock_at=clock_at, began_at=began_at)
+        self._saved = _State(seed=seed, clock_at=clock_at, began_at=began_at, filler=self._filler)
         try:
             _replace(self._file, msgspec.json.encode(self._saved))
         except OSError as error:

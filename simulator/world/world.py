@@ -221,6 +221,7 @@ class World:
             StartupError: something the machine refused; what was up is stopped by ``aclose``.
         """
         lock = await self._data.lock()
+        self._data.take_over(self.scenario)
         self._spool = Spool(
             self._data.spool,
             self.clock,

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from command import PATIENCE_S, QUICKSTART, blbsim, variant
 
+from simulator.clock import ClockMode
 from simulator.errors import ControlError, StartupError
+from simulator.logstore import Page, Selection
 from simulator.scenario import load_scenario
 from simulator.world import WorldOptions, running_world
 
@@ -180,3 +182,40 @@ async def test_a_start_that_fails_keeps_when_the_first_run_began(tmp_path: Path)
         async with running_world(load_scenario(path), options):
             pass
     assert json.loads(state.read_text())["began_at"] == began_at
+
+
+async def test_a_data_directory_that_another_scenario_filled_is_taken_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    options = WorldOptions(free_ports=True, data_dir=tmp_path / "data", clock_mode=ClockMode.MANUAL)
+
+    async def warnings_of(*replacements: tuple[str, str], asks: bool = False) -> list[str]:
+        """What is said when the quickstart, so changed, goes on; in the end with two records."""
+        caplog.clear()
+        path = variant(tmp_path, *replacements)
+        async with running_world(load_scenario(path), options) as sim:
+            if asks:
+                [listener] = sim.endpoints().listeners
+                for _ in range(2):
+                    with suppress(urllib.error.HTTPError):
+                        await asyncio.to_thread(urllib.request.urlopen, listener.url)
+            else:
+                await sim.advance(600)
+            counts.append(sim.engine.pull("default", "access", Selection(start_ms=0, end_ms=2**60)))
+        return [record.getMessage() for record in caplog.records]
+
+    counts: list[Page] = []
+    names = ("name: shop", "name: front"), ("balancer: shop", "balancer: front")
+    other = (("name: quickstart", "name: night"), *names, ("shop:80", "front:80"))
+    assert await warnings_of(asks=True) == []
+    text, left = await warnings_of(*other)
+    assert text.startswith(
+        f"data directory {options.data_dir} was filled by scenario quickstart (load balancers: "
+        "shop) and is now used by scenario night (load balancers: front): "
+    )
+    assert left.endswith("wait: no flow log takes them")
+    assert await warnings_of(*other) == [left]
+    [text] = await warnings_of()
+    assert "filled by scenario night (load balancers: front) and is now used by" in text
+    assert await warnings_of(("rate: 50/s", "rate: 5/s")) == []
+    assert [len(page.records) for page in counts] == [0, 0, 0, 2, 2]
