@@ -81,8 +81,11 @@ ADMIN: Final = {
     (
         "GET",
         "/_sim/v1/status",
-    ): "counts of load balancers, traffic and flow logs; health of backend servers; service nodes",
-    ("GET", "/_sim/metrics"): "the counts of load balancers and flow logs for Prometheus",
+    ): "counts of load balancers, traffic, flow logs and LogStores; health of servers; nodes",
+    (
+        "GET",
+        "/_sim/metrics",
+    ): "the counts of load balancers, flow logs and LogStores for Prometheus",
     ("GET", "/_sim/v1/faults"): "the faults in force, each with requested and realised share",
     ("POST", "/_sim/v1/faults"): "puts one in force, from the keys of a scenario's `faults`; `at` "
     "counts from now",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from simulator.accesslog import status_class
-from simulator.api.simulation import ListenerView, SimulationStatus
+from simulator.api.simulation import ListenerView, LogServiceView, SimulationStatus
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx", "other")
@@ -82,6 +82,26 @@ def _lines(status: SimulationStatus) -> Iterator[str]:
             ("dropped", log.dropped),
         ):
             yield f'blbsim_records{{flow_log="{log.name}",state="{state}"}} {count}'
+    yield from _of_log_service(status.log_service)
+
+
+def _of_log_service(service: LogServiceView) -> Iterator[str]:
+    yield from _head("log_store_records", "gauge", "Records of LogStores that can be read.")
+    for store in service.log_stores:
+        if store.records is not None:
+            labels = f'project="{store.project}",log_store="{store.name}"'
+            yield f"blbsim_log_store_records{{{labels}}} {store.records}"
+    yield from _head("log_stores", "gauge", "LogStores by state.")
+    states = Counter(store.state for store in service.log_stores)
+    for state in ("ready", "not ready", "stopped"):
+        yield f'blbsim_log_stores{{state="{state}"}} {states[state]}'
+    yield from _head("log_shippers", "gauge", "Log shippers by status.")
+    statuses = Counter(shipper.status for shipper in service.shippers)
+    for name in ("Running", "Abnormal", "Paused"):
+        yield f'blbsim_log_shippers{{status="{name}"}} {statuses[name]}'
+    yield from _head("alarms_open", "gauge", "Alarms of a policy that are open.")
+    for policy in service.alarm_policies:
+        yield f'blbsim_alarms_open{{policy="{policy.name}"}} {policy.alarms}'
 
 
 def _head(name: str, kind: str, text: str) -> Iterator[str]:

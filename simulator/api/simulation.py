@@ -185,6 +185,64 @@ class SpoolView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogStoreView:
+    """A LogStore and what it holds."""
+
+    project: str
+    name: str
+    state: str
+    """``ready``, ``not ready`` or ``stopped``."""
+    index: str
+    """``none``, ``on`` or ``off``."""
+    records: int | None
+    """That can be read; None, as are the next two, where they could not be counted in time."""
+    oldest: str | None
+    """The earliest timestamp of a record; None without any."""
+    newest: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipperView:
+    """A log shipper and how far it has come."""
+
+    name: str
+    shipper_id: str
+    project: str
+    log_store: str
+    bucket: str
+    status: str
+    """``Running``, ``Abnormal`` or ``Paused``."""
+    last_run_at: str | None
+    """To when all is shipped; None before the first run."""
+    records: int | None
+    """Shipped in the last 180 days; None: they could not be counted in time."""
+    error: str
+    """Why it is abnormal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmPolicyView:
+    """An alarm policy and how it stands."""
+
+    name: str
+    state: str
+    """``ok``, ``pending`` while a condition has not held often enough, ``alert``, ``disabled``."""
+    alarms: int
+    """That are open."""
+    evaluated_at: str | None
+    """None before the first evaluation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogServiceView:
+    """The log service at one moment."""
+
+    log_stores: tuple[LogStoreView, ...]
+    shippers: tuple[ShipperView, ...]
+    alarm_policies: tuple[AlarmPolicyView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationStatus:
     """The whole simulation at one moment."""
 
@@ -203,6 +261,7 @@ class SimulationStatus:
     nodes: tuple[NodeView, ...]
     traffic: tuple[TrafficView, ...]
     flow_logs: tuple[FlowLogView, ...]
+    log_service: LogServiceView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +353,7 @@ class Simulation(Protocol):
         ...
 
     async def refresh(self, record_count: int = 0) -> None:
-        """Bring in what only service nodes know, before ``status`` or so many ``records``."""
+        """Bring in what is not at hand, before ``status`` or so many ``records``."""
         ...
 
     def status(self) -> SimulationStatus:

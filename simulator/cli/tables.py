@@ -13,7 +13,10 @@ from simulator.api.simulation import (
     Endpoints,
     FlowLogView,
     LoadBalancerView,
+    LogServiceView,
+    LogStoreView,
     NodeView,
+    ShipperView,
     SimulationStatus,
     SpoolView,
 )
@@ -130,6 +133,71 @@ def print_status(found: Mapping[str, Any]) -> None:
         out.print(f"flow log {log.name} -> {log.destination}")
     if status.flow_logs:
         out.print(flow_log_table(status.flow_logs))
+    _print_log_service(out, status.log_service)
+
+
+def _print_log_service(out: Console, service: LogServiceView) -> None:
+    if service.log_stores:
+        out.print(_log_store_table(service.log_stores))
+    if service.shippers:
+        out.print(_shipper_table(service.shippers))
+    for shipper in service.shippers:
+        if shipper.error:
+            out.print(f"log shipper {shipper.name}: {shipper.error}", style="bold red")
+    for policy in service.alarm_policies:
+        alarms = f", {policy.alarms} open alarm{'s' * (policy.alarms > 1)}" if policy.alarms else ""
+        out.print(
+            f"alarm policy {policy.name}: {policy.state}{alarms}, "
+            f"evaluated {_to_the_second(policy.evaluated_at)}",
+            style="bold red" if policy.alarms else "",
+        )
+
+
+def _log_store_table(log_stores: Sequence[LogStoreView]) -> Table:
+    """One row for each LogStore."""
+    table = plain_table("LogStores and the timestamps of their records")
+    table.add_column("LogStore")
+    table.add_column("records", justify="right", no_wrap=True)
+    for name in ("oldest", "newest", "index"):
+        table.add_column(name, no_wrap=True)
+    for one in log_stores:
+        name = f"{one.project}/{one.name}"
+        table.add_row(
+            Text(name if one.state == "ready" else f"{name} ({one.state})"),
+            _known(one.records),
+            *map(_to_the_second, (one.oldest, one.newest)),
+            one.index,
+        )
+    return table
+
+
+def _shipper_table(shippers: Sequence[ShipperView]) -> Table:
+    """One row for each log shipper."""
+    table = plain_table("Log shippers")
+    table.add_column("log shipper")
+    table.add_column("from, to")
+    for name in ("status", "last run"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("records", justify="right", no_wrap=True)
+    for one in shippers:
+        table.add_row(
+            one.name,
+            Text(f"{one.project}/{one.log_store}, {one.bucket}"),
+            one.status,
+            _to_the_second(one.last_run_at),
+            _known(one.records),
+        )
+    return table
+
+
+def _known(count: int | None) -> str:
+    """A count; a question mark for one that was not to be had in time."""
+    return "?" if count is None else str(count)
+
+
+def _to_the_second(at: str | None) -> str:
+    """An instant without its zone, so that two of them fit."""
+    return "-" if at is None else at[:19]
 
 
 def _print_spool(out: Console, spool: SpoolView) -> None:

@@ -1,5 +1,6 @@
 """Faults that meet a LogStore as a whole: stopped, not ready yet, above its write rate."""
 
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from threading import Lock
 
@@ -35,15 +36,27 @@ class StoreFaults:
         Raises:
             ControlError: LogStoreStopped, LogStoreNotReady.
         """
+        error = self._refusal(store, at, self._hits)
+        if error is not None:
+            raise error
+
+    def look(self, store: LogStore, at: float) -> ControlError | None:
+        """What ``check`` would raise, if anything; no decision is counted."""
+        return self._refusal(store, at, self._would_hit)
+
+    def _refusal(
+        self, store: LogStore, at: float, hits: Callable[[Fault, LogStore], bool]
+    ) -> ControlError | None:
         for fault in self._board.faults(FaultStage.LOG_STORE):
             if fault.kind is FaultKind.STORE_STOPPED:
-                if fault.is_active(at) and self._hits(fault, store):
-                    raise _stopped()
+                if fault.is_active(at) and hits(fault, store):
+                    return _stopped()
             elif fault.kind is FaultKind.STORE_NOTREADY:
                 begins = fault.is_active(store.created_at)
                 ready_at = store.created_at + fault.number("lasts")
-                if begins and at < ready_at and self._hits(fault, store):
-                    raise not_ready()
+                if begins and at < ready_at and hits(fault, store):
+                    return not_ready()
+        return None
 
     def take(self, store: LogStore, byte_count: int, at: float) -> None:
         """Let so many bytes of messages pass.
@@ -70,14 +83,20 @@ class StoreFaults:
             if not allowed:
                 raise _limited()
 
+    def _would_hit(self, fault: Fault, store: LogStore) -> bool:
+        return _is_meant(fault, store) and self._board.hits(fault, store.project, store.name)
+
     def _hits(self, fault: Fault, store: LogStore) -> bool:
-        names = (store.name, f"{store.project}/{store.name}")
-        wanted = fault.text("log_store")
-        if not any(fnmatchcase(name, wanted) for name in names):
+        if not _is_meant(fault, store):
             return False
         hit = self._board.hits(fault, store.project, store.name)
         self._board.count_once(fault.name, (store.project, store.name), int(hit))
         return hit
+
+
+def _is_meant(fault: Fault, store: LogStore) -> bool:
+    names = (store.name, f"{store.project}/{store.name}")
+    return any(fnmatchcase(name, fault.text("log_store")) for name in names)
 
 
 def _stopped() -> ControlError:

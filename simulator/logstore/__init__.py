@@ -4,7 +4,8 @@
 
 - What there is: ``catalog`` has projects, LogStores and streams; ``fields`` those of their
   records; ``indexes``, ``views``, ``templates``, ``fast_queries`` and ``bindings`` the rest, most
-  of it kept by ``resources``. ``availability`` says whether a LogStore answers.
+  of it kept by ``resources``. ``availability`` says whether a LogStore answers, ``overview`` how
+  everything stands.
 - Records in: ``pushes`` and ``deliveries`` give them to ``loader``; ``ledger`` keeps what became
   of deliveries.
 - A query: ``statement`` divides it, ``origins`` says what it reads, ``queries`` runs it; ``pages``
@@ -56,6 +57,7 @@ from simulator.logstore.ledger import (
     LedgerException,
     LedgerTables,
 )
+from simulator.logstore.overview import Look, Overview, ShipperLook, StoreLook
 from simulator.logstore.results import Cells, RowSink
 from simulator.logstore.shipper_settings import ShipperSettings
 from simulator.logstore.shippers import Shipper
@@ -129,7 +131,9 @@ __all__ = [
     "LogStoreSettings",
     "LogStoreType",
     "LogStream",
+    "Look",
     "NewRecord",
+    "Overview",
     "Page",
     "Paging",
     "Project",
@@ -141,8 +145,10 @@ __all__ = [
     "RowSink",
     "Selection",
     "Shipper",
+    "ShipperLook",
     "ShipperSettings",
     "Sort",
+    "StoreLook",
     "StoreName",
     "Template",
     "TemplateContent",

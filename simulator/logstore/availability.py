@@ -21,6 +21,10 @@ class Gate(Protocol):
         """
         ...
 
+    def look(self, store: LogStore, at: float) -> ControlError | None:
+        """What ``check`` would raise, if anything; it is no call, and counts as none."""
+        ...
+
     def take(self, store: LogStore, byte_count: int, at: float) -> None:
         """Let so many bytes of pushed messages pass.
 
@@ -35,6 +39,10 @@ class OpenGate:
 
     def check(self, store: LogStore, at: float) -> None:
         """See ``Gate.check``."""
+
+    def look(self, store: LogStore, at: float) -> ControlError | None:
+        """See ``Gate.look``."""
+        return None
 
     def take(self, store: LogStore, byte_count: int, at: float) -> None:
         """See ``Gate.take``."""
@@ -65,6 +73,11 @@ class Availability:
         if now < state.ready_at:
             raise not_ready()
         self.gate.check(state.log_store, now)
+
+    def look(self, state: StoreState) -> ControlError | None:
+        """What ``check`` would raise, if anything; it counts as no call."""
+        now = self._clock.time()
+        return not_ready() if now < state.ready_at else self.gate.look(state.log_store, now)
 
     def take(self, state: StoreState, byte_count: int) -> None:
         """Let so many bytes of pushed messages pass.

@@ -22,6 +22,7 @@ from simulator.logstore.indexes import Indexes, check_index_of
 from simulator.logstore.ledger import make_tables
 from simulator.logstore.loader import SEQ_SHIFT, Batch, load_records
 from simulator.logstore.origins import Origins
+from simulator.logstore.overview import Overview
 from simulator.logstore.pushes import (
     byte_count,
     check_stream,
@@ -138,6 +139,15 @@ class LogStoreEngine:
             query_limit_s,
         )
         self.alarms = Alarms(self._database, self._catalog, clock, self.query)
+        self.overview = Overview(
+            self._database,
+            self._catalog,
+            clock,
+            availability=self.availability,
+            shippers=self.shippers,
+            alarms=self.alarms,
+        )
+        """What ``status`` shows."""
         self.elastic = Elastic(self._database, self._catalog, clock, self._origins.log_store)
         self.jobs: tuple[Job, ...] = (
             # A clock that jumped finds all of them due: what was received is shipped and looked at

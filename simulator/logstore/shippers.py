@@ -4,7 +4,7 @@ The shipping itself is a job of its own, in ``shipping``.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -21,6 +21,7 @@ from simulator.logstore.shipper_settings import (
     check_shipper_name,
     check_shipper_settings,
 )
+from simulator.logstore.watchdog import QueryHandle
 
 MAX_SHIPPERS: Final = 300
 """Source: doc https://cloud.baidu.com/doc/BLS (CreateLogShipper page; the limits page says 100)."""
@@ -212,6 +213,17 @@ class Shippers:
                 {"id": id_, "since": since},
             ).fetchall()
         return [ShipperRun(started_at=a, ended_at=b, record_count=count) for a, b, count in rows]
+
+    def shipped_counts(self, handle: QueryHandle) -> Mapping[str, int]:
+        """How many records each shipper has shipped in the last 180 days, by its id.
+
+        Raises:
+            ControlError: ExecutionTimeout.
+        """
+        with self._database.reading(handle) as cursor:
+            sql = f"SELECT shipper, sum(record_count) FROM {_RUNS} GROUP BY shipper"
+            rows = cursor.execute(sql).fetchall()
+        return {shipper: int(count) for shipper, count in rows}
 
     def finish(self, id_: str, run: ShipperRun, shipped_seq: int) -> Shipper:
         """Keep that a window is in the bucket: cursor and entry in one transaction."""

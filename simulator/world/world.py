@@ -44,6 +44,7 @@ from simulator.world.faults import Faults
 from simulator.world.flow_log_rules import FlowLogRules
 from simulator.world.flow_logs import FlowLogs
 from simulator.world.listeners import Listeners
+from simulator.world.overview import LogServiceLook
 from simulator.world.reading import ReadBack, read_back
 from simulator.world.serving import Serving
 from simulator.world.state import DataDirectory
@@ -149,6 +150,7 @@ class World:
         self._serving: Serving | None = None
         self._back_pressure: BackPressure | None = None
         self._stores: Stores | None = None
+        self._log_service: LogServiceLook | None = None
         self._delivery: Delivery | None = None
         self._advancing: Advancing | None = None
         self._doors: Doors | None = None
@@ -285,6 +287,7 @@ class World:
         stores.engine.availability.gate = StoreFaults(board)
         self._start_flow_logs(stores, board)
         stores.create_log_stores()
+        self._log_service = LogServiceLook(stores.engine.overview, self._calendar)
         versions = self.flow_logs.versions()
         if scenario.buckets or any(version.needs_bucket for version in versions):
             stores.open_buckets()
@@ -377,6 +380,8 @@ class World:
         async with AsyncExitStack() as stack:
             stack.callback(self.clock.stop)
             stack.callback(self._data.unlock)
+            if self._log_service is not None:
+                stack.callback(self._log_service.close)
             if self._stores is not None:
                 stack.push_async_callback(self._stores.aclose)
             if self._spool is not None:
@@ -502,12 +507,15 @@ class World:
         )
 
     async def refresh(self, record_count: int = 0) -> None:
-        """Bring in what only service nodes know, before ``status`` or so many ``records``."""
+        """Bring in what is not at hand, before ``status`` or so many ``records``."""
         if self._serving is not None:
             await self._serving.refresh(record_count)
+        if self._log_service is not None and not record_count:
+            await self._log_service.refresh()
 
     def status(self) -> SimulationStatus:
         """Counts of everything."""
+        assert self._log_service is not None
         nodes = () if self._serving is None else self._serving.views(self._calendar)
         return SimulationStatus(
             scenario=self.scenario.name,
@@ -522,6 +530,7 @@ class World:
             load_balancers=self._balancers(),
             traffic=traffic_views(self.senders),
             flow_logs=flow_log_views(self.delivery.status(), self.flow_logs.flow_logs),
+            log_service=self._log_service.view,
         )
 
     def _balancers(self) -> tuple[LoadBalancerView, ...]:

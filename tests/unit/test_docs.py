@@ -20,7 +20,7 @@ from simulator import logstore
 from simulator.accesslog import FIELDS
 from simulator.api.admin import add_admin_routes
 from simulator.api.metrics import encode_metrics
-from simulator.api.simulation import SimulationStatus
+from simulator.api.simulation import LogServiceView, SimulationStatus
 from simulator.cli.main import _parser
 from simulator.model.fault_catalogue import CATALOGUE
 from simulator.scenario import load_scenario
@@ -112,6 +112,7 @@ def test_every_metric_for_prometheus_is_documented():
         load_balancers=(),
         traffic=(),
         flow_logs=(),
+        log_service=LogServiceView(log_stores=(), shippers=(), alarm_policies=()),
     )
     names = re.findall("^# TYPE (\\w+) ", encode_metrics(status), re.MULTILINE)
     assert len(names) > 8

@@ -156,6 +156,17 @@ class AlarmWatch:
     """When its alarm would have been told last, Unix seconds."""
 
 
+class PolicyState(StrEnum):
+    """How a policy stands; the simulator's own words."""
+
+    OK = "ok"
+    PENDING = "pending"
+    """A condition holds, and has not held often enough."""
+    ALERT = "alert"
+    """An alarm is open."""
+    DISABLED = "disabled"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmPolicy:
     """A policy and how far it has come."""
@@ -168,6 +179,15 @@ class AlarmPolicy:
     evaluated_at: float
     """The newest instant that is done with."""
     watches: tuple[AlarmWatch, ...] = ()
+
+    @property
+    def state(self) -> PolicyState:
+        """How it stands."""
+        if not self.content.is_enabled:
+            return PolicyState.DISABLED
+        if any(watch.alarm_id for watch in self.watches):
+            return PolicyState.ALERT
+        return PolicyState.PENDING if self.watches else PolicyState.OK
 
 
 def check_policy(name: str, content: AlarmContent, catalog: Catalog) -> None:

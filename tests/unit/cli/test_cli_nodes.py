@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from simulator.api.simulation import ClockStatus, NodeView, SimulationStatus
+from simulator.api.simulation import ClockStatus, LogServiceView, NodeView, SimulationStatus
 from simulator.cli.tables import print_status
 
 
@@ -33,6 +33,7 @@ def shown(capsys: pytest.CaptureFixture[str], *nodes: NodeView) -> list[str]:
         load_balancers=(),
         traffic=(),
         flow_logs=(),
+        log_service=LogServiceView(log_stores=(), shippers=(), alarm_policies=()),
     )
     print_status(msgspec.to_builtins(status))
     return capsys.readouterr().out.splitlines()
