@@ -227,6 +227,8 @@ class AlarmPolicyView:
     name: str
     state: str
     """``ok``, ``pending`` while a condition has not held often enough, ``alert``, ``disabled``."""
+    error: str
+    """Why its newest evaluation failed; until one succeeds, its alarms stay as they are."""
     alarms: int
     """That are open."""
     evaluated_at: str | None

@@ -133,10 +133,11 @@ def print_status(found: Mapping[str, Any]) -> None:
         out.print(f"flow log {log.name} -> {log.destination}")
     if status.flow_logs:
         out.print(flow_log_table(status.flow_logs))
-    _print_log_service(out, status.log_service)
+    print_log_service(out, status.log_service)
 
 
-def _print_log_service(out: Console, service: LogServiceView) -> None:
+def print_log_service(out: Console, service: LogServiceView) -> None:
+    """LogStores, log shippers and alarm policies."""
     if service.log_stores:
         out.print(_log_store_table(service.log_stores))
     if service.shippers:
@@ -148,8 +149,9 @@ def _print_log_service(out: Console, service: LogServiceView) -> None:
         alarms = f", {policy.alarms} open alarm{'s' * (policy.alarms > 1)}" if policy.alarms else ""
         out.print(
             f"alarm policy {policy.name}: {policy.state}{alarms}, "
-            f"evaluated {_to_the_second(policy.evaluated_at)}",
-            style="bold red" if policy.alarms else "",
+            f"evaluated {_to_the_second(policy.evaluated_at)}"
+            + (f", in vain: {policy.error}" if policy.error else ""),
+            style="bold red" if policy.alarms or policy.error else "",
         )
 
 

@@ -57,7 +57,7 @@ from simulator.logstore.ledger import (
     LedgerException,
     LedgerTables,
 )
-from simulator.logstore.overview import Look, Overview, ShipperLook, StoreLook
+from simulator.logstore.overview import Look, Overview, PolicyLook, ShipperLook, StoreLook
 from simulator.logstore.results import Cells, RowSink
 from simulator.logstore.shipper_settings import ShipperSettings
 from simulator.logstore.shippers import Shipper
@@ -136,6 +136,7 @@ __all__ = [
     "Overview",
     "Page",
     "Paging",
+    "PolicyLook",
     "Project",
     "PulledRecord",
     "QueryHandle",

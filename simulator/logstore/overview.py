@@ -3,7 +3,7 @@
 It counts anew only what has come since the last look, so that looking often costs nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -55,12 +55,21 @@ class ShipperLook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyLook:
+    """An alarm policy at a moment."""
+
+    policy: AlarmPolicy
+    error: str
+    """Why its newest evaluation failed, in some LogStore; empty when it did not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """Everything at a moment."""
 
     stores: tuple[StoreLook, ...]
     shippers: tuple[ShipperLook, ...]
-    policies: tuple[AlarmPolicy, ...]
+    policies: tuple[PolicyLook, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,7 @@ class Overview:
                 if (one := now or self._counted.get(id_)) is not None
             }
             shipped = self._shipped(handle)
+            policies = tuple(self._policies(handle))
         return Look(
             stores=tuple(self._store(state, counted[state.id]) for state in states),
             shippers=tuple(
@@ -118,7 +128,7 @@ class Overview:
                 )
                 for one in self._shippers.list_all()
             ),
-            policies=tuple(self._alarms.list_policies()),
+            policies=policies,
         )
 
     def _store(self, state: StoreState, counted: _Counted | None) -> StoreLook:
@@ -158,6 +168,16 @@ class Overview:
             return self._shippers.shipped_counts(handle) if self._shippers.list_all() else {}
         except ControlError:
             return None
+
+    def _policies(self, handle: QueryHandle) -> Iterator[PolicyLook]:
+        policies = self._alarms.list_policies()
+        try:
+            errors = self._alarms.newest_errors(handle) if policies else {}
+        except ControlError:
+            errors = {}
+        for policy in policies:
+            at, error = errors.get(policy.id, (0.0, ""))
+            yield PolicyLook(policy=policy, error=error if at == policy.evaluated_at else "")
 
 
 def _has_lost(holding: Holding, kept_ms: int) -> bool:

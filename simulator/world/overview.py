@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from simulator.api.simulation import AlarmPolicyView, LogServiceView, LogStoreView, ShipperView
-from simulator.logstore import AlarmPolicy, Overview, ShipperLook, StoreLook
+from simulator.logstore import Overview, PolicyLook, ShipperLook, StoreLook
 from simulator.world.views import Calendar
 
 _STATES = {"": "ready", "LogStoreNotReady": "not ready", "LogStoreStopped": "stopped"}
@@ -72,11 +72,13 @@ class LogServiceLook:
             error=shipper.error,
         )
 
-    def _policy(self, policy: AlarmPolicy) -> AlarmPolicyView:
+    def _policy(self, look: PolicyLook) -> AlarmPolicyView:
+        policy = look.policy
         has_run = policy.evaluated_at > policy.updated_at
         return AlarmPolicyView(
             name=policy.name,
             state=policy.state.value,
+            error=look.error,
             alarms=sum(bool(watch.alarm_id) for watch in policy.watches),
             evaluated_at=self._calendar.iso(policy.evaluated_at) if has_run else None,
         )

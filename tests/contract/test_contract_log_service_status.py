@@ -113,6 +113,7 @@ async def test_shippers_and_alarm_policies_say_how_they_stand(
             {
                 "name": "errors",
                 "state": "alert",
+                "error": "",
                 "alarms": 1,
                 "evaluated_at": "2026-03-01T08:05:00.000+08:00",
             }
@@ -130,3 +131,19 @@ async def test_shippers_and_alarm_policies_say_how_they_stand(
         found = await metrics(world)
         assert 'blbsim_log_shippers{status="Abnormal"} 1' in found
         assert 'blbsim_alarms_open{policy="errors"} 1' in found
+
+
+async def test_a_policy_whose_statement_fails_says_why_until_it_does_not(tmp_path: Path) -> None:
+    async with started(tmp_path) as world:
+        assert (await call(world, "POST", "/v1/alarm/policy", POLICY))[0] == 200
+        fault = {"fault": "STORE-STOPPED", "name": "f", "log_store": "access"}
+        assert (await call(world, "POST", "/_sim/v1/faults", fault))[0] == 201
+        await world.advance(301.0)
+        [policy] = (await service(world))["alarm_policies"]
+        assert (policy["state"], policy["evaluated_at"][:16]) == ("ok", "2026-03-01T08:05")
+        assert "account in arrears" in policy["error"]
+        assert (await call(world, "DELETE", "/_sim/v1/faults"))[0] == 200
+        await push(world, 200)
+        await world.advance(300.0)
+        [policy] = (await service(world))["alarm_policies"]
+        assert policy["error"] == ""

@@ -12,6 +12,7 @@ from simulator.logstore.alarms.assessment import Finding, Group
 from simulator.logstore.alarms.policies import AlarmLevel, AlarmPolicy, AlarmWatch, StoreName
 from simulator.logstore.database import SCHEMA, Database, Row, Transaction
 from simulator.logstore.values import Value
+from simulator.logstore.watchdog import QueryHandle
 
 _TABLE: Final = f"{SCHEMA}.alarm_evaluations"
 
@@ -178,6 +179,19 @@ class Executions:
             " AND ran_at BETWEEN ? AND ? ORDER BY ran_at DESC LIMIT ?",
             *(policy_id, store.project, store.log_store, _json(group), *span, most),
         )
+
+    def newest_errors(self, handle: QueryHandle) -> Mapping[str, tuple[float, str]]:
+        """When an evaluation of a policy failed last, and why, by the policy's id.
+
+        Raises:
+            ControlError: ExecutionTimeout.
+        """
+        with self._database.reading(handle) as cursor:
+            sql = (
+                f"SELECT policy_id, max(ran_at), arg_max(error, ran_at) FROM {_TABLE}"
+                " WHERE error <> '' GROUP BY policy_id"
+            )
+            return {row[0]: (row[1], row[2]) for row in cursor.execute(sql).fetchall()}
 
     def _find(self, where: str, *values: object) -> list[AlarmExecution]:
         with self._database.reading() as cursor:

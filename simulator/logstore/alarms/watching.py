@@ -1,7 +1,7 @@
 """Keeps alarm policies, evaluates them on the clock, and remembers the alarms they raised."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -26,6 +26,7 @@ from simulator.logstore.downloads import Query
 from simulator.logstore.resources import ResourceTable, check_room
 from simulator.logstore.upkeep import IsStopped, never
 from simulator.logstore.values import Paging, Selection
+from simulator.logstore.watchdog import QueryHandle
 
 MAX_CATCH_UP: Final = 100
 """Evaluations of a policy when the clock passes many at once: the newest; others are left out."""
@@ -196,6 +197,10 @@ class Alarms:
     def list_executions(self, since: float, until: float) -> list[AlarmExecution]:
         """Every evaluation at or after ``since`` and before ``until``, oldest first."""
         return self._executions.between(since, until)
+
+    def newest_errors(self, handle: QueryHandle) -> Mapping[str, tuple[float, str]]:
+        """See ``Executions.newest_errors``."""
+        return self._executions.newest_errors(handle)
 
     # The job
 
