@@ -12,6 +12,7 @@ from typing import Final, assert_never
 from simulator.errors import ControlError
 from simulator.logstore.database import Cursor
 from simulator.logstore.fields import RESERVED, FieldCatalog, find_indexed
+from simulator.logstore.folds import Folds
 from simulator.logstore.search import (
     All,
     AnyOf,
@@ -53,7 +54,7 @@ class ConditionWriter:
         cursor: to look at the data when a field's kind must be proven.
         bindings: of the statement that the condition becomes part of.
         column: what the LogStore calls a field that the search names; None: the same.
-        fold_count: how often the case of a record may be folded, which takes memory.
+        folds: folds texts; what is written is to be put around by it.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class ConditionWriter:
         cursor: Cursor,
         bindings: Bindings,
         column: Callable[[str], str] | None = None,
-        fold_count: int,
+        folds: Folds,
     ) -> None:
         self._column = column or _as_named
         self._fields = fields
@@ -73,10 +74,10 @@ class ConditionWriter:
         self._strict = strict
         self._cursor = cursor
         self._bindings = bindings
-        self._folds_left = fold_count
+        self._folds = folds
 
     def write(self, search: Search) -> str:
-        """SQL that is true or false for every record, never NULL.
+        """SQL that is true or false for every record, never NULL; ``folds`` is to be put around.
 
         Raises:
             ControlError: InvalidParameter for a text without a word, a leading wildcard, or what
@@ -133,9 +134,7 @@ class ConditionWriter:
     def _words(self, search: Words | Phrase, splitter: Splitter, value: Typed, at: int) -> str:
         """Whether a text has the words that are searched for."""
         words = splitter.words(search.text, at, wildcards=isinstance(search, Words))
-        self._folds_left -= len(words)
-        if self._folds_left < 0:
-            splitter = replace(splitter, may_fold=False)
+        splitter = replace(splitter, folds=self._folds)
         if isinstance(search, Phrase):
             return certain(splitter.has_phrase(as_text(value), words, self._bindings))
         found = (splitter.has_word(as_text(value), word, self._bindings) for word in words)

@@ -13,6 +13,7 @@ from simulator.logstore.availability import Availability
 from simulator.logstore.catalog import Catalog, StoreState, seen_by
 from simulator.logstore.conditions import ConditionWriter
 from simulator.logstore.database import Cursor
+from simulator.logstore.folds import Folds
 from simulator.logstore.loader import SEQ_SHIFT
 from simulator.logstore.record_sizes import RecordSizes
 from simulator.logstore.retention import oldest_ms
@@ -85,6 +86,7 @@ class Member:
         self, search: Search, cursor: Cursor, bindings: Bindings, sizes: RecordSizes
     ) -> str:
         """SQL for whether a record is found, by the LogStore's own index."""
+        folds = Folds(sizes.fold_count(cursor, self.state))
         writer = ConditionWriter(
             self.state.fields,
             self.state.log_store.active_index,
@@ -92,9 +94,9 @@ class Member:
             cursor=cursor,
             bindings=bindings,
             column=self.column,
-            fold_count=sizes.fold_count(cursor, self.state),
+            folds=folds,
         )
-        return writer.write(search)
+        return folds.around(writer.write(search))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

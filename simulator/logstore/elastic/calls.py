@@ -33,6 +33,7 @@ from simulator.logstore.elastic.records import Part, found_records, run_bounded
 from simulator.logstore.elastic.search_request import parse_query, parse_search
 from simulator.logstore.elastic.terms import MAX_TERM_BYTES
 from simulator.logstore.elastic.tree import Between, Query, time_span
+from simulator.logstore.folds import Folds
 from simulator.logstore.footprint import MAX_BYTES, ROWS
 from simulator.logstore.record_sizes import RecordSizes
 from simulator.logstore.retention import oldest_ms
@@ -305,7 +306,7 @@ class Elastic:
     ) -> Iterator[Part]:
         """What a query finds in each LogStore."""
         for index, state in stores.items():
-            folds = self._sizes.fold_count(cursor, state)
+            folds = Folds(self._sizes.fold_count(cursor, state))
             conditions = ElasticConditions(
                 state.fields, state.log_store, cursor, bindings, index, folds
             )

@@ -7,6 +7,7 @@ field that is both split into words and aggregated.
 """
 
 import re
+from dataclasses import replace
 from typing import Final, assert_never
 
 from simulator.errors import ControlError
@@ -43,6 +44,7 @@ from simulator.logstore.elastic.word_conditions import (
     whole_pattern,
 )
 from simulator.logstore.fields import RESERVED, FieldCatalog, find_indexed
+from simulator.logstore.folds import Folds
 from simulator.logstore.search import MAX_TERMS, Phrase, Search
 from simulator.logstore.typed import (
     NUMERIC,
@@ -75,7 +77,7 @@ class ElasticConditions:
         cursor: to look at the data when a field's kind must be proven.
         bindings: of the statements that the conditions become part of.
         name: of the LogStore as an index, which is the value of ``_index``.
-        fold_count: how often the case of a record may be folded.
+        folds: folds texts.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class ElasticConditions:
         cursor: Cursor,
         bindings: Bindings,
         name: str,
-        fold_count: int,
+        folds: Folds,
     ) -> None:
         self._fields = fields
         self._index = log_store.active_index
@@ -96,13 +98,14 @@ class ElasticConditions:
             ID: Typed("concat(seq, '-', ts)", Kind.STRING),
         }
         self.bindings = bindings
+        self._folds = folds
         self._words = ConditionWriter(
             fields,
             self._index,
             strict=self._strict,
             cursor=cursor,
             bindings=bindings,
-            fold_count=fold_count,
+            folds=folds,
         )
 
     def typed(self, field: str, path: str) -> Typed:
@@ -138,6 +141,9 @@ class ElasticConditions:
         Raises:
             ControlError: InvalidParameter for what the search language refuses too.
         """
+        return self._folds.around(self._write(query))
+
+    def _write(self, query: Query) -> str:
         match query:
             case Nothing():
                 return "FALSE"
@@ -154,9 +160,9 @@ class ElasticConditions:
                 clauses += [] if end_ms is None else [f"ts <= {end_ms}"]
                 return f"({' AND '.join(clauses)})" if clauses else "TRUE"
             case Negated(operand):
-                return f"(NOT {self.write(operand)})"
+                return f"(NOT {self._write(operand)})"
             case Several(operands, least):
-                return _at_least(tuple(self.write(operand) for operand in operands), least)
+                return _at_least(tuple(self._write(operand) for operand in operands), least)
             case _:
                 assert_never(query)
 
@@ -267,10 +273,13 @@ class ElasticConditions:
     def _words_of(self, field: str | None, path: str) -> tuple[Splitter, Typed]:
         """What the words of a field, or of the raw text, are told apart by and read from."""
         if field is not None:
-            return self.splitter(field), self.typed(field, path)
+            return self._folding(field), self.typed(field, path)
         if self._strict and not (self._index is not None and self._index.fulltext):
             raise Node(RAW, path).refuse("the LogStore has no full-text index, which a word needs")
-        return self.splitter(None), _RAW
+        return self._folding(None), _RAW
+
+    def _folding(self, field: str | None) -> Splitter:
+        return replace(self.splitter(field), folds=self._folds)
 
     def _split(self, field: str | None, text: str) -> list[str]:
         """The words of a text, told apart like those of the field."""
