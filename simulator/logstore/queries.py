@@ -73,10 +73,11 @@ class QueryRunner:
         span_ms = 2 * self._spans.get(origin.key, selection.end_ms - start_ms)
         near_ms = start_ms + span_ms + 1
         with self._naming(origin), self._database.reading(handle) as cursor:
+            seen = origin.seen_by(cursor)
             # A page is mostly as long as the one before: the records beyond need no look.
-            rows, next_marker = find_page(cursor, origin.before(near_ms), None, paging, self._sizes)
+            rows, next_marker = find_page(cursor, seen.before(near_ms), None, paging, self._sizes)
             if not next_marker and near_ms < selection.end_ms:
-                rows, next_marker = find_page(cursor, origin, None, paging, self._sizes)
+                rows, next_marker = find_page(cursor, seen, None, paging, self._sizes)
         if next_marker:
             self._spans[origin.key] = rows[-1][0] - rows[0][0]
         return _page(rows, next_marker)

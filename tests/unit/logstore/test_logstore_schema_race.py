@@ -1,11 +1,18 @@
-"""A LogStore gets its first fields while a query waits for its turn, planned but not begun."""
+"""A LogStore gets records while a query waits for its turn, planned but not begun."""
 
 from collections.abc import Callable
 
 import pytest
 from demo_store import EVERYTHING, NOW_MS, Store
 
-from simulator.logstore import LogStoreSettings, LogStoreType, QueryHandle, ViewStore
+from simulator.logstore import (
+    LogStoreSettings,
+    LogStoreType,
+    QueryHandle,
+    ViewStore,
+    pages,
+    record_sizes,
+)
 from simulator.logstore.values import Paging
 
 TYPED = "select cost, who, env order by cost"
@@ -59,6 +66,18 @@ def test_a_page_of_what_was_pushed_meanwhile(store: Store, handle: QueryHandle) 
         "default", "demo", EVERYTHING, "match cost:9", Paging(), handle
     )
     assert len(page.records) == 1
+
+
+def test_a_pull_knows_how_large_the_records_it_reads_are(
+    store: Store, handle: QueryHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (pages, record_sizes):
+        monkeypatch.setattr(module, "MAX_PAGE_BYTES", 16_000)
+    store.push({"cost": 1})
+    assert len(store.engine.pull("default", "demo", EVERYTHING).records) == 1
+    page = store.engine.pull("default", "demo", EVERYTHING, handle=handle)
+    assert len(page.records) == 1
+    assert page.next_marker, "the next record has more bytes than a page"
 
 
 def test_the_compatible_search_has_the_types_of_what_it_reads(
