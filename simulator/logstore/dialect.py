@@ -79,6 +79,9 @@ class _Dialect(MySQL):
             if token is not TokenType.DPIPE
         }
 
+        def _warn_unsupported(self) -> None:
+            """Nothing into the log: whoever wrote the statement is told what is wrong with it."""
+
         def _parse_bitwise(self) -> exp.Expr | None:
             """Two bars join texts, as in standard SQL (assumed: the doc has ``or`` only)."""
             this = super()._parse_bitwise()

@@ -181,6 +181,11 @@ def test_no_other_statement_gets_through(refused, statement: str) -> None:
     )
 
 
+def test_what_cannot_be_read_is_not_logged(refused, caplog: pytest.LogCaptureFixture) -> None:
+    refused("select 1; drop \x1b[2J it", "select 1; call it")
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     "item",
     [
