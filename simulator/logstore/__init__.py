@@ -22,6 +22,8 @@
 """
 
 from simulator.logstore.alarms import (
+    MAX_ALARM_STORES,
+    MAX_ALARM_TRIGGERS,
     Alarm,
     AlarmContent,
     AlarmExecution,
@@ -95,6 +97,8 @@ __all__ = [
     "DEFAULT_PROJECT",
     "DEFAULT_QUERY",
     "DEFAULT_SEPARATORS",
+    "MAX_ALARM_STORES",
+    "MAX_ALARM_TRIGGERS",
     "MAX_DOWNLOAD_ROWS",
     "Alarm",
     "AlarmContent",

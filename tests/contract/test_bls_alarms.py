@@ -434,6 +434,23 @@ async def test_statements_are_validated(served: Served) -> None:
     assert (await served.go("POST", "/v1/logstore/validate", {"query": "select 1"}))[0] == 400
 
 
+@pytest.mark.parametrize(
+    ("target", "body", "name"),
+    [
+        ("/v1/alarm/condition/validate", {"conditions": ["$1.a > 1"] * 11}, "conditions"),
+        ("/v1/alarm/condition/validate", {"fieldTypes": [[{"a": "int"}]] * 11}, "fieldTypes"),
+        ("/v1/logstore/validate", {"logStores": [{"logStoreName": "access"}] * 11}, "logStores"),
+    ],
+)
+async def test_no_more_is_validated_than_a_policy_has(
+    served: Served, target: str, body: dict[str, object], name: str
+) -> None:
+    whole = {"conditions": ["$1.a > 1"], "query": "match *", **body}
+    status, answer = await served.go("POST", target, whole)
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+    assert f"[{name}] expected at most 10, not 11" in answer["message"]
+
+
 async def test_a_clock_that_jumps_past_retention_is_watched_first(served: Served) -> None:
     schedule = {"fixTimeMinute": 8 * 60 + 12, "dayOfWeek": 0}
     assert (await served.go("POST", POLICY, {**BODY, "schedule": schedule})) == DONE

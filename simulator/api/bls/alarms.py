@@ -30,6 +30,8 @@ from simulator.api.bls.wire import (
 )
 from simulator.errors import ControlError, invalid
 from simulator.logstore import (
+    MAX_ALARM_STORES,
+    MAX_ALARM_TRIGGERS,
     AlarmExecution,
     AlarmPolicy,
     Paging,
@@ -167,6 +169,8 @@ class Alarms(Service):
     async def validate_condition(self, request: web.Request) -> web.Response:
         """ValidateAlarmCondition: where columns are given, in each LogStore, others are refused."""
         body = await read_body(request, ConditionBody)
+        _check_count("conditions", body.conditions, MAX_ALARM_TRIGGERS)
+        _check_count("fieldTypes", body.field_types, MAX_ALARM_STORES)
         message = ""
         try:
             for text in body.conditions or [""]:
@@ -183,6 +187,7 @@ class Alarms(Service):
         body = await read_body(request, StatementBody)
         if not body.log_stores:
             raise invalid("logStores", "is required")
+        _check_count("logStores", body.log_stores, MAX_ALARM_STORES)
         now_ms = int(self.clock.time() * 1000)
         minute = Selection(start_ms=now_ms - 60_000, end_ms=now_ms)
         result: dict[str, object] = {"valid": True, "reason": "", "columns": [], "columnTypes": []}
@@ -272,6 +277,12 @@ def _stores(one: AlarmPolicy) -> Iterable[StoreName]:
 
 def _store_names(one: AlarmPolicy) -> list[str]:
     return [store.log_store for store in _stores(one)]
+
+
+def _check_count(parameter: str, items: Sequence[object] | None, most: int) -> None:
+    """Refuse more than a policy can have. Source: assumed."""
+    if items and len(items) > most:
+        raise invalid(parameter, f"expected at most {most}, not {len(items)}")
 
 
 def _check_known(one: Reference, statements: Sequence[dict[str, str]]) -> None:

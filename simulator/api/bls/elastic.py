@@ -142,7 +142,8 @@ def _plain(
     """
     answer: object = found
     if "filter_path" in parameters.given:
-        answer = filter_answer(found, parameters.given["filter_path"])
+        with _elastic_errors():
+            answer = filter_answer(found, parameters.given["filter_path"])
     response = respond(spooled(msgspec.json.encode(answer)))
     response.headers["X-Elastic-Product"] = "Elasticsearch"
     asked = _COMPATIBLE.search(request.headers.get("Accept", ""))

@@ -3,10 +3,15 @@
 Source: assumed: https://www.elastic.co/guide/en/elasticsearch/reference (common options).
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Final, TypeAlias
 
+from simulator.errors import invalid
 from simulator.logstore import compile_pattern
+
+MAX_NAMES: Final = 200
+"""Of all paths. Source: assumed (a bound against abuse)."""
 
 _Step: TypeAlias = Callable[[str], bool] | None
 """What names it goes through; None for any number of any names."""
@@ -24,7 +29,13 @@ def filter_answer(answer: object, paths: str) -> object:
 
     Returns:
         An object without what is not wanted, empty when that is all.
+
+    Raises:
+        ControlError: InvalidParameter for too many names.
     """
+    count = paths.count(",") + paths.count(".") + 1
+    if count > MAX_NAMES:
+        raise invalid("filter_path", f"expected at most {MAX_NAMES} names, not {count}")
     pieces = [piece.strip() for piece in paths.split(",") if piece.strip()]
     left_out = [_path(piece[1:]) for piece in pieces if piece.startswith("-")]
     wanted = [_path(piece) for piece in pieces if not piece.startswith("-")]
@@ -36,20 +47,27 @@ def filter_answer(answer: object, paths: str) -> object:
 
 
 def _path(path: str) -> _Path:
-    return tuple(None if name == "**" else compile_pattern(name) for name in path.split("."))
+    """Any number of names, several times in a row, is any number of them."""
+    steps: list[_Step] = []
+    for name, run in groupby(path.split(".")):
+        steps += [None] if name == "**" else [compile_pattern(name)] * len(tuple(run))
+    return tuple(steps)
 
 
-def _following(name: str, paths: Sequence[_Path]) -> list[_Path]:
+def _following(name: str, paths: Iterable[_Path]) -> list[_Path]:
     """What is left of those paths that go through a member; empty for one that ends there."""
-    found: list[_Path] = []
+    found: dict[_Path, None] = {}  # each once, else there would be more of them at every level
     for path in paths:
-        step = path[0]
+        step, rest = path[0], path[1:]
         if step is None:
-            found += _following(name, [path[1:]]) if len(path) > 1 else [()]
-            found.append(path)
+            found[path] = None
+            if rest and rest[0] is not None and rest[0](name):
+                found[rest[1:]] = None
+            elif not rest:
+                found[()] = None
         elif step(name):
-            found.append(path[1:])
-    return found
+            found[rest] = None
+    return list(found)
 
 
 def _only(value: object, paths: Sequence[_Path]) -> object:

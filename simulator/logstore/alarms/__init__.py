@@ -3,6 +3,8 @@
 from simulator.logstore.alarms.conditions import Reference, parse_condition
 from simulator.logstore.alarms.executions import AlarmExecution, ExecutionState, NoticeState
 from simulator.logstore.alarms.policies import (
+    MAX_ALARM_STORES,
+    MAX_ALARM_TRIGGERS,
     AlarmContent,
     AlarmLevel,
     AlarmPolicy,
@@ -14,6 +16,8 @@ from simulator.logstore.alarms.policies import (
 from simulator.logstore.alarms.watching import Alarm, Alarms
 
 __all__ = [
+    "MAX_ALARM_STORES",
+    "MAX_ALARM_TRIGGERS",
     "Alarm",
     "AlarmContent",
     "AlarmExecution",

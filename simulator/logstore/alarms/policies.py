@@ -18,10 +18,10 @@ MAX_POLICIES: Final = 100
 """Source: doc https://cloud.baidu.com/doc/BLS/s/2k7vkicsj (2025-07)."""
 MAX_TARGETS: Final = 3
 """Source: doc https://cloud.baidu.com/doc/BLS/s/Amhybht24-en (2025-11)."""
-MAX_STORES: Final = 10
+MAX_ALARM_STORES: Final = 10
 """That share the statements.
 Source: doc https://cloud.baidu.com/doc/BLS/s/Amhybht24-en (2025-11)."""
-MAX_TRIGGERS: Final = 10
+MAX_ALARM_TRIGGERS: Final = 10
 MAX_GROUPS: Final = 10
 """Names of columns that are grouped by. Source: assumed, as is the number of conditions."""
 MAX_OPAQUE_LENGTH: Final = 65_536
@@ -199,12 +199,12 @@ def check_policy(name: str, content: AlarmContent, catalog: Catalog) -> None:
     check_name("name", name)
     if not 1 <= len(content.targets) <= MAX_TARGETS:
         raise invalid("targets", f"expected 1 to {MAX_TARGETS}, not {len(content.targets)}")
-    if not 1 <= len(content.triggers) <= MAX_TRIGGERS:
+    if not 1 <= len(content.triggers) <= MAX_ALARM_TRIGGERS:
         raise invalid(
-            "triggerConditions", f"expected 1 to {MAX_TRIGGERS}, not {len(content.triggers)}"
+            "triggerConditions", f"expected 1 to {MAX_ALARM_TRIGGERS}, not {len(content.triggers)}"
         )
-    if len(content.stores) > MAX_STORES:
-        raise invalid("objects", f"expected at most {MAX_STORES}, not {len(content.stores)}")
+    if len(content.stores) > MAX_ALARM_STORES:
+        raise invalid("objects", f"expected at most {MAX_ALARM_STORES}, not {len(content.stores)}")
     if len(content.groups) > MAX_GROUPS:
         raise invalid("groups", f"expected at most {MAX_GROUPS}, not {len(content.groups)}")
     if "" in content.groups:

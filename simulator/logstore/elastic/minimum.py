@@ -10,7 +10,7 @@ from typing import Final
 from simulator.logstore.elastic.document import Node
 
 _ONE: Final = re.compile(r"(-?\d{1,6})(%?)", re.ASCII)
-_CONDITIONAL: Final = re.compile(r"(\d{1,6})\s*<\s*(\S+)", re.ASCII)
+_CONDITIONAL: Final = re.compile(r"(\d{1,6})\s*<\s*(\S+)\s*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def parse_minimum(node: Node) -> Minimum:
         if found is None:
             raise node.refuse("expected conditions such as 2<75% or 2<-25% 9<-3")
         conditional.append((int(found[1]), _amount(node, found[2])))
-        position = found.end() + len(text[found.end() :]) - len(text[found.end() :].lstrip())
+        position = found.end()
     return Minimum(None, tuple(sorted(conditional, key=lambda one: one[0])))
 
 

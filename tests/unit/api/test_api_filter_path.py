@@ -2,7 +2,8 @@
 
 import pytest
 
-from simulator.api.bls.filter_path import filter_answer
+from simulator.api.bls.filter_path import MAX_NAMES, filter_answer
+from simulator.errors import ControlError
 
 ANSWER = {
     "took": 3,
@@ -36,9 +37,25 @@ ANSWER = {
             "-hits.hits._id,hits.hits",
             {"hits": {"hits": [{"fields": one["fields"]} for one in ANSWER["hits"]["hits"]]}},
         ),
+        ("**.hits.**.host,**.**.host", {"hits": {"hits": [{"fields": {"host": ["a"]}}]}}),
         ("", ANSWER),
         ("**", ANSWER),
     ],
 )
 def test_the_parts_that_are_named_are_left(paths: str, expected: object) -> None:
     assert filter_answer(ANSWER, paths) == expected
+
+
+@pytest.mark.parametrize("path", ["**." * (MAX_NAMES - 1) + "x", "**.a." * 60 + "x"])
+def test_any_number_of_any_numbers_of_names_is_no_more_work(path: str) -> None:
+    answer: object = {"x": 1}
+    for _ in range(60):
+        answer = {"a": answer}
+    assert filter_answer(answer, path) == answer
+
+
+@pytest.mark.parametrize("paths", ["**." * MAX_NAMES + "x", "x," * MAX_NAMES + "x"])
+def test_paths_of_too_many_names_are_refused(paths: str) -> None:
+    with pytest.raises(ControlError) as caught:
+        filter_answer(ANSWER, paths)
+    assert caught.value.code == "InvalidParameter"
