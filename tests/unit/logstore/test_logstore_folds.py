@@ -1,5 +1,7 @@
 """Texts of records in lower case, asked for more often than there is memory for."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from simulator.clock import ManualClock
@@ -28,7 +30,7 @@ def test_few_texts_are_folded_around_conditions() -> None:
 
 
 @pytest.fixture(scope="module")
-def engine() -> LogStoreEngine:
+def engine() -> Iterator[LogStoreEngine]:
     engine = LogStoreEngine(None, ManualClock(NOW_MS / 1000), threads=1)
     engine.create_log_store("default", "demo", LogStoreSettings(retention_days=-1))
     words = ("W7 alpha", "w7x ALPHA", "xw7 Beta", "beta, W99", "W990")
@@ -37,7 +39,8 @@ def engine() -> LogStoreEngine:
         for number, text in enumerate(words)
     ]
     engine.push("default", "demo", records, record_type=RecordType.JSON)
-    return engine
+    yield engine
+    engine.close()
 
 
 @pytest.mark.parametrize(
