@@ -437,5 +437,5 @@ class LogStoreEngine:
 
     def close(self) -> None:
         """End all queries, write everything out and release the file. Fine to call twice."""
-        self._database.close()
-        self._temporary.close()
+        with self._temporary:
+            self._database.close()
