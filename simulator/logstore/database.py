@@ -24,6 +24,9 @@ Cursor: TypeAlias = duckdb.DuckDBPyConnection
 Parameters: TypeAlias = Mapping[str, object]
 Row: TypeAlias = tuple[Any, ...]  # DuckDB types its cells at run time
 
+Streamed: TypeAlias = tuple[tuple[str, ...], Iterator[list[Row]]]
+"""The type name of each column, and the rows, some at a time."""
+
 DatabaseError: Final = duckdb.Error
 """Whatever DuckDB raises."""
 
@@ -273,9 +276,7 @@ def run_statement(
     return types, [row for block in blocks for row in block]
 
 
-def stream_statement(
-    cursor: Cursor, sql: str, parameters: Parameters
-) -> tuple[tuple[str, ...], Iterator[list[Row]]]:
+def stream_statement(cursor: Cursor, sql: str, parameters: Parameters) -> Streamed:
     """The same, the rows some at a time.
 
     Raises:

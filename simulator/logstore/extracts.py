@@ -42,9 +42,18 @@ class Extracts:
         """What stands after FROM. It changes as fields are read."""
         if not self._places:
             return self._table
+        return f"(SELECT *, {self._read} FROM {self._table})"
+
+    def placed(self, condition: str) -> str:
+        """The same of records that fulfil a condition, with the ``place`` of each."""
+        read = f", {self._read}" if self._places else ""
+        return f"(SELECT *, rowid AS place{read} FROM {self._table} WHERE {condition})"
+
+    @property
+    def _read(self) -> str:
         places = ", ".join(self._places)
         read = f"CASE WHEN type = 'JSON' THEN TRY(json_extract_string(message, [{places}])) END"
-        return f"(SELECT *, {read} AS {COLUMN} FROM {self._table})"
+        return f"{read} AS {COLUMN}"
 
     def _place(self, pointer: str) -> str:
         place = self._places.setdefault(pointer, len(self._places) + 1)

@@ -2,14 +2,14 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol, TypeAlias
 
-from simulator.logstore.database import Cursor, Parameters, stream_statement
-from simulator.logstore.typed import Kind, Typed, encode_time
+from simulator.logstore.database import Cursor, Streamed, stream_statement
+from simulator.logstore.typed import Bindings, Kind, Typed, encode_time
 from simulator.logstore.values import Value
 
 MAX_KEPT_BYTES: Final = 32 * 1024 * 1024
@@ -67,28 +67,33 @@ class Sent:
 def send_rows(
     cursor: Cursor,
     sql: str,
-    parameters: Parameters,
+    bindings: Bindings,
     columns: tuple[str, ...],
     items: Sequence[Typed],
     limit: int | None,
     sink: RowSink,
+    late: Callable[[], Streamed] | None = None,
 ) -> Sent:
     """Run a statement that was rebuilt from a caller's query, and put its rows into ``sink``.
 
     Args:
         cursor: to run it on.
         sql: the statement.
-        parameters: what it is bound to.
+        bindings: what it is bound to.
         columns: their names.
         items: what each column is.
         limit: rows that the caller may get; None when he said so himself.
         sink: takes the rows.
+        late: runs it in its stead.
 
     Raises:
         ControlError: as ``run_statement``.
     """
     sink.begin(columns)
-    types, blocks = stream_statement(cursor, sql, parameters)
+    if late is None:
+        types, blocks = stream_statement(cursor, sql, bindings.used_in(sql))
+    else:
+        types, blocks = late()
     count = byte_count = 0
     reason = ""
     for block in blocks:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from simulator.errors import ControlError
@@ -105,9 +106,12 @@ class Selecting:
         query = prepared.query
         limit = None if query.limit_given else query.limit
         try:
-            values = prepared.bindings.used_in(query.sql)
+            bindings = prepared.bindings
+            late = None
+            if query.late is not None:
+                late = partial(query.late.stream, self.cursor, bindings, query.asked, query.offset)
             return send_rows(
-                self.cursor, query.sql, values, query.columns, query.items, limit, sink
+                self.cursor, query.sql, bindings, query.columns, query.items, limit, sink, late
             )
         except ControlError as error:
             message = _readable(error.message, prepared.records.names())

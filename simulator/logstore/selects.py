@@ -8,6 +8,7 @@ from sqlglot import exp
 from simulator.logstore.calls import Scope
 from simulator.logstore.expressions import ExpressionWriter
 from simulator.logstore.functions import find_function
+from simulator.logstore.late_rows import LateRows, late_rows
 from simulator.logstore.nodes import position_of
 from simulator.logstore.sources import Compiled, Records, Source, Subquery, Wanted
 from simulator.logstore.typed import Typed, as_bool, invalid_query
@@ -106,6 +107,7 @@ class Level:
             )
         else:
             below, condition = first, "TRUE"
+        plain = not folded and self._level == 0 and below == source.sql()
         footprint = self._scope.footprint
         footprint.add(writer.cost)
         if folded:
@@ -129,7 +131,15 @@ class Level:
             offset=offset,
             limit_given=limit_given,
             row_order=row_order,
+            late=self._late(source, wanted, items) if plain else None,
         )
+
+    def _late(self, source: Source, wanted: Wanted, items: Sequence[Typed]) -> LateRows | None:
+        """How wide rows come out a few at a time."""
+        if source.placed is None:
+            return None
+        record = source.reader.field("@raw").width
+        return late_rows(source.placed, wanted.condition, wanted.keys, items, record, wanted.count)
 
     def _source(self, select: exp.Select, back_ms: int) -> Source:
         clause = select.args.get("from_")

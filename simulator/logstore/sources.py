@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from simulator.errors import ControlError
+from simulator.logstore.late_rows import LateRows
 from simulator.logstore.typed import Kind, Typed, as_double, invalid_query
 
 _LISTED = 20
@@ -35,6 +36,8 @@ class Compiled:
     limit_given: bool
     row_order: tuple[str, ...]
     """Columns of the source that order the rows; empty when rows are groups, or sorted anew."""
+    late: LateRows | None = None
+    """How it is run where its rows are too wide to be sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,9 @@ class Source:
     """What columns are qualified by, joined tables included; none if they are bare."""
     sample: Callable[[int], str] | None = None
     """SQL for so many of its rows, if some can be had at once."""
+    placed: Callable[[str], str] | None = None
+    """SQL for those of its rows that fulfil a condition, with ``place``, a number of each, and
+    ``size``; None where it has none."""
     first: Callable[[Wanted], str | None] = lambda _wanted: None
     """SQL for what has all rows that are wanted, where these are sooner had than all."""
 

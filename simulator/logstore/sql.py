@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from simulator.logstore.calls import Scope
 from simulator.logstore.dialect import parse_sql, source_texts
+from simulator.logstore.late_rows import LateRows
 from simulator.logstore.repeats import Repeats
 from simulator.logstore.selects import Level
 from simulator.logstore.sources import Records
@@ -29,6 +30,12 @@ class SqlQuery:
     limit: int
     """Rows that the caller may get; the statement asks for one more when it was not given."""
     limit_given: bool
+    asked: int
+    """Rows that the statement asks for."""
+    offset: int
+    """Rows that it passes over before."""
+    late: LateRows | None
+    """How it is run where its rows are too wide for one statement."""
 
 
 def compile_sql(part: Part, records: Records, scope: Scope) -> SqlQuery:
@@ -52,4 +59,7 @@ def compile_sql(part: Part, records: Records, scope: Scope) -> SqlQuery:
         sql=sql,
         limit=compiled.limit,
         limit_given=compiled.limit_given,
+        asked=asked,
+        offset=compiled.offset,
+        late=compiled.late,
     )

@@ -75,6 +75,7 @@ class _Table:
             reader=Reader(field=self._field, order=order_key(order)),
             names=(*_PROPERTIES, *self._member.names),
             row_order=order,
+            placed=self._extracts.placed,
             sample=lambda count: (
                 f"(SELECT * FROM {self._extracts.source} WHERE {within} LIMIT {count})"
             ),

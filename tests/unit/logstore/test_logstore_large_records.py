@@ -190,3 +190,30 @@ def test_they_expire_with_the_rows_between_them() -> None:
 )
 def test_as_many_are_read_as_fit_and_at_least_one(sizes: list[int], count: int) -> None:
     assert fitting_count(sizes) == count
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("select n, `@raw` order by kind desc, n desc", [*range(99, 0, -2), *range(98, 64, -2)]),
+        ("select n, `@raw` where n >= 50", [*range(50, 100)]),
+        ("match n < 60 | select n, `@raw` order by 1 desc limit 50 offset 5", [*range(54, 4, -1)]),
+        ("select n, upper(`@raw`) as r order by -n, length(r) limit 40", [*range(99, 59, -1)]),
+        ("select n, `@raw` where n < 0", []),
+    ],
+)
+def test_wide_rows_are_sorted_by_what_tells_them_apart(
+    engine: LogStoreEngine, statement: str, expected: list[int]
+) -> None:
+    result = engine.query("default", "demo", EVERYTHING, statement)
+    assert [row[0] for row in result.rows] == expected
+    assert result.column_types == ("int", "string")
+    assert all(number_of(str(row[1]).lower()) == row[0] for row in result.rows)
+
+
+def test_everything_comes_out_in_order(engine: LogStoreEngine) -> None:
+    result = engine.query("default", "demo", EVERYTHING, "select * order by n desc")
+    assert result.columns == ("@timestamp", "@stream", "@raw", "kind", "n", "pad")
+    assert result.truncated_reason == "only the first 33 rows are returned, which are 32 MiB"
+    assert [row[4] for row in result.rows] == [*range(99, 66, -1)]
+    assert [number_of(str(row[2])) for row in result.rows] == [*range(99, 66, -1)]
