@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from simulator.logstore.database import Cursor
+from simulator.logstore.discovery import merge_kinds
 from simulator.logstore.json_paths import json_pointer
 from simulator.logstore.typed import TEXTUAL, Bindings, Kind, Typed, number_in, whole_in
 from simulator.logstore.values import IndexField, IndexSettings, IndexType
@@ -37,7 +38,7 @@ class DiscoveredField:
     position: int | None
     """Its column is ``f<position>``; None when it has none."""
     kind: Kind
-    """Of the JSON values seen when it was discovered; NULL if all of them were null."""
+    """Of its JSON values in all records; NULL if all of them were null."""
     since_seq: int
     """Records from this ``@seq`` on have the column filled; 0 for all."""
 
@@ -66,6 +67,11 @@ class FieldCatalog:
         return sorted(self._fields)
 
     @property
+    def kinds(self) -> dict[str, Kind]:
+        """Of every remembered field."""
+        return {name: field.kind for name, field in self._fields.items()}
+
+    @property
     def tag_keys(self) -> frozenset[str]:
         """Every key that a push was tagged with."""
         return self._tag_keys
@@ -77,22 +83,16 @@ class FieldCatalog:
             known += [field for field in changes.discovered if field.position is not None]
         return known
 
-    def plan(self, records: Iterable[Mapping[str, object]], seq: int) -> FieldChanges:
-        """What ``records``, whose first ``@seq`` will be ``seq``, add. Changes nothing."""
-        seen: dict[str, Kind] = {}
-        for record in records:
-            for name, value in record.items():
-                kind = _KINDS.get(type(value), Kind.STRING)
-                before = seen.get(name)
-                if before is not kind:
-                    seen[name] = kind if before is None else _merge(before, kind)
+    def plan(self, seen: Mapping[str, Kind], seq: int) -> FieldChanges:
+        """What records, whose first ``@seq`` will be ``seq``, add by the fields ``seen`` in them
+        and their kinds. Changes nothing."""
         columns = len(self.with_column())
         discovered: list[DiscoveredField] = []
         retyped: list[DiscoveredField] = []
         for name, kind in seen.items():
             known = self._fields.get(name)
             if known is not None:
-                merged = _merge(known.kind, kind)
+                merged = merge_kinds(known.kind, kind)
                 if merged is not known.kind:
                     retyped.append(replace(known, kind=merged))
             elif (
@@ -178,9 +178,7 @@ class FieldCatalog:
     ) -> Typed | None:
         """How to read the field ``name``; None where all records are known not to have a value.
 
-        Their messages are not read then: a union has fields that one of its LogStores lacks. Every
-        pushed record is looked at for fields, and of delivered segments, whose records are alike,
-        some of each.
+        Their messages are not read then: a union has fields that one of its LogStores lacks.
         """
         if self._may_have(name, cursor):
             return self.typed(name, cursor, bindings, index)
@@ -211,14 +209,14 @@ class FieldCatalog:
 
         ``column`` is SQL for its values.
 
-        Discovery looks at a sample of a delivered segment. A field that is a number there may be
-        text elsewhere, so what claims to be a number is proven, once per stored record.
+        JSON has numbers that no column has, and an older version has looked at some records of a
+        delivered segment only: what claims to be a number is proven, once per stored record.
         """
         if field.kind not in (Kind.INT, Kind.FLOAT):
             return Kind.STRING if field.kind is Kind.NULL else field.kind
         with self._verifying:
             seq, kind = self._verified.get(field.name, (-1, field.kind))
-        kind = _merge(kind, field.kind)
+        kind = merge_kinds(kind, field.kind)
         query = (
             f"SELECT max(seq),"
             f" bool_and(TRY_CAST(v AS BIGINT)::VARCHAR IS NOT DISTINCT FROM v)"
@@ -291,22 +289,3 @@ def _converted(value: Typed, *, is_indexed: bool) -> Typed:
             return Typed(f"TRY_CAST({value.sql} AS BOOLEAN)", value.kind)
         case _:
             return value
-
-
-_KINDS: Final[Mapping[type, Kind]] = {
-    type(None): Kind.NULL,
-    bool: Kind.BOOL,
-    int: Kind.INT,
-    float: Kind.FLOAT,
-}
-"""Of JSON values; all others are text. Asked for each value of each record, so a plain table."""
-
-
-def _merge(one: Kind, other: Kind) -> Kind:
-    if one is other or other is Kind.NULL:
-        return one
-    if one is Kind.NULL:
-        return other
-    if {one, other} == {Kind.INT, Kind.FLOAT}:
-        return Kind.FLOAT
-    return Kind.MIXED

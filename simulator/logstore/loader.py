@@ -11,8 +11,9 @@ import msgspec
 
 from simulator.logstore.catalog import Catalog, StoreState
 from simulator.logstore.database import Transaction
-from simulator.logstore.json_objects import decode_object
+from simulator.logstore.discovery import discover_kinds, kinds_in
 from simulator.logstore.json_paths import json_pointer
+from simulator.logstore.typed import Kind
 from simulator.logstore.values import NewRecord, RecordType
 
 SEQ_SHIFT: Final = 14
@@ -21,9 +22,8 @@ SEQ_SHIFT: Final = 14
 Source: observed markers: (1742223843350 << 14) | 92 for a record stamped 1.4 s before.
 """
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
-SAMPLED_BYTES: Final = 65_536
-SAMPLED_LINES: Final = 64
-"""Of each segment file, to discover fields."""
+READ_BYTES: Final = 262_144
+"""Of a segment file, whose lines are looked at for fields together."""
 SLICE_BYTES: Final = 64 * 1024 * 1024
 """Of files that one statement reads: bounds what it keeps in memory, and the file they are
 combined into."""
@@ -78,21 +78,22 @@ def load_segments(
     Raises:
         OSError: a file cannot be read or written.
     """
-    sampled: list[Iterable[dict[str, object]]] = []
+    lines: list[Iterable[bytes]] = []
     sources: list[_Source] = []
     with ExitStack() as stack:
         for files in _slices(paths):
             if len(files) > MANY_FILES:
                 combined = files[0].with_name(f"{len(sources)}{COMBINED_SUFFIX}")
                 stack.callback(combined.unlink, missing_ok=True)
-                sampled.append(_combine(files, combined))
+                lines.append(_combine(files, combined))
                 sources.append((_SEGMENTS, {"paths": [str(combined)]}))
             else:
-                sampled.append(record for path in files for record in _sample(path))
+                lines.extend(map(_lines, files))
                 sources.append((_SEGMENTS, {"paths": [str(path) for path in files]}))
-        # Lazy, so that only one sample is in memory; read to its end before the statements run.
-        known = chain.from_iterable(sampled)
-        return _insert(transaction, catalog, state, known, batch, sources)
+        # Lazy, so that few lines are in memory; read to their end before the statements run.
+        texts = (line.partition(b"\t")[2] for line in chain.from_iterable(lines))
+        found = discover_kinds(texts, state.fields.kinds)
+        return _insert(transaction, catalog, state, found, batch, sources)
 
 
 def load_lines(
@@ -113,7 +114,8 @@ def load_lines(
         times = [at_ms for at_ms, _ in lines[part]]
         arrays = {"times": times, "sequences": [0] * len(times), "texts": texts[part]}
         sources.append((_ARRAYS, arrays))
-    return _insert(transaction, catalog, state, _decode_all(texts), batch, sources)
+    found = discover_kinds(texts, state.fields.kinds)
+    return _insert(transaction, catalog, state, found, batch, sources)
 
 
 def load_records(
@@ -130,20 +132,21 @@ def load_records(
         "sequences": [record.sequence for record in records],
         "texts": [record.message for record in records],
     }
-    return _insert(transaction, catalog, state, decoded, batch, [(_ARRAYS, source)])
+    found = kinds_in(decoded)
+    return _insert(transaction, catalog, state, found, batch, [(_ARRAYS, source)])
 
 
 def _insert(
     transaction: Transaction,
     catalog: Catalog,
     state: StoreState,
-    known: Iterable[Mapping[str, object]],
+    found: Mapping[str, Kind],
     batch: Batch,
     sources: Sequence[_Source],
 ) -> range:
     base = max(state.next_seq, int(batch.received_at * 1000) << SEQ_SHIFT)
     first = 0 if state.next_seq == 0 else base
-    changes = state.fields.plan(known, first)
+    changes = state.fields.plan(found, first)
     catalog.add_fields(transaction, state, changes)
     catalog.add_stream(transaction, state, batch.stream, batch.received_at)
     catalog.add_tag_keys(transaction, state, frozenset(batch.tags))
@@ -233,51 +236,18 @@ def _slices(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield files
 
 
-def _combine(paths: Sequence[Path], combined: Path) -> Iterator[dict[str, object]]:
-    """Write the lines of all files into one; some of the records, as ``_sample`` gives them."""
-    block: list[bytes] = []
-    byte_count = 0
+def _combine(paths: Sequence[Path], combined: Path) -> Iterator[bytes]:
+    """Write the lines of all files into one; gives them."""
     with combined.open("wb") as out:
         for path in paths:
             with path.open("rb", buffering=0) as file:
                 data = file.readall()
             out.write(data)
-            block.append(data)
-            byte_count += len(data)
-            if byte_count >= SAMPLED_BYTES:
-                yield from _decode_some(b"".join(block))
-                block, byte_count = [], 0
-    yield from _decode_some(b"".join(block))
+            yield from data.split(b"\n")[:-1]
 
 
-def _sample(path: Path) -> list[dict[str, object]]:
-    """Some records of a segment, as far as they can be read."""
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a segment."""
     with path.open("rb") as file:
-        head = file.read(SAMPLED_BYTES)
-        while head and b"\n" not in head and len(head) < MAX_LINE_BYTES:
-            more = file.read(SAMPLED_BYTES)
-            if not more:
-                break
-            head += more
-    return _decode_some(head)
-
-
-def _decode_all(texts: Iterable[str]) -> Iterator[dict[str, object]]:
-    """The records that are JSON objects."""
-    for text in texts:
-        try:
-            yield decode_object(text)
-        except msgspec.DecodeError:
-            continue
-
-
-def _decode_some(data: bytes) -> list[dict[str, object]]:
-    records: list[dict[str, object]] = []
-    lines = data.split(b"\n")[:-1]
-    step = max(1, len(lines) // SAMPLED_LINES)
-    for line in lines[::step]:
-        try:
-            records.append(decode_object(line.partition(b"\t")[2]))
-        except msgspec.DecodeError:
-            continue  # loaded all the same, as a text without fields
-    return records
+        while lines := file.readlines(READ_BYTES):
+            yield from lines

@@ -4,9 +4,12 @@ By itself, since `conftest` is a name that several directories have.
 """
 
 import json
+from collections.abc import Iterable
+from pathlib import Path
 
 from simulator.logstore import (
     IndexSettings,
+    LedgerChange,
     LogStoreEngine,
     LogStoreSettings,
     NewRecord,
@@ -51,3 +54,36 @@ class Store:
     def select(self, query: str) -> list[tuple[object, ...]]:
         """The rows of a statement."""
         return list(self.engine.query("default", "demo", EVERYTHING, query).rows)
+
+
+def push_lines(
+    engine: LogStoreEngine, name: str, lines: Iterable[tuple[int, str]], stream: str
+) -> None:
+    """Push JSON records with their times in epoch milliseconds."""
+    records = [NewRecord(message=text, timestamp_ms=at_ms) for at_ms, text in lines]
+    engine.push("default", name, records, stream=stream, record_type=RecordType.JSON)
+
+
+def deliver_lines(
+    engine: LogStoreEngine, name: str, lines: Iterable[tuple[int, str]], stream: str
+) -> None:
+    """Deliver the same from memory."""
+    engine.deliveries.deliver_lines(
+        project="default",
+        log_store=name,
+        stream=stream,
+        lines=[(at_ms, text.encode()) for at_ms, text in lines],
+        cursor=None,
+        position=0,
+        change=LedgerChange(),
+    )
+
+
+def deliver_segment(
+    engine: LogStoreEngine, name: str, path: Path, lines: Iterable[tuple[int, str]], stream: str
+) -> None:
+    """Deliver the same as a segment at ``path``."""
+    path.write_bytes(b"".join(f"{at_ms}\t{text}\n".encode() for at_ms, text in lines))
+    engine.deliveries.deliver_segments(
+        project="default", log_store=name, stream=stream, paths=[path], cursor="flow", position=1
+    )

@@ -12,7 +12,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from demo_store import EVERYTHING, NOW_MS, NOW_S
+from demo_store import (
+    EVERYTHING,
+    NOW_MS,
+    NOW_S,
+    deliver_lines,
+    deliver_segment,
+    push_lines,
+)
 from oracle_search import Both, Compare, Either, Everything, Not, Record, Search, Words
 from oracle_searches import make_index, make_records, make_search, write_search
 
@@ -38,6 +45,8 @@ SEARCHES = 4
 VIEW = LogStoreType.LOGSTORE_VIEW
 FILLERS = 96
 """Fields that leave no column for others."""
+OTHERS = 300
+"""Records between those of an example, which are then some among many."""
 
 
 class Case:
@@ -98,6 +107,11 @@ class Case:
 
     def all_hits(self, name: str = "demo") -> list[object]:
         return [self.hits(self.write(one), name) for one in self.searches]
+
+    def rows(self, name: str) -> object:
+        """All values of all fields, with the types of these."""
+        found = self.engine.query("default", name, EVERYTHING, "select * order by `@timestamp`")
+        return found.columns, found.column_types, found.rows
 
 
 def _batch(record: Record) -> tuple[str, tuple[tuple[str, str], ...], bool]:
@@ -327,6 +341,24 @@ def test_hits_are_the_same_however_records_come(case: Case) -> None:
         stream, tags, is_text = _batch(record)
         case.push("apart", [record], stream=stream, tags=dict(tags), is_text=is_text)
     assert case.all_hits("apart") == before
+
+
+def test_hits_are_the_same_for_records_that_are_delivered(case: Case) -> None:
+    texts = [one.raw for one in case.records if one.fields is not None]
+    texts += [json.dumps({"other": number}) for number in range(OTHERS)]
+    case.random.shuffle(texts)
+    lines = [(NOW_MS + at, text) for at, text in enumerate(texts)]
+    settings = LogStoreSettings(retention_days=-1, index=case.index)
+    for name in ("pushed", "pieces", "segments"):
+        case.engine.create_log_store("default", name, settings)
+    push_lines(case.engine, "pushed", lines, "s")
+    half = len(lines) // 2
+    for number, part in enumerate((lines[:half], lines[half:])):
+        deliver_lines(case.engine, "pieces", part, "s")
+        deliver_segment(case.engine, "segments", case.path.with_name(f"{number}.seg"), part, "s")
+    expected = case.all_hits("pushed"), case.rows("pushed")
+    for name in ("pieces", "segments"):
+        assert (case.all_hits(name), case.rows(name)) == expected, name
 
 
 def test_hits_are_the_same_for_fields_without_a_column(case: Case) -> None:

@@ -6,10 +6,11 @@ With ``ORACLE_EXAMPLES=20000`` in the environment it looks for longer.
 import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 from random import Random
 
 import pytest
-from demo_store import EVERYTHING, NOW_MS, NOW_S
+from demo_store import EVERYTHING, NOW_MS, NOW_S, deliver_segment
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_search import Record, RefusedError, Search, find
@@ -35,7 +36,8 @@ SEARCHES = 8
 class Runner:
     """An engine that has the records of one example after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self.path = path / "0.seg"
         self.engine = LogStoreEngine(None, ManualClock(float(NOW_S)), threads=1)
 
     def check(self, random: Random) -> None:
@@ -58,7 +60,7 @@ class Runner:
         settings = LogStoreSettings(retention_days=-1, index=index, strict_search=strict)
         self.engine.create_log_store("default", "demo", settings)
         try:
-            self._push(records)
+            self._put(random, records)
             for search in searches:
                 text = write_search(random, search)
                 expected = _expected(records, search, index, strict=strict)
@@ -70,9 +72,13 @@ class Runner:
         finally:
             self.engine.delete_log_store("default", "demo")
 
-    def _push(self, records: Sequence[Record]) -> None:
-        """Neighbours that can be are of one push."""
+    def _put(self, random: Random, records: Sequence[Record]) -> None:
+        """Neighbours that can be are of one push, or of a delivered segment."""
         for (stream, tags, is_text), batch in groupby(records, _batch):
+            if not tags and not is_text and random.random() < 0.5:
+                lines = [(one.at_ms, one.raw) for one in batch]
+                deliver_segment(self.engine, "demo", self.path, lines, stream)
+                continue
             self.engine.push(
                 "default",
                 "demo",
@@ -108,8 +114,8 @@ def _batch(record: Record) -> tuple[str, tuple[tuple[str, str], ...], bool]:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[Runner]:
-    runner = Runner()
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    runner = Runner(tmp_path_factory.mktemp("runner"))
     yield runner
     runner.engine.close()
 

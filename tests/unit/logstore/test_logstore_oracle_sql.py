@@ -7,11 +7,12 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import pytest
-from demo_store import EVERYTHING, NOW_MS, NOW_S
+from demo_store import EVERYTHING, NOW_MS, NOW_S, deliver_segment, push_lines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_statements import COLUMNS, Statement, make_rows, make_statement, shown
@@ -24,8 +25,6 @@ from simulator.logstore import (
     IndexType,
     LogStoreEngine,
     LogStoreSettings,
-    NewRecord,
-    RecordType,
 )
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "0"))
@@ -56,7 +55,8 @@ COMPLETE: Final = {
 class Runner:
     """An engine that has the records of one example after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self.path = path / "0.seg"
         self.engine = LogStoreEngine(None, ManualClock(float(NOW_S)), threads=1)
 
     def check(self, random: Random) -> None:
@@ -69,18 +69,18 @@ class Runner:
         )
         try:
             if rows:
-                self._push(rows)
+                self._put(random, rows)
             for _ in range(STATEMENTS):
                 self._compare(make_statement(random), rows, index)
         finally:
             self.engine.delete_log_store("default", "demo")
 
-    def _push(self, rows: Sequence[dict[str, Any]]) -> None:
-        records = [
-            NewRecord(message=json.dumps(row), timestamp_ms=NOW_MS + at)
-            for at, row in enumerate(rows)
-        ]
-        self.engine.push("default", "demo", records, record_type=RecordType.JSON)
+    def _put(self, random: Random, rows: Sequence[dict[str, Any]]) -> None:
+        lines = [(NOW_MS + at, json.dumps(row)) for at, row in enumerate(rows)]
+        if random.random() < 0.5:
+            push_lines(self.engine, "demo", lines, "")
+        else:
+            deliver_segment(self.engine, "demo", self.path, lines, "")
 
     def _compare(
         self, statement: Statement, rows: Sequence[dict[str, Any]], index: IndexSettings | None
@@ -124,8 +124,8 @@ def _order(row: Sequence[Any]) -> list[tuple[int, Any]]:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[Runner]:
-    runner = Runner()
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    runner = Runner(tmp_path_factory.mktemp("runner"))
     yield runner
     runner.engine.close()
 
