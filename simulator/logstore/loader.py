@@ -22,8 +22,9 @@ SEQ_SHIFT: Final = 14
 Source: observed markers: (1742223843350 << 14) | 92 for a record stamped 1.4 s before.
 """
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
-READ_BYTES: Final = 262_144
-"""Of a segment file, whose lines are looked at for fields together."""
+READ_BYTES: Final = 65_536
+"""Of a segment file, whose lines are looked at for fields together: then other threads, such as
+that of the proxied path, have a turn."""
 SLICE_BYTES: Final = 64 * 1024 * 1024
 """Of files that one statement reads: bounds what it keeps in memory, and the file they are
 combined into."""
