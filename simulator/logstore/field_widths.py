@@ -43,7 +43,7 @@ class FieldWidths:
 
     def measured(self, member: Member, value: Typed) -> Typed:
         """A field with its width, and what reading it costs."""
-        record = self._record_width(member)
+        record = self.record(member)
         cost = float(value.sql.count("(") * SLOT)
         if "json_extract" in value.sql:
             cost += record.near
@@ -60,11 +60,11 @@ class FieldWidths:
 
     def extracted_bytes(self, member: Member) -> float:
         """Of what is read of the message of a record."""
-        return self.record_bytes(member) if self.extracts(member) else 0.0
+        return self.record(member).near if self.extracts(member) else 0.0
 
-    def record_bytes(self, member: Member) -> float:
-        """Of a record where it is stored, as the mean over those beside it."""
-        return self._record_width(member).near
+    def record(self, member: Member) -> Width:
+        """Of a record."""
+        return self._sizes.width(self._cursor, member.state)
 
     def measure(self, *, everything: bool) -> None:
         """Measure every field that was asked for, by its longest values.
@@ -83,7 +83,3 @@ class FieldWidths:
             _, [row] = run_statement(self._cursor, sql, self._bindings.used_in(sql))
             for name, total in zip(names, row, strict=True):
                 fields[name] = float(total or 0) / ROWS
-
-    def _record_width(self, member: Member) -> Width:
-        largest = self._sizes.largest(self._cursor, member.state)
-        return Width(min(largest, MAX_NEAR_BYTES), largest)

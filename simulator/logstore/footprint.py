@@ -28,7 +28,8 @@ MAX_MATCHING_S: Final = 2.0
 Source: assumed (a bound against abuse)."""
 _TRIES: Final = 3
 _SAMPLES: Final = (4, 64)
-"""Records that patterns are tried with."""
+"""Records that patterns are tried with; fewer where these are large."""
+_SAMPLE_BYTES: Final = 1024 * 1024
 ELEMENT_BYTES: Final = 24
 """Of an element of an array, beside the text it may have."""
 _HELPER_BYTES: Final = 8
@@ -149,7 +150,7 @@ class Footprint:
         self._together = ROWS * threads
         self._ask = ask
         self._bytes_per_row = 0.0
-        self._record_bytes = 1.0
+        self._record = Width(1.0, 1.0)
         self._widest: tuple[float, str, int | None] = (0.0, "", None)
 
     @property
@@ -167,10 +168,10 @@ class Footprint:
         self._is_doubtful |= not self._is_measured
         return self._is_measured
 
-    def add_condition(self, condition: str, record_bytes: float) -> None:
+    def add_condition(self, condition: str, record: Width) -> None:
         """Add the condition of a search, which copies records where it folds their case."""
-        self._record_bytes = max(self._record_bytes, record_bytes)
-        self.add(condition.count("lower(") * record_bytes + condition.count("(") * SLOT)
+        self._record |= record
+        self.add(condition.count("lower(") * record.near + condition.count("(") * SLOT)
 
     def add(self, cost: float) -> None:
         """Add an expression that is computed for every row."""
@@ -208,7 +209,9 @@ class Footprint:
             at,
         )
 
-    def check_matches(self, matches: Sequence[str], sample: Callable[[int], str], at: int) -> None:
+    def check_matches(
+        self, matches: Sequence[str], sample: Callable[[int], str], at: int | None
+    ) -> None:
         """See that patterns do not take too long for the rows that are computed together.
 
         Nothing stops RE2 within them, and how long it takes depends on the texts as well as on the
@@ -217,16 +220,18 @@ class Footprint:
         Args:
             matches: SQL for what is matched.
             sample: SQL for so many records.
-            at: where the statement begins in the query.
+            at: where the statement begins in the query, if it is part of one.
 
         Raises:
             ControlError: InvalidParameter with the time that was measured.
         """
         counts = ", ".join(f"count(*) FILTER (WHERE {match})" for match in matches)
         together_s = math.inf
+        most = max(2, min(_SAMPLES[1], int(_SAMPLE_BYTES / self._record.far)))
+        samples = min(_SAMPLES[0], most // 2), most
         for _ in range(_TRIES):
             measured: list[tuple[float, int]] = []
-            for count in _SAMPLES:
+            for count in samples:
                 sql = f"SELECT coalesce(sum(size), 0), {counts} FROM {sample(count)}"
                 began = monotonic()
                 size = self._ask(sql)
@@ -234,7 +239,7 @@ class Footprint:
             # What is left takes no part in it: making the patterns, once for each thread.
             (few_s, few), (many_s, many) = measured
             took_s = (many_s - few_s) / max(1, many - few)
-            together_s = min(together_s, took_s * self._record_bytes * ROWS)
+            together_s = min(together_s, took_s * self._record.near * ROWS)
             if together_s <= MAX_MATCHING_S:
                 return
         raise invalid_query(

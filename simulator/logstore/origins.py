@@ -96,7 +96,10 @@ class Member:
             column=self.column,
             folds=folds,
         )
-        return folds.around(writer.write(search))
+        found = folds.around(writer.write(search))
+        records = f"{self.state.table} WHERE {self.within(bindings)}"
+        folds.check(cursor, bindings, records, sizes.width(cursor, self.state))
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

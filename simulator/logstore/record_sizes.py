@@ -8,6 +8,7 @@ from simulator.logstore.catalog import StoreState
 from simulator.logstore.database import Cursor
 from simulator.logstore.loader import MAX_TOGETHER_BYTES
 from simulator.logstore.pushes import MAX_RECORD_BYTES
+from simulator.logstore.widths import Width
 
 MAX_NEAR_BYTES: Final = MAX_TOGETHER_BYTES + MAX_RECORD_BYTES // 2048
 """Of a record, as the mean over those that are stored beside it; see the loader."""
@@ -44,13 +45,14 @@ class RecordSizes:
             self._known[state.id] = max(known_seq, int(row[0])), max(known_size, size)
         return size
 
-    def near(self, cursor: Cursor, state: StoreState) -> int:
-        """Bytes of a record where it is stored, as the mean over those beside it, at most."""
-        return min(self.largest(cursor, state), MAX_NEAR_BYTES)
+    def width(self, cursor: Cursor, state: StoreState) -> Width:
+        """How wide a record is, at most."""
+        largest = self.largest(cursor, state)
+        return Width(min(largest, MAX_NEAR_BYTES), largest)
 
     def fold_count(self, cursor: Cursor, state: StoreState) -> int:
         """How often a search may fold the case of a record."""
-        return MAX_FOLDED_BYTES // max(1, self.near(cursor, state))
+        return int(MAX_FOLDED_BYTES // max(1, self.width(cursor, state).near))
 
 
 def fitting_count(sizes: Iterable[int]) -> int:

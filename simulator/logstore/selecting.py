@@ -86,7 +86,7 @@ class Selecting:
 
         footprint = Footprint(self.row_count, self.threads, ask, is_measured=is_measured)
         for member, condition in zip(self.origin.members, conditions, strict=True):
-            footprint.add_condition(condition, widths.record_bytes(member))
+            footprint.add_condition(condition, widths.record(member))
         records = records_of(self.origin, conditions, self.cursor, bindings, widths)
         scope = Scope(bindings=bindings, now_ms=self.now_ms, drawn=self.drawn, footprint=footprint)
         query = compile_sql(part, records, scope)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 from simulator.logstore.folds import Folds
-from simulator.logstore.typed import Bindings, invalid_query
+from simulator.logstore.typed import Bindings, certain, invalid_query
 from simulator.logstore.values import DEFAULT_SEPARATORS
 
 _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -119,8 +119,14 @@ class Splitter:
         options = "" if self.case_sensitive else ", 'i'"
         found = f"regexp_matches({text}, {whole}{options})"
         # Nearly every record is ruled out by a plain search, at a tenth of the pattern's cost.
-        if not literal or not literal.isascii():
-            return found
+        if literal and literal.isascii():
+            found = self._ruled_in(text, found, literal, bindings)
+        if self.folds is not None:
+            self.folds.add_match(certain(found), pattern)
+        return found
+
+    def _ruled_in(self, text: str, found: str, literal: str, bindings: Bindings) -> str:
+        """``found`` where a text has what is part of everything that is looked for."""
         folded: str | None = text
         if not self.case_sensitive and literal.upper() != literal.lower():
             literal = literal.lower()

@@ -310,7 +310,10 @@ class Elastic:
             conditions = ElasticConditions(
                 state.fields, state.log_store, cursor, bindings, index, folds
             )
-            where = f"{self._kept(state)} AND {conditions.write(query)}"
+            kept = self._kept(state)
+            where = f"{kept} AND {conditions.write(query)}"
+            records = f"{state.table} WHERE {kept}"
+            folds.check(cursor, bindings, records, self._sizes.width(cursor, state))
             yield Part(index=index, state=state, conditions=conditions, where=where)
 
     def _is_empty(self, stores: Mapping[str, StoreState], span: Between, cursor: Cursor) -> bool:

@@ -45,6 +45,7 @@ from simulator.logstore.elastic.word_conditions import (
 )
 from simulator.logstore.fields import RESERVED, FieldCatalog, find_indexed
 from simulator.logstore.folds import Folds
+from simulator.logstore.patterns import pattern_size
 from simulator.logstore.search import MAX_TERMS, Phrase, Search
 from simulator.logstore.typed import (
     NUMERIC,
@@ -177,7 +178,9 @@ class ElasticConditions:
                 return self._wild(field, pieces, path)
             case Regex(field, pattern, path):
                 splitter, value = self._words_of(field, path)
-                return certain(has_described(splitter, as_text(value), pattern, self.bindings))
+                found = certain(has_described(splitter, as_text(value), pattern, self.bindings))
+                self._folds.add_match(found, pattern, pattern_size(pattern))
+                return found
             case _:
                 assert_never(query)
 
@@ -191,7 +194,9 @@ class ElasticConditions:
                 text = as_text(self.typed(field, path))
                 flags = "(?si)" if any_case else "(?s)"
                 bound = self.bindings.text(flags + pattern)
-                return certain(f"regexp_full_match({text}, {bound})")
+                found = certain(f"regexp_full_match({text}, {bound})")
+                self._folds.add_match(found, pattern, pattern_size(pattern))
+                return found
             case Bound():
                 return self._bound(query)
             case Exists(field, path):

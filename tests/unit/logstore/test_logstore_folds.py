@@ -1,12 +1,18 @@
 """Texts of records in lower case, asked for more often than there is memory for."""
 
 from collections.abc import Iterator
+from itertools import count
+from typing import cast
 
+import duckdb
 import pytest
 
 from simulator.clock import ManualClock
+from simulator.errors import ControlError
 from simulator.logstore import LogStoreEngine, LogStoreSettings, NewRecord, RecordType, Selection
 from simulator.logstore.folds import Folds
+from simulator.logstore.typed import Bindings
+from simulator.logstore.widths import of
 
 NOW_MS = 1_772_323_200_000
 EVERYTHING = Selection(start_ms=0, end_ms=2**53)
@@ -65,3 +71,41 @@ def test_it_finds_the_same_in_elasticsearch(engine: LogStoreEngine) -> None:
     body = {"query": {"bool": {"must": [{"match": {"l": words}}, {"match": {"@raw": "BETA"}}]}}}
     hits = engine.elastic.search("demo", body)["response"]["hits"]["hits"]
     assert len(hits) == 1
+
+
+def test_patterns_that_nothing_could_stop_are_tried_before(
+    engine: LogStoreEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = " or ".join(f"p*d*{number}" for number in range(200))
+    statement = f"match {many} | select n"
+    assert engine.query("default", "demo", EVERYTHING, statement).rows == ()
+    monkeypatch.setattr("simulator.logstore.folds.MAX_MATCHING_S", 0.0)
+    # What is tried later takes longer.
+    times = (number * number for number in count())
+    monkeypatch.setattr("simulator.logstore.footprint.monotonic", lambda: next(times))
+    with pytest.raises(ControlError, match="matching 2048 records with its patterns would take"):
+        engine.query("default", "demo", EVERYTHING, statement)
+    body = {"query": {"query_string": {"query": "/(p|pa|ad)*(p|pad)*c/", "fields": ["l"]}}}
+    with pytest.raises(ControlError, match="matching 2048 records with its patterns would take"):
+        engine.elastic.search("demo", body)
+
+
+def test_as_much_work_as_there_are_patterns_is_expected() -> None:
+    folds = Folds(1)
+    asked: list[str] = []
+
+    class Cursor:
+        def execute(self, sql: str, values: object) -> None:
+            asked.append(sql)
+            raise NotImplementedError
+
+    def check() -> None:
+        folds.check(cast("duckdb.DuckDBPyConnection", Cursor()), Bindings(), "t", of(8000.0))
+
+    for _ in range(40):
+        folds.add_match("m", "p")
+    check()
+    assert not asked
+    folds.add_match("m", "(a{1,100}){1,10}", 1000)
+    with pytest.raises(NotImplementedError):
+        check()
