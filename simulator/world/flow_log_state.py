@@ -101,6 +101,15 @@ class State:
             versions=(*self.versions, *(FlowLogVersion(flow_log=one) for one in new)),
         )
 
+    def unlike(self, scenario: Iterable[FlowLog]) -> list[str]:
+        """Names of the scenario's flow logs that are otherwise here, or were deleted."""
+        kept = {one.flow_log.flow_log_id: one.flow_log for one in self.flow_logs}
+        return [
+            one.name
+            for one in scenario
+            if one.flow_log_id in self.deleted or kept.get(one.flow_log_id, one) != one
+        ]
+
     def with_flow_log(self, kept: Kept) -> "State":
         """With a flow log made or changed."""
         others = self.find(kept.flow_log.flow_log_id)

@@ -5,6 +5,7 @@ change falls between segments of the spool: a record belongs to the state at its
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from simulator.spool import Spool
 from simulator.world.flow_log_rules import FlowLogRules, target_of
 from simulator.world.flow_log_state import Change, ChangeKind, Kept, State, read_state
 from simulator.world.state import keep
+
+_log = logging.getLogger(__name__)
 
 
 class FlowLogs:
@@ -60,7 +63,15 @@ class FlowLogs:
         self._rng = rng
         self._spawn = spawn
         self._on_renamed = on_renamed
-        self._state = read_state(file).with_scenario(scenario, clock.time())
+        kept = read_state(file)
+        for name in kept.unlike(scenario):
+            _log.warning(
+                "flow log %s is not as the scenario has it: what was changed over the API, or kept "
+                "with it in %s, goes on; `blbsim flowlog list` shows it",
+                name,
+                file,
+            )
+        self._state = kept.with_scenario(scenario, clock.time())
         self._one_at_a_time = asyncio.Lock()
         self._delivery: Delivery | None = None
         self._spool: Spool | None = None

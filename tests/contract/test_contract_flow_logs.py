@@ -172,6 +172,25 @@ async def test_changes_outlive_a_restart(tmp_path: Path) -> None:
         assert (by_name["two"].delivered, by_name["l7"].status) == (3, "stopped")
 
 
+async def test_a_flow_log_that_is_not_as_the_scenario_has_it_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with with_flow_logs(tmp_path) as world:
+        await call(world, "POST", "", to("other"))
+        first, second = (log.flow_log_id for log in world.flow_logs.list())
+    async with with_flow_logs(tmp_path) as world:
+        assert "as the scenario has it" not in caplog.text
+        await call(world, "PUT", f"/{first}", {"name": "first"})
+        await call(world, "DELETE", f"/{second}")
+    async with with_flow_logs(tmp_path) as world:
+        assert caplog.text.count("as the scenario has it") == 1
+        assert "flow log l7 is not as the scenario has it" in caplog.text
+        caplog.clear()
+        await call(world, "DELETE", f"/{first}")
+    async with with_flow_logs(tmp_path):
+        assert "flow log l7 is not as the scenario has it" in caplog.text
+
+
 async def test_a_name_and_a_deletion_outlive_a_restart(tmp_path: Path) -> None:
     async with with_flow_logs(tmp_path) as world:
         await call(world, "POST", "", to_bucket())
