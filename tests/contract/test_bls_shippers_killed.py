@@ -18,6 +18,26 @@ from simulator.logstore import (
 )
 
 
+def make_shipper(engine: LogStoreEngine, settings: ShipperSettings) -> str:
+    """A LogStore and what ships its records; the id of that."""
+    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
+    return engine.shippers.create(
+        name="s",
+        project="default",
+        log_store="access",
+        start="",
+        start_ms=START_S * 1000,
+        settings=settings,
+    )
+
+
+def run_jobs(engine: LogStoreEngine, after_s: float) -> None:
+    """What is due so long after the start."""
+    for job in engine.jobs:
+        if (at := job.next_at()) is not None and at <= START_S + after_s:
+            job.run(START_S + after_s)
+
+
 class Dying(MemoryBuckets):
     """Takes objects until it is told to fall over after one."""
 
@@ -38,39 +58,26 @@ def test_a_crash_between_object_and_cursor_neither_loses_nor_doubles(tmp_path: P
         engine.use_buckets(buckets)
         return engine
 
-    def ship(engine: LogStoreEngine) -> None:
-        for job in engine.jobs:
-            if (at := job.next_at()) is not None and at <= START_S + 300:
-                job.run(START_S + 300.0)
-
     engine = opened()
-    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
-    engine.shippers.create(
-        name="s",
-        project="default",
-        log_store="access",
-        start="",
-        start_ms=START_S * 1000,
-        settings=ShipperSettings(path="logs", max_object_mb=1),
-    )
+    make_shipper(engine, ShipperSettings(path="logs", max_object_mb=1))
     messages = [f"{n:03}" + "x" * 9997 for n in range(300)]
     engine.push("default", "access", [NewRecord(message=text) for text in messages])
     buckets.dies = True
     with pytest.raises(KeyboardInterrupt):
-        ship(engine)
+        run_jobs(engine, 300)
     assert len(buckets.objects["logs"]) == 1
     engine.close()
     buckets.dies = False
     engine = opened()
     assert engine.shippers.list_all()[0].shipped_seq == -1
     engine.push("default", "access", [NewRecord(message="after the crash")])
-    ship(engine)
+    run_jobs(engine, 300)
     shipped = b"".join(buckets.objects["logs"].values()).decode().splitlines()
     assert shipped == [*messages, "after the crash"]
     assert len(buckets.objects["logs"]) == 3
     engine.close()
     engine = opened()
-    ship(engine)
+    run_jobs(engine, 300)
     assert len(buckets.objects["logs"]) == 3
     (shipper,) = engine.shippers.list_all()
     assert [run.record_count for run in engine.shippers.runs(shipper.id, 0.0)] == [301]
@@ -121,21 +128,10 @@ def test_settings_that_change_within_a_window_leave_no_record_twice(
 
     def ship(engine: LogStoreEngine, at: float) -> None:
         clock.set_start(START_S + at)
-        for job in engine.jobs:
-            if (due := job.next_at()) is not None and due <= START_S + at:
-                job.run(START_S + at)
+        run_jobs(engine, at)
 
     engine = opened()
-    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
-    path = ShipperSettings(path="logs/here/", max_object_mb=1)
-    id_ = engine.shippers.create(
-        name="s",
-        project="default",
-        log_store="access",
-        start="",
-        start_ms=START_S * 1000,
-        settings=path,
-    )
+    id_ = make_shipper(engine, ShipperSettings(path="logs/here/", max_object_mb=1))
     messages = [f"{n:03}" + "x" * 9997 for n in range(300)]
     for stream, part in (("a", messages[:150]), ("b", messages[150:])):
         records = [NewRecord(message=text) for text in part]
@@ -178,20 +174,10 @@ class Deleting(MemoryBuckets):
 def test_nothing_is_remembered_for_a_shipper_that_is_deleted_while_it_fails() -> None:
     engine = LogStoreEngine(None, ManualClock(float(START_S)))
     engine.use_buckets(Deleting(engine))
-    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
-    id_ = engine.shippers.create(
-        name="s",
-        project="default",
-        log_store="access",
-        start="",
-        start_ms=START_S * 1000,
-        settings=ShipperSettings(path="logs", partition_by_stream=True),
-    )
+    id_ = make_shipper(engine, ShipperSettings(path="logs", partition_by_stream=True))
     for stream in ("a", "b"):
         engine.push("default", "access", [NewRecord(message="m")], stream=stream)
-    for job in engine.jobs:
-        if (at := job.next_at()) is not None and at <= START_S + 300:
-            job.run(START_S + 300.0)
+    run_jobs(engine, 300)
     assert engine.shippers.describe(id_).status == "Deleted"
     assert engine.shippers.objects.stale(id_, ()) == []
     engine.close()
@@ -234,21 +220,11 @@ def ship_streams(buckets: Callable[[LogStoreEngine], MemoryBuckets]) -> list[str
     engine = LogStoreEngine(None, ManualClock(float(START_S)))
     busy = buckets(engine)
     engine.use_buckets(busy)
-    engine.create_log_store("default", "access", LogStoreSettings(retention_days=7))
-    engine.shippers.create(
-        name="s",
-        project="default",
-        log_store="access",
-        start="",
-        start_ms=START_S * 1000,
-        settings=ShipperSettings(path="logs", partition_by_stream=True),
-    )
+    make_shipper(engine, ShipperSettings(path="logs", partition_by_stream=True))
     for stream in ("a", "b", "c"):
         engine.push("default", "access", [NewRecord(message=f"first {stream}")], stream=stream)
     for window in (1, 2):
-        for job in engine.jobs:
-            if (at := job.next_at()) is not None and at <= START_S + window * 300:
-                job.run(START_S + window * 300.0)
+        run_jobs(engine, window * 300)
     engine.close()
     return sorted(b"".join(busy.objects["logs"].values()).decode().splitlines())
 

@@ -4,7 +4,6 @@ On records, indexes and searches at random; with ``ORACLE_EXAMPLES=2000`` on mor
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -20,6 +19,7 @@ from demo_store import (
     deliver_segment,
     push_lines,
 )
+from oracle_run import EXAMPLES
 from oracle_search import Both, Compare, Either, Everything, Not, Record, Search, Words
 from oracle_searches import make_index, make_records, make_search, write_search
 
@@ -39,7 +39,6 @@ from simulator.logstore import (
     ViewStore,
 )
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "0")) or 3
 SEARCHES = 4
 """Of each example."""
 VIEW = LogStoreType.LOGSTORE_VIEW
@@ -118,7 +117,7 @@ def _batch(record: Record) -> tuple[str, tuple[tuple[str, str], ...], bool]:
     return record.stream, tuple(record.tags.items()), record.fields is None
 
 
-@pytest.fixture(scope="module", params=range(EXAMPLES))
+@pytest.fixture(scope="module", params=range(EXAMPLES or 3))
 def case(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Case]:

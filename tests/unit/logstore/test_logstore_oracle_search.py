@@ -3,7 +3,6 @@
 With ``ORACLE_EXAMPLES=20000`` in the environment it looks for longer.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -11,8 +10,9 @@ from random import Random
 
 import pytest
 from demo_store import EVERYTHING, NOW_MS, NOW_S, deliver_segment
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from oracle_run import EXAMPLES, at_random
 from oracle_search import Record, RefusedError, Search, find
 from oracle_searches import make_index, make_records, make_search, write_search
 
@@ -27,7 +27,6 @@ from simulator.logstore import (
     RecordType,
 )
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "0"))
 pytestmark = [pytest.mark.timeout(0)] if EXAMPLES else []
 SEARCHES = 8
 """Of each example."""
@@ -120,12 +119,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     runner.engine.close()
 
 
-@settings(
-    max_examples=EXAMPLES or 40,
-    derandomize=not EXAMPLES,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@at_random
 @given(random=st.randoms(use_true_random=False))
 def test_searches_find_what_the_documentation_says(runner: Runner, random: Random) -> None:
     runner.check(random)

@@ -5,7 +5,6 @@ With ``ORACLE_EXAMPLES=20000`` in the environment it looks for longer.
 
 import json
 import math
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -13,8 +12,9 @@ from typing import Any, Final
 
 import pytest
 from demo_store import EVERYTHING, NOW_MS, NOW_S, deliver_segment, push_lines
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from oracle_run import EXAMPLES, at_random
 from oracle_statements import COLUMNS, Statement, make_rows, make_statement, shown
 
 from simulator.clock import ManualClock
@@ -27,7 +27,6 @@ from simulator.logstore import (
     LogStoreSettings,
 )
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "0"))
 pytestmark = [pytest.mark.timeout(0)] if EXAMPLES else []
 STATEMENTS = 3
 """Of each example."""
@@ -130,12 +129,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     runner.engine.close()
 
 
-@settings(
-    max_examples=EXAMPLES or 40,
-    derandomize=not EXAMPLES,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@at_random
 @given(random=st.randoms(use_true_random=False))
 def test_statements_give_what_the_documentation_says(runner: Runner, random: Random) -> None:
     runner.check(random)
