@@ -185,7 +185,7 @@ class SpoolView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogStoreView:
+class LogStoreStatus:
     """A LogStore and what it holds."""
 
     project: str
@@ -239,7 +239,7 @@ class AlarmPolicyView:
 class LogServiceView:
     """The log service at one moment."""
 
-    log_stores: tuple[LogStoreView, ...]
+    log_stores: tuple[LogStoreStatus, ...]
     shippers: tuple[ShipperView, ...]
     alarm_policies: tuple[AlarmPolicyView, ...]
 

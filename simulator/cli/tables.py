@@ -14,7 +14,7 @@ from simulator.api.simulation import (
     FlowLogView,
     LoadBalancerView,
     LogServiceView,
-    LogStoreView,
+    LogStoreStatus,
     NodeView,
     ShipperView,
     SimulationStatus,
@@ -155,7 +155,7 @@ def print_log_service(out: Console, service: LogServiceView) -> None:
         )
 
 
-def _log_store_table(log_stores: Sequence[LogStoreView]) -> Table:
+def _log_store_table(log_stores: Sequence[LogStoreStatus]) -> Table:
     """One row for each LogStore."""
     table = plain_table("LogStores and the timestamps of their records")
     table.add_column("LogStore")

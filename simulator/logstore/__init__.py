@@ -6,16 +6,20 @@
   records; ``indexes``, ``views``, ``templates``, ``fast_queries`` and ``bindings`` the rest, most
   of it kept by ``resources``. ``availability`` says whether a LogStore answers, ``overview`` how
   everything stands.
-- Records in: ``pushes`` and ``deliveries`` give them to ``loader``; ``ledger`` keeps what became
-  of deliveries.
+- Records in: ``pushes`` and ``deliveries`` give them to ``loader``, ``discovery`` learns their
+  fields; ``ledger`` keeps what became of deliveries.
 - A query: ``statement`` divides it, ``origins`` says what it reads, ``queries`` runs it; ``pages``
   are of a search, ``results`` of SQL, ``marker`` is where a page ended.
-- Its search: ``search`` is the language, ``conditions`` makes SQL of it, ``words`` of its texts.
+- Its search: ``search`` is the language, ``conditions`` makes SQL of it, ``words`` and
+  ``folds`` of its texts.
 - Its SQL: ``dialect`` reads it, ``selects`` and ``expressions`` write it anew, on what ``sources``
   and ``unions`` offer; ``functions`` lists the tables of functions, ``calls`` is what these are
-  given, ``typed`` what everything is written in. ``selecting`` runs it.
-- Bounds: ``admission`` and ``watchdog`` of how many are at work and how long, ``footprint`` of the
-  memory of a statement, ``record_sizes`` of what is read at a time.
+  given, ``typed`` what everything is written in. ``selecting`` runs it, ``extracts`` are what it
+  reads of messages.
+- Bounds: ``admission`` and ``watchdog`` of how many are at work and how long, ``patterns`` of what
+  nothing can stop, ``footprint`` (by ``widths`` and ``repeats``) of the memory of a statement,
+  ``spilling`` of what it puts on the disk, ``record_sizes`` and ``late_rows`` of what is read at a
+  time.
 - On the clock: ``upkeep`` runs ``retention``, ``shipping`` (for ``shippers``, whose files are made
   by ``files``), ``downloads`` and ``alarms``.
 - ``elastic`` is the Elasticsearch-compatible search.

@@ -102,7 +102,7 @@ class State:
         )
 
     def unlike(self, scenario: Iterable[FlowLog]) -> list[str]:
-        """Names of the scenario's flow logs that are otherwise here, or were deleted."""
+        """Names of the scenario's flow logs that are here in another form, or were deleted."""
         kept = {one.flow_log.flow_log_id: one.flow_log for one in self.flow_logs}
         return [
             one.name

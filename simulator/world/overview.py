@@ -3,7 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from simulator.api.simulation import AlarmPolicyView, LogServiceView, LogStoreView, ShipperView
+from simulator.api.simulation import AlarmPolicyView, LogServiceView, LogStoreStatus, ShipperView
 from simulator.logstore import Overview, PolicyLook, ShipperLook, StoreLook
 from simulator.world.views import Calendar
 
@@ -44,10 +44,10 @@ class LogServiceLook:
             alarm_policies=tuple(map(self._policy, look.policies)),
         )
 
-    def _log_store(self, look: StoreLook) -> LogStoreView:
+    def _log_store(self, look: StoreLook) -> LogStoreStatus:
         settings, holding = look.log_store.settings, look.holding
         index = "none" if settings.index is None else "on" if settings.index_enabled else "off"
-        return LogStoreView(
+        return LogStoreStatus(
             project=look.log_store.project,
             name=look.log_store.name,
             state=_STATES.get(look.refusal, look.refusal),

@@ -2,14 +2,14 @@
 
 import pytest
 
-from simulator.api.simulation import AlarmPolicyView, LogServiceView, LogStoreView, ShipperView
+from simulator.api.simulation import AlarmPolicyView, LogServiceView, LogStoreStatus, ShipperView
 from simulator.cli.tables import PlainConsole, print_log_service
 
 
 def test_what_is_stopped_failing_or_not_counted_is_told(capsys: pytest.CaptureFixture[str]):
     service = LogServiceView(
         log_stores=(
-            LogStoreView(
+            LogStoreStatus(
                 project="web",
                 name="access",
                 state="stopped",
